@@ -1,0 +1,1 @@
+//! The Defender Add-on for Splunk.

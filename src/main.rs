@@ -1,0 +1,2 @@
+//! The program splunkd starts.
+fn main() {}
