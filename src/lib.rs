@@ -1,1 +1,5 @@
-//! The Defender Add-on for Splunk.
+//! The Defender Add-on for Splunk: Microsoft Defender incidents and alerts into Splunk, status changes back.
+
+pub mod http;
+pub mod secret;
+pub mod time;
