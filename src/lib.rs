@@ -4,5 +4,6 @@ pub mod cursor;
 pub mod http;
 pub mod json;
 pub mod secret;
+pub mod splunk;
 pub mod time;
 pub mod version;
