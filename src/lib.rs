@@ -3,6 +3,7 @@
 pub mod cursor;
 pub mod http;
 pub mod json;
+pub mod microsoft;
 pub mod secret;
 pub mod splunk;
 pub mod time;

@@ -1,0 +1,279 @@
+//! The app's certificate and private key, and the assertion signed with them.
+//!
+//! The assertion is a JWT signed with PS256 that names the certificate by `x5t#S256`, as Entra ID's page on certificate
+//! credentials asks for.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
+use ring::digest::{SHA256, digest};
+use ring::rand::SystemRandom;
+use ring::signature::{KeyPair, RSA_PSS_SHA256, RsaKeyPair};
+use rustls_pki_types::pem::{PemObject, SectionKind};
+use serde::Serialize;
+use std::time::Duration;
+
+use super::guid;
+use super::token::TokenError;
+use crate::secret::Secret;
+use crate::time::{PER_SECOND, Ticks};
+
+/// How long an assertion is good for; Microsoft recommends 5 to 10 minutes.
+const LIFE: Duration = Duration::from_secs(600);
+
+/// A certificate with its private key; `Debug` shows the thumbprint alone.
+pub struct Certificate {
+    key: RsaKeyPair,
+    thumbprint: String,
+    not_after: Option<Ticks>,
+}
+
+/// Which part is wrong, and how. Never holds any of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// No PEM in the certificate's place.
+    #[error("the account's certificate is not PEM: it starts with -----BEGIN CERTIFICATE-----")]
+    CertificateNotPem,
+    /// A key where the certificate belongs.
+    #[error("the account's certificate holds a private key: put the key into certificate_key and the certificate alone here")]
+    KeyInCertificate,
+    /// PEM around something that is no X.509 certificate.
+    #[error("the account's certificate is damaged: it is not X.509")]
+    CertificateDamaged,
+    /// A certificate of another algorithm.
+    #[error("the account's certificate is not for an RSA key: Entra ID takes RSA certificates only")]
+    CertificateNotRsa,
+    /// No PEM in the key's place.
+    #[error("the account's certificate_key is not PEM: it starts with -----BEGIN PRIVATE KEY-----")]
+    KeyNotPem,
+    /// A key that needs a pass phrase.
+    #[error("the account's certificate_key is encrypted: write it without pass phrase (openssl pkey -in key.pem -out plain.pem)")]
+    KeyEncrypted,
+    /// A certificate or public key where the private key belongs.
+    #[error("the account's certificate_key holds no private key: a certificate or public key was put there")]
+    NoPrivateKey,
+    /// A key of another algorithm.
+    #[error("the account's certificate_key is not an RSA key: Entra ID takes RSA only")]
+    KeyNotRsa,
+    /// An RSA key that cannot be used.
+    #[error("the account's certificate_key cannot be used: an RSA key of 2048 to 4096 bits in PKCS#8 or PKCS#1 form is expected")]
+    KeyUnusable,
+    /// Two halves of different pairs.
+    #[error("the account's certificate_key does not belong to its certificate")]
+    NotAPair,
+}
+
+impl From<CertificateError> for TokenError {
+    fn from(error: CertificateError) -> Self {
+        Self::Setup(error.to_string())
+    }
+}
+
+impl std::fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Certificate").field("thumbprint", &self.thumbprint).finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize)]
+struct Header<'a> {
+    alg: &'static str,
+    typ: &'static str,
+    #[serde(rename = "x5t#S256")]
+    thumbprint: &'a str,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    aud: &'a str,
+    iss: &'a str,
+    sub: &'a str,
+    jti: &'a str,
+    nbf: i64,
+    iat: i64,
+    exp: i64,
+}
+
+impl Certificate {
+    /// Reads a certificate (with others of its chain, in any order) and its private key, both PEM. Line breaks may be
+    /// missing, spaces, or the two characters `\n`: conf files and forms do that to PEM.
+    ///
+    /// # Errors
+    /// Which of the two is wrong, and how.
+    pub fn from_pem(certificate: &str, key: &Secret) -> Result<Self, CertificateError> {
+        let key = private_key(key.expose())?;
+        let chain = certificates(certificate)?;
+        let parsed = chain.iter().map(|der| X509::read(der)).collect::<Result<Vec<_>, _>>()?;
+        let own = parsed.iter().position(|x509| x509.rsa_key == Some(key.public_key().as_ref()));
+        let Some(own) = own else {
+            let rsa = parsed.iter().any(|x509| x509.rsa_key.is_some());
+            return Err(if rsa { CertificateError::NotAPair } else { CertificateError::CertificateNotRsa });
+        };
+        let thumbprint = BASE64URL.encode(digest(&SHA256, &chain[own]));
+        Ok(Self { key, thumbprint, not_after: parsed[own].not_after })
+    }
+
+    /// When the certificate expires; `None` when it does not say so readably.
+    pub fn not_after(&self) -> Option<Ticks> {
+        self.not_after
+    }
+
+    /// The SHA-256 thumbprint, base64url, as it stands in the assertion.
+    pub fn thumbprint(&self) -> &str {
+        &self.thumbprint
+    }
+
+    /// A signed assertion for one token request.
+    ///
+    /// # Errors
+    /// [`TokenError::Setup`] when the machine has no randomness to sign with.
+    pub fn assertion(&self, client_id: &str, token_url: &str, now: Ticks) -> Result<Secret, TokenError> {
+        let failed = |what: &str| TokenError::Setup(format!("the assertion could not be {what}"));
+        let at = now.0.div_euclid(PER_SECOND);
+        let jti = guid::random().map_err(|_| failed("numbered"))?;
+        let header = Header { alg: "PS256", typ: "JWT", thumbprint: &self.thumbprint };
+        let life = LIFE.as_secs().cast_signed();
+        let claims = Claims { aud: token_url, iss: client_id, sub: client_id, jti: &jti, nbf: at, iat: at, exp: at + life };
+        let header = serde_json::to_vec(&header).map_err(|_| failed("written"))?;
+        let claims = serde_json::to_vec(&claims).map_err(|_| failed("written"))?;
+        let mut jwt = format!("{}.{}", BASE64URL.encode(header), BASE64URL.encode(claims));
+        let mut signature = vec![0; self.key.public().modulus_len()];
+        self.key.sign(&RSA_PSS_SHA256, &SystemRandom::new(), jwt.as_bytes(), &mut signature).map_err(|_| failed("signed"))?;
+        jwt.push('.');
+        jwt.push_str(&BASE64URL.encode(signature));
+        Ok(Secret::new(jwt))
+    }
+}
+
+fn private_key(text: &str) -> Result<RsaKeyPair, CertificateError> {
+    // The library passes over labels it does not know, this one among them.
+    if text.contains("ENCRYPTED") {
+        return Err(CertificateError::KeyEncrypted);
+    }
+    let sections = sections(text).ok_or(CertificateError::KeyNotPem)?;
+    for (kind, der) in &sections {
+        let key = match kind {
+            SectionKind::PrivateKey => RsaKeyPair::from_pkcs8(der),
+            SectionKind::RsaPrivateKey => RsaKeyPair::from_der(der),
+            SectionKind::EcPrivateKey => return Err(CertificateError::KeyNotRsa),
+            _ => continue,
+        };
+        // ring's reasons are words of its own; this is the one that means another algorithm.
+        return key.map_err(|e| match e.to_string().as_str() {
+            "WrongAlgorithm" => CertificateError::KeyNotRsa,
+            _ => CertificateError::KeyUnusable,
+        });
+    }
+    Err(CertificateError::NoPrivateKey)
+}
+
+fn certificates(text: &str) -> Result<Vec<Vec<u8>>, CertificateError> {
+    let sections = sections(text).ok_or(CertificateError::CertificateNotPem)?;
+    // A key pasted here would lie in clear text in a conf file: say so rather than use the certificate beside it.
+    if sections
+        .iter()
+        .any(|(kind, _)| matches!(kind, SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey))
+    {
+        return Err(CertificateError::KeyInCertificate);
+    }
+    let chain: Vec<_> = sections.into_iter().filter(|(kind, _)| *kind == SectionKind::Certificate).map(|(_, der)| der).collect();
+    if chain.is_empty() { Err(CertificateError::CertificateNotPem) } else { Ok(chain) }
+}
+
+/// All PEM sections; `None` when there is none or one is damaged.
+fn sections(text: &str) -> Option<Vec<(SectionKind, Vec<u8>)>> {
+    let text = text.replace("\\r", "").replace("\\n", "\n");
+    let mut lines = String::new();
+    for part in text.split("-----BEGIN ").skip(1) {
+        let (label, rest) = part.split_once("-----")?;
+        let (content, _) = rest.split_once("-----END ")?;
+        let content: Vec<&str> = content.split_whitespace().collect();
+        lines.push_str(&format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", content.join("\n")));
+    }
+    let found: Vec<_> = <(SectionKind, Vec<u8>)>::pem_slice_iter(lines.as_bytes()).collect::<Result<_, _>>().ok()?;
+    (!found.is_empty()).then_some(found)
+}
+
+/// What is read of a certificate. Its signature and extensions do not matter here: Entra ID decides what it trusts.
+struct X509<'a> {
+    /// The RSAPublicKey, in the very bytes that ring gives for a private key; `None` for other algorithms.
+    rsa_key: Option<&'a [u8]>,
+    not_after: Option<Ticks>,
+}
+
+const SEQUENCE: u8 = 0x30;
+const BIT_STRING: u8 = 0x03;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+/// `[0] EXPLICIT`, around the version.
+const VERSION: u8 = 0xa0;
+/// 1.2.840.113549.1.1.1, rsaEncryption.
+const RSA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+
+impl<'a> X509<'a> {
+    /// Walks RFC 5280's Certificate: two levels in, seven members on.
+    fn read(der: &'a [u8]) -> Result<Self, CertificateError> {
+        Self::walk(der).ok_or(CertificateError::CertificateDamaged)
+    }
+
+    fn walk(der: &'a [u8]) -> Option<Self> {
+        let mut outer = Der(der).inside(SEQUENCE)?;
+        let mut certificate = outer.inside(SEQUENCE)?;
+        if certificate.0.first() == Some(&VERSION) {
+            certificate.next()?;
+        }
+        certificate.next()?; // serial number
+        certificate.next()?; // signature algorithm
+        certificate.next()?; // issuer
+        let mut validity = certificate.inside(SEQUENCE)?;
+        validity.next()?; // not before
+        let (tag, end) = validity.next()?;
+        certificate.next()?; // subject
+        let mut key = certificate.inside(SEQUENCE)?;
+        let algorithm = key.inside(SEQUENCE)?;
+        let (_, bits) = key.next().filter(|(tag, _)| *tag == BIT_STRING)?;
+        // The first byte of a bit string counts the bits that its last byte lacks.
+        let rsa_key = algorithm.0.starts_with(RSA).then(|| bits.get(1..)).flatten();
+        Some(Self { rsa_key, not_after: time(tag, end) })
+    }
+}
+
+/// What is left of a row of DER values.
+struct Der<'a>(&'a [u8]);
+
+impl<'a> Der<'a> {
+    /// The next value's tag and content.
+    fn next(&mut self) -> Option<(u8, &'a [u8])> {
+        let (&tag, rest) = self.0.split_first()?;
+        let (&first, rest) = rest.split_first()?;
+        let (length, rest) = match first {
+            0..=0x7f => (usize::from(first), rest),
+            0x81..=0x84 => {
+                let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+                (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
+            }
+            _ => return None,
+        };
+        let (content, rest) = rest.split_at_checked(length)?;
+        self.0 = rest;
+        Some((tag, content))
+    }
+
+    /// Into the next value, which must have this tag.
+    fn inside(&mut self, tag: u8) -> Option<Self> {
+        self.next().filter(|(found, _)| *found == tag).map(|(_, content)| Self(content))
+    }
+}
+
+/// RFC 5280's two spellings: `YYMMDDHHMMSSZ` for 1950 to 2049, `YYYYMMDDHHMMSSZ` from 2050 on.
+fn time(tag: u8, content: &[u8]) -> Option<Ticks> {
+    let text = std::str::from_utf8(content).ok()?.strip_suffix('Z')?;
+    let text = match tag {
+        UTC_TIME if text.len() == 12 => format!("{}{text}", if text < "50" { "20" } else { "19" }),
+        GENERALIZED_TIME if text.len() == 14 => text.to_owned(),
+        _ => return None,
+    };
+    let part = |range: std::ops::Range<usize>| text.get(range);
+    let (date, clock) =
+        ([part(0..4)?, part(4..6)?, part(6..8)?].join("-"), [part(8..10)?, part(10..12)?, part(12..14)?].join(":"));
+    Ticks::parse(&format!("{date}T{clock}Z"))
+}
