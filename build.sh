@@ -48,7 +48,7 @@ need_venv() {
     [[ -f $venv/installed && $(<"$venv/installed") == "$wanted" ]] && "$venv/bin/python" -c '' 2>/dev/null && return
     say "Python tools of the build into .venv"
     python3 -m venv --clear "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: \
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --only-binary cargo-zigbuild,ziglang \
         --requirement build/requirements.txt || die "pip could not install build/requirements.txt; its message is above"
     printf '%s\n' "$wanted" >"$venv/installed"
 }
