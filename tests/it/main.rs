@@ -1,0 +1,10 @@
+//! The program itself, driven as splunkd drives it: XML on standard input, events on standard output, log lines on
+//! standard error, an exit code; Microsoft and splunkd are the simulator. And the app's files, compared with the program.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected stops there")]
+
+mod definition;
+mod rooms;
+mod scheme;
+mod support;
+mod table;
