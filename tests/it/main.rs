@@ -6,5 +6,6 @@
 mod definition;
 mod rooms;
 mod scheme;
+mod stream;
 mod support;
 mod table;

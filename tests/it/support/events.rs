@@ -1,5 +1,7 @@
 //! The documents the program writes to standard output, read as strictly as splunkd does.
 
+use std::collections::BTreeSet;
+
 use quick_xml::Reader;
 use quick_xml::events::Event as Xml;
 
@@ -106,4 +108,19 @@ pub(crate) fn messages(stdout: &[u8]) -> String {
     let message = text.strip_prefix("<error><message>").and_then(|rest| rest.strip_suffix("</message></error>"));
     let message = message.unwrap_or_else(|| panic!("not a refusal: {text:?}"));
     quick_xml::escape::unescape(message).unwrap().into_owned()
+}
+
+/// Checks that two sets are the same; of large ones, says what is missing and what is too much.
+#[track_caller]
+pub(crate) fn same<T: Ord + std::fmt::Debug>(what: &str, found: &BTreeSet<T>, expected: &BTreeSet<T>) {
+    let list = |of: &BTreeSet<T>, but: &BTreeSet<T>| -> Vec<String> {
+        of.difference(but).take(3).map(|item| format!("{item:?}").chars().take(600).collect()).collect()
+    };
+    let (missing, extra) = (list(expected, found), list(found, expected));
+    assert!(
+        missing.is_empty() && extra.is_empty(),
+        "{what}: {} found, {} expected\nmissing: {missing:#?}\ntoo much: {extra:#?}",
+        found.len(),
+        expected.len()
+    );
 }

@@ -5,9 +5,11 @@ mod events;
 mod log;
 mod program;
 mod shared;
+mod stage;
 
 pub(crate) use document::{Definition, Stanza};
-pub(crate) use events::{Event, messages};
-pub(crate) use log::{Line, normal};
+pub(crate) use events::{Event, messages, same};
+pub(crate) use log::normal;
 pub(crate) use program::{Ended, Program, Running};
 pub(crate) use shared::shared;
+pub(crate) use stage::{Input, List, Object, Stage};
