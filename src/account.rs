@@ -9,7 +9,7 @@ use log::LevelFilter;
 use crate::http::{Http, HttpError, Proxy, Transport, Trust};
 use crate::microsoft::certificate::{Certificate, CertificateError};
 use crate::microsoft::client::Client;
-use crate::microsoft::cloud::{Api, Cloud, Hosts, Overrides};
+use crate::microsoft::cloud::{Api, Cloud, Hosts, Overrides, check_client, check_tenant};
 use crate::microsoft::token::{self, Credential, TokenError, TokenSource};
 use crate::secret::Secret;
 use crate::splunk::log::parse_level;
@@ -67,6 +67,14 @@ pub enum AccountError {
         /// What is wrong.
         reason: String,
     },
+    /// Settings that fit nothing.
+    #[error("account `{name}`: {reason}")]
+    Unusable {
+        /// The account.
+        name: String,
+        /// Which setting, and what is wrong with it.
+        reason: String,
+    },
     /// The secret is nowhere.
     #[error(
         "account `{name}` has no {secret}: enter it again for this account, or store it in storage/passwords with realm \
@@ -104,7 +112,10 @@ impl Account {
         let required = |setting| get(setting).ok_or_else(|| wrong(setting, "it is required and missing".to_owned()));
         let cloud: Cloud = get("cloud").unwrap_or("commercial").parse().map_err(|reason| wrong("cloud", reason))?;
         let overrides = Overrides { login_url: get("login_url"), graph_url: get("graph_url"), defender_url: get("defender_url") };
-        let hosts = Hosts::new(cloud, overrides).map_err(|reason| wrong("login_url, graph_url, defender_url", reason))?;
+        let unusable = |reason| AccountError::Unusable { name: name.to_owned(), reason };
+        let hosts = Hosts::new(cloud, overrides).map_err(unusable)?;
+        let (tenant_id, client_id) = (required("tenant_id")?.to_owned(), required("client_id")?.to_owned());
+        check_tenant(&tenant_id).and_then(|()| check_client(&client_id)).map_err(unusable)?;
         let credential = match get("auth").unwrap_or("client_secret") {
             "client_secret" => Credential::Secret(client_secret(splunkd, name, &stanza, clear_text)?),
             "certificate" => {
@@ -113,7 +124,6 @@ impl Account {
             }
             other => return Err(wrong("auth", format!("`{other}` is not one of client_secret, certificate"))),
         };
-        let (tenant_id, client_id) = (required("tenant_id")?.to_owned(), required("client_id")?.to_owned());
         Ok(Self { name: name.to_owned(), tenant_id, cloud, client_id, hosts, credential })
     }
 

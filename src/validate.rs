@@ -7,9 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use crate::account::{APP, Account, ClearText, Settings};
+use crate::collect::CollectError;
 use crate::error::{Error, Exit};
 use crate::feeds::IncludeAlerts;
 use crate::input::Input;
+use crate::microsoft::page;
 use crate::microsoft::query::{Expand, List, Order};
 use crate::splunk::definition::{self, Definition, Root};
 use crate::splunk::rest::Splunkd;
@@ -67,7 +69,10 @@ fn check(definition: &Definition, splunk_home: Option<&Path>) -> Result<(), Erro
         skip: 0,
         expand: if input.include_alerts == IncludeAlerts::None { Expand::Nothing } else { Expand::Alerts },
     };
-    client.get(&list.path_and_query())?;
+    let path = list.path_and_query();
+    let reply = client.get(&path)?;
+    // Half an answer, or another's, has not tried the input.
+    page::rows(&reply.body).map_err(|reason| CollectError::Page { path, reason })?;
     Ok(())
 }
 

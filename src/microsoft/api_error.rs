@@ -217,6 +217,10 @@ fn switched_off(code: Option<&str>) -> bool {
 impl fmt::Display for ApiError {
     /// What happened, to what, in Microsoft's words where there are any. What to do is [`ApiError::remedy`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Failure::Token(error) = &self.failure {
+            // The request was not sent; its path would only stand in front of what matters.
+            return write!(f, "{error}");
+        }
         write!(f, "{}: {} {}: ", self.api, self.method, self.path)?;
         if let Some(status) = self.status {
             write!(f, "HTTP {status}: ")?;

@@ -50,7 +50,7 @@ impl FromStr for Cloud {
         Self::ALL
             .into_iter()
             .find(|cloud| cloud.name() == text)
-            .ok_or_else(|| format!("cloud `{text}` is unknown: write commercial, gcc, gcc_high or dod"))
+            .ok_or_else(|| format!("`{text}` is unknown: write commercial, gcc, gcc_high or dod"))
     }
 }
 
@@ -145,7 +145,7 @@ impl Resource {
             ("" | "graph", What::Alerts) => Ok(Self::GraphAlerts),
             ("defender", What::Incidents) => Ok(Self::XdrIncidents),
             ("defender", What::Alerts) => Ok(Self::EndpointAlerts),
-            _ => Err(format!("api `{api}` is unknown: write graph or defender")),
+            _ => Err(format!("`{api}` is unknown: write graph or defender")),
         }
     }
 

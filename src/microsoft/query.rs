@@ -164,14 +164,14 @@ pub fn check_filter(resource: Resource, filter: &str) -> Result<(), String> {
     let (mut depth, mut quoted, mut word) = (0_i32, false, String::new());
     for c in filter.chars().chain([' ']) {
         if c.is_control() {
-            return Err("filter holds a control character: write it on one line".to_owned());
+            return Err("it holds a control character: write it on one line".to_owned());
         }
         if !quoted && (c.is_alphanumeric() || c == '_') {
             word.push(c);
             continue;
         }
         if word.eq_ignore_ascii_case(updated) {
-            return Err(format!("filter names {updated}, which the input sets itself: remove that part"));
+            return Err(format!("it names {updated}, which the input sets itself: remove that part"));
         }
         word.clear();
         match c {
@@ -186,10 +186,10 @@ pub fn check_filter(resource: Resource, filter: &str) -> Result<(), String> {
         }
     }
     if quoted {
-        return Err("filter has a quote that is not closed".to_owned());
+        return Err("it has a quote that is not closed".to_owned());
     }
     if depth != 0 {
-        return Err("filter has parentheses that do not match".to_owned());
+        return Err("it has parentheses that do not match".to_owned());
     }
     Ok(())
 }
