@@ -5,7 +5,9 @@
 
 mod definition;
 mod rooms;
+mod samples;
 mod scheme;
 mod stream;
 mod support;
 mod table;
+mod validate;

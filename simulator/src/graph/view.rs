@@ -91,9 +91,7 @@ pub(super) fn hide_new_members(shown: &mut Json) {
         Json::Object(members) => {
             for (name, value) in members {
                 match value {
-                    Json::Text(text) if hides(name, text) => {
-                        *text = "unknownFutureValue".to_string()
-                    }
+                    Json::Text(text) if hides(name, text) => *text = "unknownFutureValue".to_string(),
                     other => hide_new_members(other),
                 }
             }

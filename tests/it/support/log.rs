@@ -31,7 +31,8 @@ pub(crate) fn normal(text: &str) -> String {
     let mut rest = text;
     while !rest.is_empty() {
         let before = out.chars().next_back();
-        let fresh = !before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '-');
+        let inside = before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '-');
+        let fresh = !inside || out.ends_with("%20");
         let found = [port, guid, time, folder].iter().find_map(|read| if fresh { read(rest) } else { None });
         if let Some((length, name)) = found {
             out.push_str(name);

@@ -12,4 +12,4 @@ pub(crate) use events::{Event, messages, same};
 pub(crate) use log::normal;
 pub(crate) use program::{Ended, Program, Running};
 pub(crate) use shared::shared;
-pub(crate) use stage::{Input, List, Object, Stage};
+pub(crate) use stage::{Input, List, Object, Stage, epoch_millis};

@@ -36,8 +36,8 @@ impl List {
     pub(crate) fn service_name(self) -> &'static str {
         match self {
             Self::GraphIncidents | Self::GraphAlerts => "Microsoft Graph",
-            Self::XdrIncidents => "Microsoft 365 Defender",
-            Self::EndpointAlerts => "Defender for Endpoint",
+            Self::XdrIncidents => "Microsoft 365 Defender API",
+            Self::EndpointAlerts => "Defender for Endpoint API",
         }
     }
 
