@@ -174,13 +174,18 @@ impl Running {
         self.untouched = None;
     }
 
-    /// Waits until a condition on the world holds.
+    /// Bytes that wait in the pipe which nobody reads.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.untouched.as_ref().map_or(0, |pipe| rustix::io::ioctl_fionread(pipe).unwrap())
+    }
+
+    /// Waits until a condition holds.
     ///
     /// # Panics
     /// When the process ends before, or nothing happens for long.
-    pub(crate) fn wait_until(&mut self, what: &str, holds: impl Fn() -> bool) {
+    pub(crate) fn wait_until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
         let until = Instant::now() + PATIENCE;
-        while !holds() {
+        while !holds(self) {
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "ended ({ended:?}) before {what}: {}", self.stderr_so_far());
             assert!(Instant::now() < until, "in vain: {what}: {}", self.stderr_so_far());

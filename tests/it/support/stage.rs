@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use simulator::entra::Resource;
-use simulator::{Config, Request, Route, Service, Simulator, accounts};
+use simulator::{Config, Fault, FaultKind, Request, Route, Service, Simulator, When, accounts};
 
 use super::{Definition, Ended, Program, Running, Stanza};
 
@@ -227,6 +227,21 @@ impl Stage {
     /// Lets the log say more.
     pub(crate) fn debug(&self) {
         self.conf("defender_settings", "logging", "level", "DEBUG");
+    }
+
+    /// Changes an object of a list, which dates the change.
+    pub(crate) fn change(&self, list: List, id: &str) {
+        let now = self.sim.now();
+        let changed = self.sim.world(|world| match list.inner_identity() {
+            Some(_) => world.change_incident(id.parse().unwrap(), now, |incident| incident.custom_tags.push("seen".to_owned())),
+            None => world.change_alert(id, now, |alert| alert.assigned_to = Some("analyst@contoso.com".to_owned())),
+        });
+        assert!(changed, "there is no {id}");
+    }
+
+    /// Sets a fault.
+    pub(crate) fn fault(&self, route: Route, when: When, kind: FaultKind) {
+        self.sim.faults().push(Fault::new(route, when, kind));
     }
 
     /// How often a kind of request was made.
