@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected stops there")]
 
 mod definition;
+mod faults;
 mod resume;
 mod rooms;
 mod samples;
