@@ -150,7 +150,12 @@ fn client_secret(splunkd: &Splunkd, name: &str, stanza: &Stanza, clear_text: Cle
         return stored.ok_or_else(|| AccountError::NoSecret { name: name.to_owned(), secret: SECRET });
     };
     if clear_text == ClearText::Move {
-        let moved = splunkd.set_secret(ACCOUNTS, &username, &written).and_then(|()| {
+        // Where it cannot be blanked, it is found here again with every run, and storing it each time would be for nothing.
+        let stored = match splunkd.secret(ACCOUNTS, &username) {
+            Ok(Some(stored)) if stored == written => Ok(()),
+            _ => splunkd.set_secret(ACCOUNTS, &username, &written),
+        };
+        let moved = stored.and_then(|()| {
             splunkd.set_conf(ACCOUNTS, name, &[(SECRET, "")])?;
             Ok(splunkd.conf(ACCOUNTS, name)?.is_some_and(|stanza| stanza.get(SECRET).is_none_or(String::is_empty)))
         });

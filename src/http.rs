@@ -214,11 +214,21 @@ fn explain(error: ureq::Error, host: &str) -> HttpError {
         ureq::Error::Timeout(limit) => HttpError::TimedOut { host, limit: limit.to_string() },
         ureq::Error::BodyExceedsLimit(_) => HttpError::TooLarge { host },
         ureq::Error::BadUri(reason) => HttpError::Setup(format!("not a URL that can be asked: {reason}")),
+        ureq::Error::ConnectProxyFailed(reason) => HttpError::Unreachable { host, reason: proxy_refusal(&reason) },
         ureq::Error::Io(io) => match io.downcast::<ureq::Error>() {
             Ok(inner) => explain(inner, &host),
             Err(io) => HttpError::Unreachable { host, reason: io.to_string() },
         },
         other => HttpError::Unreachable { host, reason: other.to_string() },
+    }
+}
+
+/// What the client says of a proxy's refusal ends with its status.
+fn proxy_refusal(reason: &str) -> String {
+    match reason.rsplit_once('/') {
+        Some((_, "407")) => "the proxy refused the connection: 407, it wants another user name or password".to_owned(),
+        Some((_, status)) => format!("the proxy refused the connection: {status}"),
+        None => format!("the proxy failed: {reason}"),
     }
 }
 
