@@ -9,6 +9,7 @@ mod resume;
 mod rooms;
 mod samples;
 mod scheme;
+mod secrets;
 mod splunkd;
 mod stream;
 mod support;
