@@ -52,7 +52,7 @@ pub struct Account {
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
     /// No such stanza.
-    #[error("there is no account `{name}`: add it on the add-on's configuration page or as a stanza of defender_account.conf")]
+    #[error("there is no account `{name}` on this server: add it as a stanza of defender_account.conf")]
     Missing {
         /// The account.
         name: String,
