@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::cursor::{Aim, Answer, Ask, Failed, MAX_GIVEN_UP};
-use crate::feeds::{Draft, Emission, IncludeAlerts, Reading, Row, UNDATED};
+use crate::feeds::{Draft, Emission, IncludeAlerts, Reading, Row};
 use crate::input::Input;
 use crate::microsoft::api_error::{ApiError, Failure};
 use crate::microsoft::client::Reply;
@@ -266,19 +266,19 @@ impl<'a, O: Outside> Poll<'a, O> {
     fn take(&mut self, ask: Ask, page: &Page<'_>, service_time: Ticks) -> Result<Option<End>, CollectError> {
         self.failures = 0;
         let names = names(self.input.resource);
-        let versions: Vec<Version> = page.rows.iter().map(|raw| Row::read(raw, names.identity).version).collect();
+        let rows: Vec<Row<'_>> = page.rows.iter().map(|raw| Row::read(raw, names.identity)).collect();
+        let versions: Vec<Version> = rows.iter().map(|row| row.version).collect();
         let answer = Answer {
             rows: &versions,
             asked: self.input.page_size,
             next_link: page.has_next_link,
-            ordered: self.order == Order::OldestFirst && versions.iter().all(|version| version.updated != UNDATED),
+            ordered: self.order == Order::OldestFirst && rows.iter().all(Row::is_dated),
             service_time,
         };
         let batch = self.checkpoint.cursor.take(ask.clone(), &answer);
         let emit: BTreeSet<usize> = batch.emit.into_iter().collect();
         let mut emission = Emission::default();
-        for (n, raw) in page.rows.iter().enumerate() {
-            let row = Row::read(raw, names.identity);
+        for (n, row) in rows.iter().enumerate() {
             let reading = Reading {
                 names,
                 form: self.input.form,
@@ -294,7 +294,7 @@ impl<'a, O: Outside> Poll<'a, O> {
                     names.identity.updated
                 );
             }
-            (self.input.feed.events)(&row, &reading, &mut emission);
+            (self.input.feed.events)(row, &reading, &mut emission);
             for draft in emission.drafts.drain(..) {
                 self.outside.write(&draft)?;
                 self.tally.events += 1;
@@ -308,7 +308,7 @@ impl<'a, O: Outside> Poll<'a, O> {
         }
         self.tally.rows += versions.len();
         self.tally.repeats += batch.repeats + emission.alerts_repeated;
-        let newest = versions.iter().map(|version| version.updated).filter(|at| *at != UNDATED).max();
+        let newest = rows.iter().filter(|row| row.is_dated()).map(|row| row.version.updated).max();
         self.tally.newest = self.tally.newest.max(newest);
         self.remember(emission.alerts_seen);
         if self.checkpoint.cursor.commit(batch.proof) {
