@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::planted::{Planted, planted};
 use crate::time::{PER_MS, PER_SECOND, Ticks};
 use crate::version::{AlertMemory, Version, packed};
 
@@ -255,9 +256,11 @@ impl Cursor {
         let full = answer.next_link || answer.rows.len() >= answer.asked as usize;
         let window = proof.ask.window;
         let part = proof.ask.part();
-        if let Some(step) = proof.ask.step.clone() {
+        if planted(Planted::FollowsPages) {
+            follow_pages(proof, answer, full);
+        } else if let Some(step) = proof.ask.step.clone() {
             self.judge_step(proof, answer, &step, full);
-        } else if !full {
+        } else if !full || planted(Planted::FullIsComplete) {
             proof.proven = Some(window);
         } else if let Some(proven) = ordered_part(window, answer) {
             let rest = Window { lo: proven.hi.unwrap_or(proven.lo), hi: window.hi };
@@ -331,8 +334,12 @@ impl Cursor {
         }
         if let Some(window) = proven {
             // All of it that is old enough is settled.
-            let old_enough = since.minus(self.poll.lookback).floor_ms();
-            let hi = window.hi.map_or(old_enough, |hi| hi.min(old_enough));
+            let lookback = if planted(Planted::NoLookback) { Duration::ZERO } else { self.poll.lookback };
+            let old_enough = since.minus(lookback).floor_ms();
+            let mut hi = window.hi.map_or(old_enough, |hi| hi.min(old_enough));
+            if planted(Planted::SettledIsNow) {
+                hi = old_enough;
+            }
             if window.lo < hi {
                 self.given_up.retain(|given_up| !(window.lo <= given_up.lo && given_up.hi <= Some(hi)));
                 self.settle(window.lo, hi);
@@ -387,6 +394,11 @@ impl Cursor {
         }
     }
 
+    /// What [`Planted::DropsHistory`] does.
+    pub(crate) fn drop_history(&mut self) {
+        self.unread.clear();
+    }
+
     /// Removes `[lo, hi)` from the unread history.
     fn subtract(&mut self, lo: Ticks, hi: Ticks) {
         let pieces = self.unread.iter().flat_map(|window| {
@@ -401,6 +413,9 @@ impl Cursor {
         let mut kept = self.versions.split_off(&Version { updated: self.settled, id: 0 });
         std::mem::swap(&mut kept, &mut self.versions);
         let below = kept;
+        if planted(Planted::ForgetsVersions) {
+            self.versions.clear();
+        }
         let asked_again = |at| self.unread.iter().chain(&self.given_up).any(|window| window.holds(at));
         let again: Vec<Version> = below.into_iter().filter(|version| asked_again(version.updated)).collect();
         self.versions.extend(again);
@@ -435,11 +450,24 @@ impl Cursor {
 fn ordered_part(window: Window, answer: &Answer<'_>) -> Option<Window> {
     let (first, last) = (answer.rows.first()?, answer.rows.last()?);
     let hi = last.updated.floor_ms();
+    if planted(Planted::TrustsOrder) && answer.ordered {
+        return (hi > window.lo).then(|| Window::between(window.lo, hi));
+    }
     let shown = answer.ordered
         && first.updated < last.updated
         && answer.rows.is_sorted_by_key(|row| row.updated)
         && answer.rows.iter().all(|row| window.holds(row.updated));
     (shown && hi > window.lo).then(|| Window::between(window.lo, hi))
+}
+
+/// The simpler way, which loses data: the next page by its number.
+fn follow_pages(proof: &mut Proof, answer: &Answer<'_>, full: bool) {
+    if full && !answer.rows.is_empty() {
+        let skip = proof.ask.skip.saturating_add(u32::try_from(answer.rows.len()).unwrap_or(u32::MAX));
+        proof.next.push(Ask { skip, ..proof.ask.clone() });
+    } else {
+        proof.proven = Some(proof.ask.window);
+    }
 }
 
 /// Where to split a window whose full answer proved nothing.

@@ -21,6 +21,7 @@ pub mod json;
 pub mod microsoft;
 pub mod mode;
 pub mod pace;
+mod planted;
 pub mod respond;
 pub mod secret;
 pub mod splunk;
