@@ -4,6 +4,8 @@
 pub mod alert;
 pub mod definition;
 pub mod event;
+#[cfg(test)]
+mod fixtures;
 pub mod log;
 pub mod modalert;
 pub mod rest;
@@ -11,5 +13,4 @@ mod row;
 pub mod scheme;
 pub mod stdout;
 pub mod stop;
-mod utf8;
 mod xml;
