@@ -4,6 +4,7 @@
 //! read two events as one; from then on every call fails.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::xml;
@@ -176,7 +177,14 @@ impl<W: Write> EventStream<W> {
 /// An [`EventStream`] that the main flow writes to and that [`Stop`](super::stop::Stop) can end. The lock is held for
 /// one call at a time, so whoever gets it finds whole events only.
 #[derive(Debug)]
-pub struct SharedStream<W: Write>(Arc<Mutex<EventStream<W>>>);
+pub struct SharedStream<W: Write>(Arc<Shared<W>>);
+
+#[derive(Debug)]
+struct Shared<W: Write> {
+    /// Set by whoever abandons, before it waits for the lock: a flow that takes it again and again would keep it out.
+    abandoned: AtomicBool,
+    stream: Mutex<EventStream<W>>,
+}
 
 impl<W: Write> Clone for SharedStream<W> {
     fn clone(&self) -> Self {
@@ -187,14 +195,18 @@ impl<W: Write> Clone for SharedStream<W> {
 impl<W: Write> SharedStream<W> {
     /// A stream that has written nothing.
     pub fn new(out: W) -> Self {
-        Self(Arc::new(Mutex::new(EventStream::new(out))))
+        Self(Arc::new(Shared { abandoned: AtomicBool::new(false), stream: Mutex::new(EventStream::new(out)) }))
     }
 
     /// See [`EventStream::write`].
     ///
     /// # Errors
-    /// See [`StreamError`].
+    /// See [`StreamError`]; [`StreamError::Ended`] also when a stop abandoned the stream meanwhile, which is no failure:
+    /// ask [`Stop::requested`](super::stop::Stop::requested) first.
     pub fn write(&self, event: &Event<'_>) -> Result<(), StreamError> {
+        if self.0.abandoned.load(Ordering::Acquire) {
+            return Err(StreamError::Ended);
+        }
         self.with(|stream| stream.write(event))
     }
 
@@ -203,6 +215,9 @@ impl<W: Write> SharedStream<W> {
     /// # Errors
     /// See [`StreamError`].
     pub fn flush(&self) -> Result<(), StreamError> {
+        if self.0.abandoned.load(Ordering::Acquire) {
+            return Err(StreamError::Ended);
+        }
         self.with(EventStream::flush)
     }
 
@@ -219,6 +234,7 @@ impl<W: Write> SharedStream<W> {
     /// # Errors
     /// See [`StreamError`].
     pub fn abandon(&self) -> Result<(), StreamError> {
+        self.0.abandoned.store(true, Ordering::Release);
         self.with(EventStream::abandon)
     }
 
@@ -228,7 +244,7 @@ impl<W: Write> SharedStream<W> {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut EventStream<W>) -> T) -> T {
-        let mut stream = self.0.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+        let mut stream = self.0.stream.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
             // A panic inside a call may have left part of an event in the buffer or in the pipe.
             let mut stream = poisoned.into_inner();
             stream.state = State::Broken;

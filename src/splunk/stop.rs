@@ -1,6 +1,6 @@
 //! The end that splunkd asks for: SIGTERM (and Ctrl-C), or CTRL_BREAK on Windows.
 //!
-//! The process ends within a second of the signal whatever it is doing. The main flow gets [`GRACE`] to notice and
+//! The process ends within a second of the signal whatever it is doing. The main flow gets 400 ms to notice and
 //! return by itself; a network read or a full pipe may keep it from that, and then a thread ends the process.
 
 use std::io;
