@@ -316,6 +316,27 @@ mod tests {
     }
 
     #[test]
+    fn a_document_cut_off_anywhere_is_refused_without_its_key() {
+        let document = input(r#"<stanza name="x://n" app="a"><param name="p">&amp;</param></stanza>"#);
+        for length in 0..document.len() {
+            let error = read(&document.as_bytes()[..length], Root::Input).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("K3Y"), "{length}: {error}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn damage_is_never_a_panic(at in 0..200_usize, byte: u8, length in 0..4_usize) {
+            let mut bytes = input(r#"<stanza name="x://n"><param_list name="p"><value>&amp;</value></param_list></stanza>"#).into_bytes();
+            let end = (at + length).min(bytes.len());
+            bytes.splice(at.min(end)..end, [byte, b'<']);
+            if let Err(error) = read(bytes.as_slice(), Root::Input) {
+                assert!(!error.to_string().contains("K3Y"), "{error}");
+            }
+        }
+    }
+
+    #[test]
     fn an_endless_document_is_given_up() {
         for start in
             ["<input>".to_owned(), "<input><".to_owned(), format!("<input>{HEAD}<configuration>"), "<input a=\"".to_owned()]

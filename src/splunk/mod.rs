@@ -14,3 +14,10 @@ pub mod scheme;
 pub mod stdout;
 pub mod stop;
 mod xml;
+
+use std::path::PathBuf;
+
+/// Where Splunk is installed: `SPLUNK_HOME`, which splunkd sets for everything it starts. `None` elsewhere.
+pub fn home() -> Option<PathBuf> {
+    std::env::var_os("SPLUNK_HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
+}

@@ -40,7 +40,7 @@ struct Run {
 }
 
 impl ModAlert {
-    /// Opens the log of `action` under `splunk_home`, the value of `SPLUNK_HOME`; without one there is no log.
+    /// Opens the log of `action` under [`splunk::home`](super::home); without one there is no log.
     ///
     /// # Errors
     /// When the file cannot be opened. The action itself does not depend on it: warn, and go on with

@@ -49,8 +49,8 @@ pub struct Splunkd {
 }
 
 impl Splunkd {
-    /// A client; asks nothing yet. `splunk_home` is the value of `SPLUNK_HOME`: a splunkd elsewhere is believed with
-    /// the certificates of `etc/auth/cacert.pem` there, if that exists.
+    /// A client; asks nothing yet. `splunk_home` is [`splunk::home`](super::home): a splunkd elsewhere is believed
+    /// with the certificates of `etc/auth/cacert.pem` there, if that exists.
     ///
     /// # Errors
     /// [`RestError::Setup`] when `server_uri` is no URL that may be asked, or the certificates cannot be read.
