@@ -276,7 +276,7 @@ mod tests {
         let (mut child, output) = in_situation("polite");
         let (code, lived) = signalled(&mut child, "-TERM");
         assert_eq!(code, Some(7));
-        assert!(lived < GRACE, "{lived:?}");
+        assert!(lived < SECOND, "{lived:?}");
         assert_eq!(rest(output), "</stream>\n");
     }
 }
