@@ -1,1 +1,124 @@
-//! Stand-ins for Microsoft and splunkd.
+//! Stand-ins for Microsoft and for splunkd: Entra ID, Microsoft Graph security, the two Defender APIs, and splunkd's REST.
+//!
+//! Written from the documents alone and without a line of the product, so that two readings of the documents meet in the
+//! tests. In layers: [`model`] is the set of objects and how they change; `entra`, `graph`, `defender` and `splunkd` answer
+//! a [`Request`] about it at a given [`Time`], without I/O and without a clock; [`Simulator`] puts them behind sockets.
+//! A simulation calls [`answer`] directly; an integration test starts a [`Simulator`].
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod accounts;
+mod certificates;
+pub mod chance;
+mod change;
+mod defender;
+pub mod entra;
+pub mod faults;
+pub mod filter;
+pub mod generate;
+mod graph;
+pub mod json;
+pub mod model;
+mod odata;
+pub mod proxy;
+pub mod samples;
+mod server;
+mod simulator;
+pub mod splunkd;
+pub mod throttle;
+pub mod time;
+pub mod traffic;
+pub mod wire;
+
+pub use faults::{Fault, FaultKind, Route, When};
+pub use json::Json;
+pub use model::World;
+pub use simulator::{Certificate, Config, FaultQueue, Ports, Simulator};
+pub use time::Time;
+pub use traffic::Exchange;
+pub use wire::{Delivery, Request, Response, Service};
+
+/// Answers one request: shows what has become visible, lets a fault happen if one waits, and keeps a record.
+pub fn answer(world: &mut World, service: Service, request: &Request, now: Time) -> Response {
+    world.settle(now);
+    let route = Route::of(service, request);
+    let response = match world.faults.strike(route, request) {
+        Some(kind) => {
+            if kind == FaultKind::TokenRevoked {
+                world.entra.revoke_all();
+            }
+            faults::replace(&kind, service, now).unwrap_or_else(|| {
+                let real = real_answer(world, service, request, now);
+                faults::bend(&kind, real, now)
+            })
+        }
+        None => real_answer(world, service, request, now),
+    };
+    let response = response.dated(now);
+    world
+        .traffic
+        .record(service, route, request, &response, now);
+    response
+}
+
+fn real_answer(world: &mut World, service: Service, request: &Request, now: Time) -> Response {
+    match service {
+        Service::Login => entra::answer(world, request, now),
+        Service::Graph => graph::answer(world, request, now),
+        Service::Defender => defender::answer(world, request, now),
+        Service::Splunkd => splunkd::answer(world, request, now),
+    }
+}
+
+/// The error body a service gives to a status that nothing in the request asked for.
+fn service_error(service: Service, status: u16, now: Time) -> Response {
+    match service {
+        Service::Login => entra::error(
+            match status {
+                429 => 90_055,
+                401 => 7_000_215,
+                500.. => 90_033,
+                _ => 900_144,
+            },
+            accounts::CLIENT_ID,
+            now,
+        ),
+        Service::Graph => {
+            let (code, message) = match status {
+                400 => ("BadRequest", "The request is malformed."),
+                401 => (
+                    "InvalidAuthenticationToken",
+                    "Lifetime validation failed, the token is expired.",
+                ),
+                403 => ("Forbidden", "Missing application roles."),
+                404 => ("NotFound", "Resource was not found."),
+                429 => ("TooManyRequests", "Please retry again later."),
+                503 => (
+                    "ServiceUnavailable",
+                    "The service is temporarily unavailable.",
+                ),
+                504 => (
+                    "GatewayTimeout",
+                    "The upstream service did not answer in time.",
+                ),
+                _ => ("InternalServerError", "An error has occurred."),
+            };
+            graph::error(status, code, message, &Request::default(), now)
+        }
+        Service::Defender => {
+            let (code, message) = match status {
+                400 => ("BadRequest", "General Bad Request error message."),
+                401 => ("Unauthorized", "Unauthorized"),
+                403 => ("Forbidden", "Forbidden"),
+                404 => ("ResourceNotFound", "Resource wasn't found."),
+                429 => (
+                    "TooManyRequests",
+                    "Response represents reaching quota limit either by number of requests or by CPU.",
+                ),
+                _ => ("InternalServerError", ""),
+            };
+            defender::error(status, code, message, now)
+        }
+        Service::Splunkd => splunkd::failed(status),
+    }
+}

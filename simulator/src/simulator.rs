@@ -1,0 +1,398 @@
+//! The stand-ins behind sockets, for tests and for the program.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+use crate::accounts::{self, Account, Addresses};
+use crate::certificates;
+use crate::faults::Fault;
+use crate::generate;
+use crate::model::{Transfer, World};
+use crate::proxy::{Access, Proxy};
+use crate::server::{Encoding, Handler, Listener};
+use crate::throttle::Limits;
+use crate::time::Time;
+use crate::traffic::Exchange;
+use crate::wire::Service;
+
+/// Ports to listen on; 0 takes a free one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// The token endpoint.
+    pub login: u16,
+    /// Graph.
+    pub graph: u16,
+    /// The Defender APIs.
+    pub defender: u16,
+    /// splunkd.
+    pub splunkd: u16,
+}
+
+/// What to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The seed the objects follow from.
+    pub seed: u64,
+    /// How many alerts there are.
+    pub alerts: usize,
+    /// How many incidents they belong to.
+    pub incidents: usize,
+    /// How far back the objects reach from now.
+    pub span: Duration,
+    /// HTTPS for the Microsoft hosts (a fresh CA each time, see [`Simulator::ca_bundle`]).
+    pub tls: bool,
+    /// HTTPS for splunkd, with a certificate like Splunk's default.
+    pub splunkd_tls: bool,
+    /// Requests allowed per minute and hour.
+    pub limits: Limits,
+    /// Seconds a token lasts.
+    pub token_life: i64,
+    /// Where to listen.
+    pub ports: Ports,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            seed: 1,
+            alerts: 60,
+            incidents: 15,
+            span: Duration::from_secs(20 * 86_400),
+            tls: false,
+            splunkd_tls: false,
+            limits: Limits::Documented,
+            token_life: 3599,
+            ports: Ports::default(),
+        }
+    }
+}
+
+/// A certificate an application may sign in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// The certificate, PEM.
+    pub certificate: String,
+    /// The private key, PKCS#8 PEM.
+    pub key: String,
+    /// The certificate, DER.
+    pub der: Vec<u8>,
+}
+
+/// Running stand-ins. They stop when this is dropped.
+pub struct Simulator {
+    world: Arc<Mutex<World>>,
+    listeners: Vec<Listener>,
+    addresses: Addresses,
+    folder: TempDir,
+    ca_bundle: PathBuf,
+    certificate: Certificate,
+}
+
+impl Simulator {
+    /// Starts the stand-ins.
+    ///
+    /// # Panics
+    /// When a port is taken or the temporary folder cannot be written; a test cannot go on without. See
+    /// [`Simulator::try_start`].
+    pub fn start(config: Config) -> Self {
+        match Self::try_start(config) {
+            Ok(simulator) => simulator,
+            Err(error) => panic!("the simulator did not start: {error}"),
+        }
+    }
+
+    /// Starts the stand-ins, or says why not.
+    pub fn try_start(config: Config) -> io::Result<Self> {
+        let microsoft = certificates::microsoft().map_err(io::Error::other)?;
+        let splunkd = certificates::splunkd().map_err(io::Error::other)?;
+        let (certificate, key, der) = certificates::client().map_err(io::Error::other)?;
+
+        let mut world = World::empty();
+        world.throttle.limits = config.limits.clone();
+        world.entra.token_life = config.token_life;
+        generate::fill(
+            &mut world,
+            config.seed,
+            config.incidents,
+            config.alerts,
+            Time::from_system(SystemTime::now()),
+            config.span,
+        );
+        let world = Arc::new(Mutex::new(world));
+
+        let start = |service: Service, port: u16, tls| {
+            Listener::start(
+                SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+                tls,
+                handler(&world, service),
+            )
+        };
+        let tls = || config.tls.then(|| Arc::clone(&microsoft.config));
+        let listeners = vec![
+            start(Service::Login, config.ports.login, tls())?,
+            start(Service::Graph, config.ports.graph, tls())?,
+            start(Service::Defender, config.ports.defender, tls())?,
+            start(
+                Service::Splunkd,
+                config.ports.splunkd,
+                config.splunkd_tls.then(|| Arc::clone(&splunkd.config)),
+            )?,
+        ];
+        let url = |at: usize, secure: bool| {
+            format!(
+                "{}://{}",
+                if secure { "https" } else { "http" },
+                listeners[at].address()
+            )
+        };
+        let addresses = Addresses {
+            login: url(0, config.tls),
+            graph: url(1, config.tls),
+            defender: url(2, config.tls),
+            splunkd: url(3, config.splunkd_tls),
+        };
+
+        let folder = tempfile::Builder::new().prefix("simulator-").tempdir()?;
+        let ca_bundle = folder.path().join("ca.pem");
+        fs::write(&ca_bundle, &microsoft.trust_pem)?;
+        let home = folder.path().join("splunk");
+        for part in [
+            "etc/auth",
+            "var/log/splunk",
+            "var/spool/splunk",
+            "var/lib/splunk/modinputs/defender",
+            "var/run/splunk/dispatch",
+        ] {
+            fs::create_dir_all(home.join(part))?;
+        }
+        fs::write(home.join("etc/auth/server.pem"), &splunkd.leaf_pem)?;
+        fs::write(home.join("etc/auth/cacert.pem"), &splunkd.trust_pem)?;
+
+        let simulator = Simulator {
+            world,
+            listeners,
+            addresses,
+            folder,
+            ca_bundle,
+            certificate: Certificate {
+                certificate,
+                key,
+                der,
+            },
+        };
+        let bundle = config
+            .tls
+            .then(|| simulator.ca_bundle.display().to_string());
+        simulator
+            .world(|world| accounts::furnish(world, Some(&simulator.addresses), bundle.as_deref()));
+        Ok(simulator)
+    }
+
+    /// Base of the token endpoint.
+    pub fn login_url(&self) -> &str {
+        &self.addresses.login
+    }
+
+    /// Base of Graph.
+    pub fn graph_url(&self) -> &str {
+        &self.addresses.graph
+    }
+
+    /// Base of the Defender APIs.
+    pub fn defender_url(&self) -> &str {
+        &self.addresses.defender
+    }
+
+    /// Base of splunkd: the `server_uri` to hand over.
+    pub fn splunkd_url(&self) -> &str {
+        &self.addresses.splunkd
+    }
+
+    /// The session key of `splunk-system-user`, who may do everything.
+    pub fn session_key(&self) -> &str {
+        accounts::SESSION_KEY
+    }
+
+    /// The CA of the Microsoft hosts, PEM. With `tls` it already stands in `defender_settings`.
+    pub fn ca_bundle(&self) -> &Path {
+        &self.ca_bundle
+    }
+
+    /// A `$SPLUNK_HOME` with splunkd's certificate in `etc/auth/server.pem` and the folders a program may write to.
+    pub fn splunk_home(&self) -> PathBuf {
+        self.folder.path().join("splunk")
+    }
+
+    /// A folder to hand over as `checkpoint_dir`.
+    pub fn checkpoint_dir(&self) -> PathBuf {
+        self.splunk_home().join("var/lib/splunk/modinputs/defender")
+    }
+
+    /// A certificate no application knows yet; see [`Account::certificate`].
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// Looks at the objects, or changes them. Requests wait meanwhile.
+    pub fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+        look(&mut lock(&self.world))
+    }
+
+    /// The faults that wait for their request.
+    pub fn faults(&self) -> FaultQueue<'_> {
+        FaultQueue(&self.world)
+    }
+
+    /// Adds an account that points at the stand-ins.
+    pub fn add_account(&self, account: &Account) {
+        self.world(|world| accounts::add(world, account, Some(&self.addresses)));
+    }
+
+    /// Adds an account that points at its cloud's own hosts; only [`Simulator::proxy`] leads from there to here.
+    pub fn add_cloud_account(&self, account: &Account) {
+        self.world(|world| accounts::add(world, account, None));
+    }
+
+    /// Everything that was asked so far.
+    pub fn requests(&self) -> Vec<Exchange> {
+        self.world(|world| world.traffic.exchanges().to_vec())
+    }
+
+    /// Forgets what was asked so far.
+    pub fn forget_requests(&self) {
+        self.world(|world| world.traffic.clear());
+    }
+
+    /// The service's clock.
+    pub fn now(&self) -> Time {
+        Time::from_system(SystemTime::now())
+    }
+
+    /// How to point a real Splunk at the stand-ins, for a person to read.
+    pub fn directions(&self) -> String {
+        let Addresses {
+            login,
+            graph,
+            defender,
+            splunkd,
+        } = &self.addresses;
+        let (tenant, client_id, secret) = (
+            accounts::TENANT,
+            accounts::CLIENT_ID,
+            accounts::CLIENT_SECRET,
+        );
+        let bundle = if graph.starts_with("https") {
+            format!(
+                "\n  defender_settings.conf:\n    [tls]\n    ca_bundle = {}\n",
+                self.ca_bundle.display()
+            )
+        } else {
+            String::new()
+        };
+        format!(
+            "Stand-ins are up:
+  Entra ID   {login}
+  Graph      {graph}
+  Defender   {defender}
+  splunkd    {splunkd}   (Authorization: Splunk {})
+
+To point a real Splunk on this host at them, install the app and put into its local folder:
+  defender_account.conf:
+    [demo]
+    cloud = commercial
+    tenant_id = {tenant}
+    client_id = {client_id}
+    client_secret = {secret}
+    login_url = {login}
+    graph_url = {graph}
+    defender_url = {defender}
+{bundle}
+  inputs.conf:
+    [defender://demo_incidents]
+    feed = incidents
+    account = demo
+    [defender://demo_alerts]
+    feed = alerts
+    account = demo
+",
+            self.session_key(),
+        )
+    }
+
+    /// Starts a proxy through which Microsoft's own host names lead to the stand-ins.
+    pub fn proxy(&self, access: Access) -> io::Result<Proxy> {
+        let port = |service: Service| match service {
+            Service::Login => self.listeners[0].address(),
+            Service::Graph => self.listeners[1].address(),
+            Service::Defender => self.listeners[2].address(),
+            Service::Splunkd => self.listeners[3].address(),
+        };
+        let hosts: BTreeMap<_, _> = certificates::MICROSOFT_HOSTS
+            .iter()
+            .map(|(host, service)| (format!("{host}:443"), port(*service)))
+            .collect();
+        Proxy::start(access, hosts)
+    }
+}
+
+/// The faults of running stand-ins.
+pub struct FaultQueue<'a>(&'a Mutex<World>);
+
+impl FaultQueue<'_> {
+    /// Sets a fault.
+    pub fn push(&self, fault: Fault) {
+        lock(self.0).faults.push(fault);
+    }
+
+    /// Removes all that are set.
+    pub fn clear(&self) {
+        lock(self.0).faults.clear();
+    }
+
+    /// How many happened so far.
+    pub fn happened(&self) -> usize {
+        lock(self.0).faults.happened().len()
+    }
+
+    /// How many still wait.
+    pub fn waiting(&self) -> usize {
+        lock(self.0).faults.waiting().len()
+    }
+}
+
+fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    // A test that failed while it looked at the world has left it whole enough.
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn handler(world: &Arc<Mutex<World>>, service: Service) -> Handler {
+    let world = Arc::clone(world);
+    Arc::new(move |request| {
+        let mut world = lock(&world);
+        let response = crate::answer(
+            &mut world,
+            service,
+            request,
+            Time::from_system(SystemTime::now()),
+        );
+        let lists = matches!(service, Service::Graph | Service::Defender);
+        let transfer = if lists {
+            world.behaviour.transfer
+        } else {
+            Transfer::Length
+        };
+        let encoding = if lists {
+            Encoding::Gzip
+        } else {
+            Encoding::Identity
+        };
+        (response, transfer, encoding)
+    })
+}
