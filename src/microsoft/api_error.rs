@@ -142,22 +142,27 @@ impl Asked<'_> {
 }
 
 /// The error envelope of all three services: Graph's has an inner error, the Defender APIs' a `target`.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Envelope {
-    #[serde(default)]
-    error: Inner,
+    error: Spoken,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Spoken {
+    Structured(Inner),
+    /// What gateways in front of the services write.
+    Text(String),
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Inner {
-    #[serde(default)]
     code: Option<String>,
-    #[serde(default)]
     message: Option<String>,
-    #[serde(default)]
     target: Option<String>,
     // Both spellings occur.
-    #[serde(default, rename = "innerError", alias = "innererror")]
+    #[serde(rename = "innerError", alias = "innererror")]
     inner: Option<Ids>,
 }
 
@@ -174,12 +179,16 @@ struct Ids {
 pub fn classify(asked: Asked<'_>, status: u16, headers: &HeaderMap, body: &[u8], now: Ticks) -> Result<(), Box<ApiError>> {
     let html = answer::is_html(headers, body);
     let json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
+    if (200..300).contains(&status) && !html && (json || (body.trim_ascii().is_empty() && asked.method != Method::GET)) {
+        return Ok(());
+    }
     let not_json = || Failure::NotJson { title: answer::title(body) };
-    let envelope = if json && status >= 400 { serde_json::from_slice(body).unwrap_or_default() } else { Envelope::default() };
-    let Inner { code, message, target, inner } = envelope.error;
+    let Inner { code, message, target, inner } = match serde_json::from_slice(body) {
+        Ok(Envelope { error: Spoken::Structured(error) }) if status >= 400 => error,
+        Ok(Envelope { error: Spoken::Text(code) }) if status >= 400 => Inner { code: Some(code), ..Inner::default() },
+        _ => Inner::default(),
+    };
     let failure = match status {
-        200..=299 if json && !html => return Ok(()),
-        200..=299 if body.trim_ascii().is_empty() && asked.method != Method::GET => return Ok(()),
         200..=299 => not_json(),
         300..=399 => Failure::Redirect { host: answer::redirect_host(headers) },
         // 509 is Graph's "bandwidth limit exceeded".
@@ -295,7 +304,8 @@ impl ApiError {
             Failure::Disallowed => {
                 "the tenant has this function switched off or not licensed: ask whoever administers Microsoft Defender".to_owned()
             }
-            Failure::BadRequest => "check the input's filter and page_size, or the values of the change".to_owned(),
+            Failure::BadRequest if self.method == Method::GET => "check the input's filter and page_size".to_owned(),
+            Failure::BadRequest => "check the values of the change".to_owned(),
             Failure::NotFound => "check the id, and that it is of this tenant and of this API".to_owned(),
             Failure::NotJson { .. } | Failure::Redirect { .. } => {
                 "a proxy or sign-in page stands between this machine and Microsoft, or the account's URL names another service: \
@@ -307,7 +317,7 @@ impl ApiError {
                     .to_owned()
             }
             Failure::TooLarge(_) => "set a smaller page_size".to_owned(),
-            Failure::Setup(_) => "correct defender_settings.conf".to_owned(),
+            Failure::Setup(_) => "check the proxy, the CA bundle and the account's URLs".to_owned(),
             Failure::Throttled { .. } | Failure::Server | Failure::TimedOut(_) => return None,
         })
     }

@@ -277,3 +277,155 @@ fn time(tag: u8, content: &[u8]) -> Option<Ticks> {
         ([part(0..4)?, part(4..6)?, part(6..8)?].join("-"), [part(8..10)?, part(10..12)?, part(12..14)?].join(":"));
     Ticks::parse(&format!("{date}T{clock}Z"))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) mod tests {
+    use super::*;
+    use ring::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
+    use serde_json::{Value, json};
+
+    const KEY: &str = include_str!("testdata/rsa-key.pem");
+    const CERTIFICATE: &str = include_str!("testdata/rsa-certificate.pem");
+    const OTHER: &str = include_str!("testdata/other-certificate.pem");
+    const EC_KEY: &str = include_str!("testdata/ec-key.pem");
+    const EC_CERTIFICATE: &str = include_str!("testdata/ec-certificate.pem");
+    const SMALL_KEY: &str = include_str!("testdata/small-key.pem");
+    /// By `openssl x509 -fingerprint -sha256`.
+    const FINGERPRINT: &str = "CB:08:43:F3:AA:AB:76:9D:87:5E:FD:E6:0A:06:58:9D:A5:CE:A2:2E:F5:E2:AD:41:97:24:0C:3B:87:F6:1F:0F";
+
+    fn read(certificate: &str, key: &str) -> Result<Certificate, CertificateError> {
+        Certificate::from_pem(certificate, &Secret::new(key))
+    }
+
+    /// A certificate with its key, for other tests.
+    pub(in crate::microsoft) fn pair() -> Certificate {
+        read(CERTIFICATE, KEY).unwrap()
+    }
+
+    #[test]
+    fn the_assertion_is_what_entra_id_documents_and_verifies() {
+        let (client, url) = ("11111111-1111-1111-1111-111111111111", "https://login.microsoftonline.com/t/oauth2/v2.0/token");
+        let certificate = pair();
+        let now = Ticks::parse("2026-11-22T12:00:00.9Z").unwrap();
+        let assertion = certificate.assertion(client, url, now).unwrap();
+        let (signed, signature) = assertion.expose().rsplit_once('.').unwrap();
+        let part = |text: &str| -> Value { serde_json::from_slice(&BASE64URL.decode(text).unwrap()).unwrap() };
+        let (header, claims) = signed.split_once('.').unwrap();
+
+        let bytes: Vec<u8> = FINGERPRINT.split(':').map(|hex| u8::from_str_radix(hex, 16).unwrap()).collect();
+        assert_eq!(part(header), json!({"alg": "PS256", "typ": "JWT", "x5t#S256": BASE64URL.encode(bytes)}));
+        let mut claims = part(claims);
+        let jti = claims.as_object_mut().unwrap().remove("jti").unwrap();
+        assert_eq!(jti.as_str().unwrap().len(), 36);
+        assert_eq!(
+            claims,
+            json!({"aud": url, "iss": client, "sub": client, "nbf": 1_795_348_800, "iat": 1_795_348_800, "exp": 1_795_349_400})
+        );
+        let der = &certificates(CERTIFICATE).unwrap()[0];
+        let key = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, X509::read(der).unwrap().rsa_key.unwrap());
+        key.verify(signed.as_bytes(), &BASE64URL.decode(signature).unwrap()).unwrap();
+        assert!(key.verify(&signed.as_bytes()[1..], &BASE64URL.decode(signature).unwrap()).is_err());
+        // Random parts differ, so that no assertion can be taken for a repeated one.
+        let claims_of = |jwt: &Secret| jwt.expose().split('.').nth(1).unwrap().to_owned();
+        assert_ne!(claims_of(&certificate.assertion(client, url, now).unwrap()), claims_of(&assertion));
+    }
+
+    #[test]
+    fn expiry_in_both_spellings() {
+        // By `openssl x509 -enddate`.
+        assert_eq!(pair().not_after(), Ticks::parse("2099-12-29T21:11:52Z"));
+        let table = [
+            (UTC_TIME, "271122205959Z", Some("2027-11-22T20:59:59Z")),
+            (UTC_TIME, "500101000000Z", Some("1950-01-01T00:00:00Z")),
+            (GENERALIZED_TIME, "20991231235959Z", Some("2099-12-31T23:59:59Z")),
+            (UTC_TIME, "2711222059Z", None),
+            (GENERALIZED_TIME, "20991331235959Z", None),
+            (GENERALIZED_TIME, "2099é1312359Z", None),
+            (SEQUENCE, "271122205959Z", None),
+        ];
+        for (tag, text, expected) in table {
+            assert_eq!(time(tag, text.as_bytes()), expected.and_then(Ticks::parse), "{text}");
+        }
+        let other = X509::read(&certificates(OTHER).unwrap()[0]).unwrap().not_after;
+        assert!(other.is_some_and(|end| end > Ticks::parse("2027-11-22T00:00:00Z").unwrap()));
+    }
+
+    #[test]
+    fn pem_as_conf_files_and_forms_leave_it() {
+        let spaced = |pem: &str| pem.trim().replace('\n', " ");
+        let escaped = |pem: &str| pem.replace('\n', "\\n");
+        let crlf = |pem: &str| pem.replace('\n', "\r\n");
+        let bare = |pem: &str| pem.replace('\n', "");
+        for change in [spaced, escaped, crlf, bare] {
+            assert_eq!(read(&change(CERTIFICATE), &change(KEY)).unwrap().thumbprint(), pair().thumbprint());
+        }
+        // A chain in any order, with text around it.
+        let chain = format!("Bag Attributes\n{OTHER}subject=x\n{CERTIFICATE}");
+        assert_eq!(read(&chain, KEY).unwrap().thumbprint(), pair().thumbprint());
+    }
+
+    #[test]
+    fn the_older_key_form() {
+        // PKCS#8 wraps PKCS#1 in an octet string behind version and algorithm.
+        let (_, der) = sections(KEY).unwrap().remove(0);
+        let mut inside = Der(&der).inside(SEQUENCE).unwrap();
+        inside.next().unwrap();
+        inside.next().unwrap();
+        let (_, pkcs1) = inside.next().unwrap();
+        let text = base64::prelude::BASE64_STANDARD.encode(pkcs1);
+        let pem = format!("-----BEGIN RSA PRIVATE KEY-----\n{text}\n-----END RSA PRIVATE KEY-----\n");
+        assert_eq!(read(CERTIFICATE, &pem).unwrap().thumbprint(), pair().thumbprint());
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        use CertificateError as E;
+        let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIE\n-----END ENCRYPTED PRIVATE KEY-----";
+        let old_encrypted = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIE\n-----END RSA PRIVATE KEY-----";
+        let damaged = CERTIFICATE.replacen("MII", "MIM", 1);
+        let both = format!("{CERTIFICATE}{KEY}");
+        let table = [
+            ("", KEY, E::CertificateNotPem),
+            ("MIIDazCCAlOg", KEY, E::CertificateNotPem),
+            (&CERTIFICATE[..CERTIFICATE.len() / 2], KEY, E::CertificateNotPem),
+            (KEY, KEY, E::KeyInCertificate),
+            (&both, KEY, E::KeyInCertificate),
+            (&damaged, KEY, E::CertificateDamaged),
+            (EC_CERTIFICATE, KEY, E::CertificateNotRsa),
+            (OTHER, KEY, E::NotAPair),
+            (CERTIFICATE, "", E::KeyNotPem),
+            (CERTIFICATE, "s3cr3t", E::KeyNotPem),
+            (CERTIFICATE, &KEY[..200], E::KeyNotPem),
+            (CERTIFICATE, encrypted, E::KeyEncrypted),
+            (CERTIFICATE, old_encrypted, E::KeyEncrypted),
+            (CERTIFICATE, CERTIFICATE, E::NoPrivateKey),
+            (CERTIFICATE, EC_KEY, E::KeyNotRsa),
+            (CERTIFICATE, SMALL_KEY, E::KeyUnusable),
+        ];
+        for (certificate, key, expected) in table {
+            assert_eq!(read(certificate, key).map(|_| ()), Err(expected));
+        }
+    }
+
+    #[test]
+    fn a_damaged_certificate_is_refused_or_read_but_never_a_panic() {
+        let (_, der) = sections(CERTIFICATE).unwrap().remove(0);
+        for end in 0..der.len() {
+            assert!(X509::read(&der[..end]).is_err());
+        }
+        let unread = (0..der.len()).filter(|at| {
+            let mut changed = der.clone();
+            changed[*at] ^= 0x80;
+            X509::read(&changed).is_ok()
+        });
+        // Names, numbers and the signature are not read; the bytes that shape the structure are.
+        assert!((1..der.len()).contains(&unread.count()));
+    }
+
+    #[test]
+    fn nothing_of_the_key_is_printed() {
+        let printed = format!("{:?}", pair());
+        assert_eq!(printed, format!("Certificate {{ thumbprint: \"{}\", .. }}", pair().thumbprint()));
+    }
+}

@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod api_error;
 pub mod certificate;
+pub mod change;
 pub mod client;
 pub mod cloud;
 mod entra_errors;
@@ -15,5 +16,6 @@ pub mod query;
 #[cfg(test)]
 mod stand_in;
 pub mod token;
+pub mod token_error;
 pub mod update;
 pub mod values;
