@@ -12,10 +12,11 @@ mod guid;
 pub mod object;
 pub mod page;
 pub mod query;
-
+pub mod resource;
 #[cfg(test)]
 mod stand_in;
 pub mod token;
 pub mod token_error;
 pub mod update;
 pub mod values;
+mod x509;
