@@ -366,7 +366,8 @@ mod tests {
     fn every_status_has_its_kind() {
         let html: Headers<'_> = &[(CONTENT_TYPE, "text/html; charset=utf-8")];
         // (status, headers, body, kind, permanent, wait in seconds)
-        let table: [(u16, Headers<'_>, &str, &str, bool, Option<u64>); 24] = [
+        type Row<'a> = (u16, Headers<'a>, &'a str, &'a str, bool, Option<u64>);
+        let table: [Row<'_>; 24] = [
             (200, &[], "", "not json", true, None),
             (200, html, "<html><title>Sign in</title>", "not json", true, None),
             (200, &[], "OK", "not json", true, None),

@@ -119,6 +119,13 @@ impl Certificate {
         self.not_after
     }
 
+    /// What to log about a certificate that expires within 30 days, or has; Entra ID's own refusal names no date.
+    pub fn expiry_warning(&self, now: Ticks) -> Option<String> {
+        let end = self.not_after.filter(|end| *end < now.plus(Duration::from_secs(30 * 86_400)))?;
+        let verb = if end < now { "expired" } else { "expires" };
+        Some(format!("the account's certificate {verb} at {end}: register a new one with the app and put it into the account"))
+    }
+
     /// The SHA-256 thumbprint, base64url, as it stands in the assertion.
     pub fn thumbprint(&self) -> &str {
         &self.thumbprint
@@ -253,6 +260,10 @@ pub(super) mod tests {
     fn expiry() {
         // By `openssl x509 -enddate`.
         assert_eq!(pair().not_after(), Ticks::parse("2099-12-29T21:11:52Z"));
+        let warned = |now: &str| pair().expiry_warning(Ticks::parse(now).unwrap()).unwrap_or_default();
+        assert_eq!(warned("2099-11-29T21:11:52Z"), "");
+        assert!(warned("2099-11-29T21:11:53Z").starts_with("the account's certificate expires at 2099-12-29T21:11:52Z: "));
+        assert!(warned("2100-01-01T00:00:00Z").contains("expired at"));
     }
 
     #[test]

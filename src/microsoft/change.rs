@@ -251,3 +251,120 @@ pub(super) fn same(a: &str, b: &str) -> bool {
 pub(super) fn holds(tags: &[String], tag: &str) -> bool {
     tags.iter().any(|there| same(there, tag))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn amend(add: &[&str], remove: &[&str]) -> TagChange {
+        let owned = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect();
+        TagChange::Amend { add: owned(add), remove: owned(remove) }
+    }
+
+    #[test]
+    fn a_whole_change() {
+        let wanted = Wanted {
+            status: " In Progress ",
+            assigned_to: "ann@contoso.example",
+            classification: "False-Positive",
+            determination: "Clean",
+            comment: " seen\nbefore ",
+            tags: "red team, -Demo",
+        };
+        assert_eq!(
+            Change::parse(What::Incidents, &wanted),
+            Ok(Change {
+                status: Some(Status::InProgress),
+                assigned_to: Some(Assign::To("ann@contoso.example".to_owned())),
+                classification: Some(Classification::FalsePositive),
+                determination: Some(Determination::NotMalicious),
+                comment: Some("seen\nbefore".to_owned()),
+                tags: Some(amend(&["red team"], &["Demo"])),
+            })
+        );
+        let none = Wanted { assigned_to: "None", ..Wanted::default() };
+        assert_eq!(Change::parse(What::Alerts, &none), Ok(Change { assigned_to: Some(Assign::Nobody), ..Change::default() }));
+        let alone = Wanted { determination: "malware", ..Wanted::default() };
+        assert_eq!(Change::parse(What::Alerts, &alone).unwrap().determination, Some(Determination::Malware));
+    }
+
+    #[test]
+    fn refusals_say_what_would_be_right() {
+        let none = Wanted::default();
+        let long = "ü".repeat(COMMENT_LIMIT + 1);
+        // (object, wanted, whole message)
+        let table = [
+            (What::Alerts, none, "nothing to change: every parameter is empty"),
+            (What::Alerts, Wanted { comment: " \n", ..none }, "nothing to change: every parameter is empty"),
+            (
+                What::Alerts,
+                Wanted { status: "active", ..none },
+                "status `active` is not allowed: write new, inProgress or resolved",
+            ),
+            (
+                What::Incidents,
+                Wanted { status: "New", ..none },
+                "status `New` is not allowed: write active, inProgress or resolved",
+            ),
+            (
+                What::Incidents,
+                Wanted { status: "Redirected", ..none },
+                "status `Redirected` is not allowed: write active, inProgress or resolved",
+            ),
+            (
+                What::Alerts,
+                Wanted { classification: "benignPositive", ..none },
+                "classification `benignPositive` is not allowed: write truePositive, informationalExpectedActivity or falsePositive",
+            ),
+            (
+                What::Alerts,
+                Wanted { classification: "falsePositive", determination: "apt", ..none },
+                "determination `apt` is not allowed: write notMalicious, notEnoughDataToValidate or other",
+            ),
+            (
+                What::Alerts,
+                Wanted { classification: "falsePositive", determination: "Malware", ..none },
+                "determination malware does not go with classification falsePositive: \
+                 write notMalicious, notEnoughDataToValidate or other",
+            ),
+            (What::Alerts, Wanted { comment: &long, ..none }, "comment has 30001 characters: 30000 is the most"),
+            (What::Alerts, Wanted { tags: "a", ..none }, "tags: alerts have none, only incidents do"),
+            (
+                What::Incidents,
+                Wanted { tags: "a, -A", ..none },
+                "tags `a, -A` says two things: write `a, b` to add, `-a` to remove, or `=a, b` to replace all",
+            ),
+        ];
+        for (what, wanted, message) in table {
+            assert_eq!(Change::parse(what, &wanted).unwrap_err().to_string(), message);
+        }
+        let longest = "ü".repeat(COMMENT_LIMIT);
+        assert!(Change::parse(What::Alerts, &Wanted { comment: &longest, ..none }).is_ok());
+        let wrong = "\u{1b}".to_owned() + &"x".repeat(500);
+        let shown = Change::parse(What::Alerts, &Wanted { status: &wrong, ..none }).unwrap_err().to_string();
+        assert!(shown.len() < 200 && !shown.contains('\u{1b}'), "{shown}");
+    }
+
+    #[test]
+    fn tags_are_added_removed_and_replaced() {
+        let now = ["One".to_owned(), "two".to_owned()];
+        // (text, tags after it)
+        let table: [(&str, &[&str]); 8] = [
+            ("three", &["One", "two", "three"]),
+            ("ONE, three,, Three", &["One", "two", "three"]),
+            ("-one", &["two"]),
+            ("- one , four", &["two", "four"]),
+            ("-absent", &["One", "two"]),
+            ("=x, y, X", &["x", "y"]),
+            ("=", &[]),
+            ("= two", &["two"]),
+        ];
+        for (text, after) in table {
+            assert_eq!(TagChange::parse(text).unwrap().applied(&now), after, "{text}");
+        }
+        for text in ["-", ",", "a, -a", "=a, -b", "a, =b"] {
+            assert!(matches!(TagChange::parse(text), Err(Refusal::Tags(_))), "{text}");
+        }
+    }
+}

@@ -114,6 +114,10 @@ impl Client {
     fn send(&mut self, method: &Method, path: &str, body: Vec<u8>) -> Result<Response, Box<ApiError>> {
         let (url, api) = (format!("{}{path}", self.base), self.api);
         let asked = Asked { api, method, path };
+        if !path.starts_with('/') {
+            // Without the slash a path could lengthen the host's name, and the token would travel there.
+            return Err(Box::new(asked.unanswered(HttpError::Setup(format!("`{path}` is not a path")))));
+        }
         let token = self.tokens.token(Ticks::now()).map_err(|e| Box::new(asked.failed(Failure::Token(e))))?;
         let request = request(api, method, &url, token, body).map_err(|e| Box::new(asked.unanswered(HttpError::Setup(e))))?;
         self.http.send(request).map_err(|e| Box::new(asked.unanswered(e)))
@@ -145,21 +149,22 @@ fn request(api: Api, method: &Method, url: &str, token: &Secret, body: Vec<u8>) 
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::microsoft::cloud::{Cloud, Overrides};
     use crate::microsoft::stand_in::{StandIn, http};
     use crate::microsoft::token::{Account, Credential};
 
-    const JSON: &str = "200 OK\nContent-Type: application/json\nDate: Sun, 22 Nov 2026 12:00:00 GMT\nrequest-id: r-1";
+    pub(in crate::microsoft) const JSON: &str =
+        "200 OK\nContent-Type: application/json\nDate: Sun, 22 Nov 2026 12:00:00 GMT\nrequest-id: r-1";
     const REFUSED: &str = "401 Unauthorized\nContent-Type: application/json";
 
-    fn token(name: &str) -> (&'static str, String) {
+    pub(in crate::microsoft) fn token(name: &str) -> (&'static str, String) {
         (JSON, format!(r#"{{"token_type":"Bearer","expires_in":3599,"access_token":"{name}"}}"#))
     }
 
     /// Entra ID and all APIs at one stand-in.
-    fn client(url: &str, api: Api) -> Client {
+    pub(in crate::microsoft) fn client(url: &str, api: Api) -> Client {
         let overrides = Overrides { login_url: Some(url), graph_url: Some(url), defender_url: Some(url) };
         let hosts = Hosts::new(Cloud::Commercial, overrides).unwrap();
         let client_id = "11111111-1111-1111-1111-111111111111";
@@ -220,6 +225,14 @@ mod tests {
         let error = client(&service.url, Api::Graph).get("/v1.0/security/incidents").unwrap_err();
         assert!(matches!(error.failure, Failure::Unauthorized { permission: Some("SecurityIncident.Read.All") }), "{error:?}");
         assert_eq!(service.heard().len(), 2);
+    }
+
+    #[test]
+    fn a_path_cannot_change_the_host() {
+        let mut client = client("http://127.0.0.1:9", Api::Graph);
+        for path in ["", ".evil.example/x", "@evil.example/x", "https://evil.example"] {
+            assert!(matches!(client.get(path).unwrap_err().failure, Failure::Setup(_)), "{path}");
+        }
     }
 
     #[test]

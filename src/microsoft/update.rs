@@ -262,3 +262,257 @@ fn commented(current: &Value, comment: &str) -> bool {
     let comments = current["comments"].as_array().into_iter().flatten();
     comments.filter_map(|entry| entry["comment"].as_str()).any(|there| plain(there) == plain(comment))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::microsoft::client::tests::{JSON, client, token};
+    use crate::microsoft::stand_in::{StandIn, fixture};
+    use serde_json::json;
+
+    fn change(resource: Resource, wanted: Wanted<'_>) -> Change {
+        Change::parse(resource.what(), &wanted).unwrap()
+    }
+
+    /// Verb, path and body of each request.
+    fn sent(resource: Resource, id: &str, wanted: Wanted<'_>, current: &Value) -> Vec<(Verb, String, Value)> {
+        let steps = requests(resource, id, &change(resource, wanted), current).unwrap();
+        steps.into_iter().map(|step| (step.verb, step.path, serde_json::to_value(&step.body).unwrap())).collect()
+    }
+
+    const ALL: Wanted<'static> = Wanted {
+        status: "resolved",
+        assigned_to: "none",
+        classification: "true positive",
+        determination: "compromised user",
+        comment: "done",
+        tags: "",
+    };
+
+    #[test]
+    fn each_api_gets_its_own_members_and_spelling() {
+        let held = json!({"status": "new", "assignedTo": "x@y", "customTags": ["a"], "tags": ["a"], "comments": []});
+        assert_eq!(
+            sent(Resource::GraphAlerts, "da1_-2", ALL, &held),
+            [
+                (
+                    Verb::Patch,
+                    "/v1.0/security/alerts_v2/da1_-2".to_owned(),
+                    json!({"status": "resolved", "assignedTo": null, "classification": "truePositive", "determination": "compromisedAccount"})
+                ),
+                (
+                    Verb::Post,
+                    "/v1.0/security/alerts_v2/da1_-2/comments".to_owned(),
+                    json!({"@odata.type": "microsoft.graph.security.alertComment", "comment": "done"})
+                ),
+            ]
+        );
+        assert_eq!(
+            sent(Resource::EndpointAlerts, "da1_-2", ALL, &held),
+            [(
+                Verb::Patch,
+                "/api/alerts/da1_-2".to_owned(),
+                json!({"status": "Resolved", "assignedTo": "", "classification": "TruePositive", "determination": "CompromisedUser",
+                       "comment": "done"})
+            )]
+        );
+        let tagged = Wanted { tags: "b, -A", ..ALL };
+        assert_eq!(
+            sent(Resource::XdrIncidents, "7", tagged, &held),
+            [(
+                Verb::Patch,
+                "/api/incidents/7".to_owned(),
+                json!({"status": "Resolved", "assignedTo": "", "classification": "TruePositive", "determination": "CompromisedAccount",
+                       "comment": "done", "tags": ["b"]})
+            )]
+        );
+        let tags = Wanted { tags: "b", ..Wanted::default() };
+        assert_eq!(
+            sent(Resource::GraphIncidents, "7", tags, &held),
+            [(Verb::Patch, "/v1.0/security/incidents/7".to_owned(), json!({"customTags": ["a", "b"]}))]
+        );
+    }
+
+    #[test]
+    fn the_documented_requests() {
+        // (file, resource, wanted); the ids are not in the files.
+        let table = [
+            (
+                "graph-security/patch-alert-request.json",
+                Resource::GraphAlerts,
+                Wanted {
+                    assigned_to: "secAdmin@contoso.onmicrosoft.com",
+                    classification: "TruePositive",
+                    determination: "Malware",
+                    status: "InProgress",
+                    ..Wanted::default()
+                },
+            ),
+            (
+                "mde-alerts/patch-alert-request-valid-pair.json",
+                Resource::EndpointAlerts,
+                Wanted {
+                    status: "resolved",
+                    assigned_to: "secop2@contoso.com",
+                    classification: "falsePositive",
+                    determination: "clean",
+                    comment: "Resolve my alert and assign to secop2",
+                    ..Wanted::default()
+                },
+            ),
+            (
+                "xdr-incidents/patch-incident-request-2024.json",
+                Resource::XdrIncidents,
+                Wanted {
+                    status: "resolved",
+                    assigned_to: "secop2@contoso.com",
+                    classification: "truePositive",
+                    determination: "malware",
+                    comment: "pen testing",
+                    tags: "=Yossi's playground, Don't mess with the Zohan",
+                },
+            ),
+        ];
+        for (file, resource, wanted) in table {
+            let Some(body) = fixture(&format!("msapi/{file}")) else { return };
+            let documented: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(sent(resource, "1", wanted, &json!({}))[0].2, documented, "{file}");
+        }
+        let Some(body) = fixture("msapi/graph-security/post-alert-comment-request.json") else { return };
+        let wanted = Wanted { comment: "Demo for docs", ..Wanted::default() };
+        assert_eq!(sent(Resource::GraphAlerts, "1", wanted, &json!({}))[0].2, serde_json::from_slice::<Value>(&body).unwrap());
+    }
+
+    #[test]
+    fn what_is_so_already_is_not_sent() {
+        // Every spelling of every API, as an object may come back.
+        let held = json!({
+            "status": "Resolved", "assignedTo": null, "classification": "TruePositive", "determination": "CompromisedUser",
+            "comments": [{"comment": "first"}, {"comment": " done\r\n"}],
+        });
+        for resource in [Resource::GraphAlerts, Resource::EndpointAlerts] {
+            assert_eq!(differences(resource, &held, &change(resource, ALL)), []);
+            assert_eq!(requests(resource, "a", &change(resource, ALL), &held), Ok(vec![]));
+        }
+        let held = json!({"assignedTo": "Ann@Contoso.example", "customTags": ["B", "a"]});
+        let wanted = Wanted { assigned_to: "ann@contoso.EXAMPLE", tags: "=A, b", ..Wanted::default() };
+        assert_eq!(differences(Resource::GraphIncidents, &held, &change(Resource::GraphIncidents, wanted)), []);
+        // A repeat after the change arrived and the comment did not.
+        let held = json!({"status": "resolved", "assignedTo": "", "classification": "truePositive", "determination": "compromisedAccount"});
+        let rest = sent(Resource::GraphAlerts, "a", ALL, &held);
+        assert_eq!(rest.len(), 1);
+        assert_eq!(rest[0].0, Verb::Post);
+    }
+
+    #[test]
+    fn differences_read_well() {
+        let held = json!({"status": "active", "assignedTo": "bob", "classification": "unknown", "customTags": ["x"]});
+        let wanted = Wanted { tags: "-x, y", assigned_to: "ann", ..ALL };
+        let said: Vec<String> = differences(Resource::GraphIncidents, &held, &change(Resource::GraphIncidents, wanted))
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "status is `active`, wanted `resolved`",
+                "assigned_to is `bob`, wanted `ann`",
+                "classification is `unknown`, wanted `truePositive`",
+                "determination is not set, wanted `compromisedAccount`",
+                "comment is not there",
+                "tags is `x`, wanted `y`",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_determination_needs_a_classification_it_goes_with() {
+        let alone = Wanted { determination: "malware", ..Wanted::default() };
+        let resource = Resource::EndpointAlerts;
+        let tried = |held: Value| requests(resource, "a", &change(resource, alone), &held);
+        for held in [json!({}), json!({"classification": null}), json!({"classification": "Unknown"})] {
+            assert_eq!(tried(held).unwrap_err(), Refusal::Unclassified("alert"));
+        }
+        let refused = tried(json!({"classification": "FalsePositive"})).unwrap_err().to_string();
+        assert!(refused.contains("malware does not go with classification falsePositive: write notMalicious"), "{refused}");
+        let body = |held: Value, wanted: Wanted<'_>| sent(resource, "a", wanted, &held).remove(0).2;
+        // The object's own classification goes along, so that nothing is worked out anew.
+        assert_eq!(
+            body(json!({"classification": "TruePositive", "determination": "Phishing"}), alone),
+            json!({"classification": "TruePositive", "determination": "Malware"})
+        );
+        // And a determination that fits already goes along with a new classification.
+        let other = Wanted { classification: "falsePositive", determination: "other", ..Wanted::default() };
+        assert_eq!(
+            body(json!({"classification": "TruePositive", "determination": "Other"}), other),
+            json!({"classification": "FalsePositive", "determination": "Other"})
+        );
+    }
+
+    #[test]
+    fn the_other_spelling_is_ready() {
+        let wanted = Wanted { classification: "falsePositive", determination: "insufficient data", ..Wanted::default() };
+        let step = |resource| requests(resource, "1", &change(resource, wanted), &json!({})).unwrap().remove(0);
+        let endpoint = step(Resource::EndpointAlerts);
+        assert_eq!(endpoint.body.determination, Some("InsufficientData"));
+        assert_eq!(endpoint.otherwise.unwrap().determination, Some("NoEnoughDataToValidate"));
+        assert_eq!(step(Resource::XdrIncidents).body.determination, Some("NoEnoughDataToValidate"));
+        assert_eq!(step(Resource::GraphAlerts).otherwise, None);
+    }
+
+    #[test]
+    fn the_other_spelling_is_sent_after_a_400_alone() {
+        let wanted = Wanted { classification: "falsePositive", determination: "insufficient data", ..Wanted::default() };
+        let step =
+            requests(Resource::EndpointAlerts, "a", &change(Resource::EndpointAlerts, wanted), &json!({})).unwrap().remove(0);
+        let refusal =
+            |text: &str| ("400 Bad Request", format!(r#"{{"error":{{"code":"InvalidRequestBody","message":"{text}"}}}}"#));
+        let busy = ("429 Too Many Requests\nRetry-After: 5", String::new());
+        // (answers after the token, how it ends)
+        let table = [
+            (vec![(JSON, "{}".to_owned())], Ok(200)),
+            (vec![refusal("first"), (JSON, "{}".to_owned())], Ok(200)),
+            (vec![refusal("first"), refusal("second")], Err("InvalidRequestBody: first")),
+            (vec![refusal("first"), busy.clone()], Err("HTTP 429")),
+            (vec![busy], Err("HTTP 429")),
+        ];
+        for (answers, expected) in table {
+            let sent = answers.len();
+            let service = StandIn::new([vec![token("t")], answers].concat());
+            let end = step.send(&mut client(&service.url, Api::Endpoint)).map(|reply| reply.status).map_err(|e| e.to_string());
+            match expected {
+                Ok(status) => assert_eq!(end, Ok(status)),
+                Err(part) => assert!(end.as_ref().is_err_and(|text| text.contains(part)), "{end:?}"),
+            }
+            let heard = service.heard();
+            assert_eq!(heard.len(), 1 + sent);
+            let spelled = ["InsufficientData", "NoEnoughDataToValidate"];
+            for (request, spelled) in heard[1..].iter().zip(spelled) {
+                assert!(request.starts_with("PATCH /api/alerts/a ") && request.contains(spelled), "{request}");
+            }
+        }
+    }
+
+    #[test]
+    fn merged_incidents_and_impossible_ids() {
+        let resolve = Wanted { status: "resolved", ..Wanted::default() };
+        let refused = |resource: Resource, id: &str, held: Value| {
+            requests(resource, id, &change(resource, resolve), &held).unwrap_err().to_string()
+        };
+        let merged = "the incident was merged into incident 42: change that one";
+        assert_eq!(refused(Resource::GraphIncidents, "1", json!({"status": "redirected", "redirectIncidentId": "42"})), merged);
+        assert_eq!(refused(Resource::XdrIncidents, "1", json!({"status": "Redirected", "redirectIncidentId": 42})), merged);
+        assert!(refused(Resource::XdrIncidents, "1", json!({"status": "Redirected"})).contains("another incident"));
+        for (resource, id) in [
+            (Resource::GraphIncidents, ""),
+            (Resource::GraphIncidents, "da12"),
+            (Resource::XdrIncidents, "-1"),
+            (Resource::EndpointAlerts, ""),
+            (Resource::EndpointAlerts, "../machines"),
+            (Resource::GraphAlerts, "a b"),
+        ] {
+            assert!(refused(resource, id, json!({})).contains("id: "), "{id}");
+        }
+    }
+}
