@@ -31,7 +31,7 @@ pub fn run(stdin: impl Read, splunk_home: Option<&Path>) -> Exit {
     let prepared = definition::read(stdin, Root::Input).map_err(Error::from).and_then(|definition| {
         let stream = SharedStream::new(Stdout::open().map_err(Error::Stdout)?);
         let last_words = stream.clone();
-        let stop = Stop::listen(move || drop(last_words.close())).map_err(Error::Signals)?;
+        let stop = Stop::listen(move || drop(last_words.abandon())).map_err(Error::Signals)?;
         Ok((definition, stream, stop))
     });
     let (definition, stream, stop) = match prepared {
@@ -44,9 +44,17 @@ pub fn run(stdin: impl Read, splunk_home: Option<&Path>) -> Exit {
     let mut exit = Exit::Done;
     for stanza in &definition.stanzas {
         let world = World { definition: &definition, splunk_home, stream: &stream, stop: &stop };
-        if let Err(error) = world.collect(stanza) {
-            log::error!("defender://{}: {}", stanza.name, error.full());
-            exit = error.exit();
+        match world.collect(stanza) {
+            // What a stop interrupts fails in many ways, and none of them is a failure.
+            _ if stop.requested() => {
+                let _ = stream.abandon();
+                return Exit::Done;
+            }
+            Ok(()) => {}
+            Err(error) => {
+                log::error!("defender://{}: {}", stanza.name, error.full());
+                exit = error.exit();
+            }
         }
     }
     match stream.close() {
