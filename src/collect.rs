@@ -153,6 +153,8 @@ pub struct Tally {
     pub newest: Option<Ticks>,
 }
 
+/// Requests for history in every poll, also when news took all of its time: otherwise a busy tenant's would never be read.
+const HISTORY_AT_LEAST: u32 = 3;
 /// The longest that a service's wish to be left alone is obeyed from one run to the next.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(3600);
 /// How often one request is sent when the service fails.
@@ -205,9 +207,13 @@ impl<'a, O: Outside> Poll<'a, O> {
             self.checkpoint.not_before = None;
         }
         self.checkpoint.cursor.open_poll(self.input.lookback);
+        let mut asked_of_history = 0;
         while let Some(ask) = self.checkpoint.cursor.next() {
-            if ask.aim != Aim::Head && self.outside.now() >= self.deadline {
-                break;
+            if ask.aim != Aim::Head {
+                if self.outside.now() >= self.deadline && asked_of_history >= HISTORY_AT_LEAST {
+                    break;
+                }
+                asked_of_history += 1;
             }
             let end = match self.fetch(&ask) {
                 Fetched::Reply(reply, asked_at) => match page::rows(&reply.body) {
@@ -301,13 +307,13 @@ impl<'a, O: Outside> Poll<'a, O> {
     }
 
     /// The service's clock when it looked, or earlier: `Date` says when the answer left, and the look may be as old as the
-    /// request. A service that does not say is taken at this machine's clock.
-    fn service_time(&self, reply: &Reply, asked_at: Ticks) -> Ticks {
-        reply.service_time.map_or(asked_at, |date| date.minus(self.outside.now().since(asked_at)))
+    /// request.
+    fn service_time(&self, reply: &Reply, asked_at: Ticks) -> Option<Ticks> {
+        reply.service_time.map(|date| date.minus(self.outside.now().since(asked_at)))
     }
 
     /// Writes what is new of an answer, and once it is out, remembers it.
-    fn take(&mut self, ask: Ask, page: &Page<'_>, service_time: Ticks) -> Result<Option<End>, CollectError> {
+    fn take(&mut self, ask: Ask, page: &Page<'_>, service_time: Option<Ticks>) -> Result<Option<End>, CollectError> {
         self.failures = 0;
         let names = names(self.input.resource);
         let rows: Vec<Row<'_>> = page.rows.iter().map(|raw| Row::read(raw, names.identity)).collect();
@@ -334,7 +340,7 @@ impl<'a, O: Outside> Poll<'a, O> {
                 include_alerts: self.input.include_alerts,
                 alerts: &self.checkpoint.cursor.alerts,
                 is_new: emit.contains(&n),
-                now: answer.service_time,
+                now: service_time.unwrap_or_else(|| self.outside.now()),
             };
             if !row.is_dated() && reading.is_new {
                 log::warn!(
@@ -385,7 +391,7 @@ impl<'a, O: Outside> Poll<'a, O> {
     /// A window failed: asks for it in halves, as long as the service answers anything at all.
     fn halve(&mut self, ask: &Ask, error: CollectError) -> Result<Option<End>, CollectError> {
         if planted(Planted::ErrorIsEmpty) {
-            return self.take(ask.clone(), &Page { rows: Vec::new(), has_next_link: false }, self.outside.now());
+            return self.take(ask.clone(), &Page { rows: Vec::new(), has_next_link: false }, Some(self.outside.now()));
         }
         self.failures += 1;
         if self.failures > FAILURES_IN_A_ROW || !may_be_the_windows_fault(&error) {

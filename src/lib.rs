@@ -24,6 +24,8 @@ pub mod pace;
 mod planted;
 pub mod respond;
 pub mod secret;
+#[cfg(test)]
+mod simulation;
 pub mod splunk;
 pub mod stream;
 pub mod time;
