@@ -1,1 +1,35 @@
-//! The Defender Add-on for Splunk.
+//! The Defender Add-on for Splunk: Microsoft Defender incidents and alerts into Splunk, status changes back.
+//!
+//! **In**: `main` → `mode` → `stream` (or `validate`): `splunk::definition` → `input`, `account` → `collect`, which asks
+//! `microsoft::client` what `cursor` wants asked, lets the `feeds` turn objects into events, writes them with
+//! `splunk::event`, and only then saves the `checkpoint`.
+//!
+//! **Back**: `main` → `mode` → `respond`: `splunk::alert` → `account` → `microsoft::update` → one result per row.
+//!
+//! `splunk` knows Splunk and nothing of Microsoft, `microsoft` knows Microsoft and nothing of Splunk; they meet in
+//! `feeds`, `collect` and `respond`.
+
+pub mod account;
+pub mod checkpoint;
+pub mod collect;
+pub mod cursor;
+pub mod error;
+pub mod feeds;
+pub mod http;
+pub mod input;
+pub mod json;
+pub mod microsoft;
+pub mod mode;
+pub mod pace;
+mod planted;
+pub mod respond;
+pub mod secret;
+pub mod splunk;
+pub mod stream;
+pub mod time;
+pub mod validate;
+pub mod version;
+
+/// What `--version` prints: version, target, enabled features.
+pub const VERSION: &str =
+    concat!("defender ", env!("CARGO_PKG_VERSION"), " ", env!("TARGET"), " features: incidents alerts actions");

@@ -1,0 +1,232 @@
+//! Accounts and settings as splunkd keeps them: `defender_account.conf`, `defender_settings.conf` and the secrets in
+//! `storage/passwords`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use crate::http::{Http, HttpError, Proxy, Transport, Trust};
+use crate::microsoft::certificate::{Certificate, CertificateError};
+use crate::microsoft::client::Client;
+use crate::microsoft::cloud::{Api, Cloud, Hosts, Overrides};
+use crate::microsoft::token::{self, Credential, TokenError, TokenSource};
+use crate::secret::Secret;
+use crate::splunk::log::parse_level;
+use crate::splunk::rest::{App, RestError, Settings as Stanza, Splunkd};
+use crate::time::Ticks;
+
+/// This add-on, as splunkd knows it.
+pub const APP: App = App { id: "TA_defender", secret_role: "defender_responder" };
+
+/// File and realm of accounts; a secret's name in the realm is `<account>.<secret>`.
+const ACCOUNTS: &str = "defender_account";
+/// File of the settings, and realm of the proxy's password.
+const SETTINGS: &str = "defender_settings";
+/// How long before its end a certificate is worth a warning.
+const CERTIFICATE_NOTICE: Duration = Duration::from_secs(30 * 86_400);
+
+/// Whether a clear-text secret found in the conf file is moved to `storage/passwords`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClearText {
+    /// Store it, read it back, blank it.
+    Move,
+    /// Only use it: a form is being checked and nothing is to change.
+    Use,
+}
+
+/// One Entra application in one tenant.
+#[derive(Debug)]
+pub struct Account {
+    /// Its stanza.
+    pub name: String,
+    /// The Entra tenant: a GUID or a domain.
+    pub tenant_id: String,
+    cloud: Cloud,
+    client_id: String,
+    hosts: Hosts,
+    credential: Credential,
+}
+
+/// Why an account cannot be used. Always names it.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// No such stanza.
+    #[error("there is no account `{name}` on this server: add it as a stanza of defender_account.conf")]
+    Missing {
+        /// The account.
+        name: String,
+    },
+    /// A setting is missing or wrong.
+    #[error("account `{name}`: {setting}: {reason}")]
+    Wrong {
+        /// The account.
+        name: String,
+        /// The setting in `defender_account.conf`.
+        setting: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The secret is nowhere.
+    #[error(
+        "account `{name}` has no {secret}: enter it again for this account, or store it in storage/passwords with realm \
+         {ACCOUNTS} and username {name}.{secret}"
+    )]
+    NoSecret {
+        /// The account.
+        name: String,
+        /// `client_secret` or `certificate_key`.
+        secret: &'static str,
+    },
+    /// Certificate and key cannot be used.
+    #[error("account `{name}`: {reason}")]
+    Certificate {
+        /// The account.
+        name: String,
+        /// Which part, and why.
+        #[source]
+        reason: CertificateError,
+    },
+    /// splunkd did not answer as needed.
+    #[error(transparent)]
+    Splunkd(#[from] RestError),
+}
+
+impl Account {
+    /// Reads an account and its secret.
+    ///
+    /// # Errors
+    /// See [`AccountError`].
+    pub fn load(splunkd: &Splunkd, name: &str, clear_text: ClearText) -> Result<Self, AccountError> {
+        let stanza = splunkd.conf(ACCOUNTS, name)?.ok_or_else(|| AccountError::Missing { name: name.to_owned() })?;
+        let get = |setting: &str| stanza.get(setting).map(|text| text.trim()).filter(|text| !text.is_empty());
+        let wrong = |setting, reason: String| AccountError::Wrong { name: name.to_owned(), setting, reason };
+        let required = |setting| get(setting).ok_or_else(|| wrong(setting, "it is required and missing".to_owned()));
+        let cloud: Cloud = get("cloud").unwrap_or("commercial").parse().map_err(|reason| wrong("cloud", reason))?;
+        let overrides = Overrides { login_url: get("login_url"), graph_url: get("graph_url"), defender_url: get("defender_url") };
+        let hosts = Hosts::new(cloud, overrides).map_err(|reason| wrong("login_url, graph_url, defender_url", reason))?;
+        let credential = match get("auth").unwrap_or("client_secret") {
+            "client_secret" => Credential::Secret(client_secret(splunkd, name, &stanza, clear_text)?),
+            "certificate" => {
+                let public = required("certificate")?;
+                Credential::Certificate(Box::new(certificate(splunkd, name, public)?))
+            }
+            other => return Err(wrong("auth", format!("`{other}` is not one of client_secret, certificate"))),
+        };
+        let (tenant_id, client_id) = (required("tenant_id")?.to_owned(), required("client_id")?.to_owned());
+        Ok(Self { name: name.to_owned(), tenant_id, cloud, client_id, hosts, credential })
+    }
+
+    /// A client of one of its APIs; asks nothing yet.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub fn client(self, http: &Http, api: Api) -> Result<Client, TokenError> {
+        let Self { tenant_id, cloud, client_id, hosts, credential, .. } = self;
+        let account = token::Account { cloud, hosts: &hosts, tenant_id: &tenant_id, client_id: &client_id };
+        let tokens = TokenSource::new(http.clone(), account, api, credential)?;
+        Ok(Client::new(http.clone(), tokens, &hosts, api))
+    }
+}
+
+/// The client secret: from `storage/passwords`, or from the conf file where configuration management put it. What stands
+/// in the file is the newer one, for it is blanked once it was stored.
+fn client_secret(splunkd: &Splunkd, name: &str, stanza: &Stanza, clear_text: ClearText) -> Result<Secret, AccountError> {
+    const SECRET: &str = "client_secret";
+    let username = format!("{name}.{SECRET}");
+    let written = stanza.get(SECRET).map(|text| text.trim()).filter(|text| text.bytes().any(|b| b != b'*'));
+    let Some(written) = written.map(Secret::new) else {
+        let stored = splunkd.secret(ACCOUNTS, &username)?;
+        return stored.ok_or_else(|| AccountError::NoSecret { name: name.to_owned(), secret: SECRET });
+    };
+    if clear_text == ClearText::Move {
+        let moved = splunkd.set_secret(ACCOUNTS, &username, &written).and_then(|()| {
+            splunkd.set_conf(ACCOUNTS, name, &[(SECRET, "")])?;
+            Ok(splunkd.conf(ACCOUNTS, name)?.is_some_and(|stanza| stanza.get(SECRET).is_none_or(String::is_empty)))
+        });
+        match moved {
+            Ok(true) => {
+                log::info!("account `{name}`: its client_secret was moved from defender_account.conf to storage/passwords")
+            }
+            Ok(false) => log::warn!(
+                "account `{name}`: its client_secret is stored in storage/passwords, but still stands in defender_account.conf, \
+                 which something else owns: remove it there"
+            ),
+            Err(error) => {
+                log::warn!("account `{name}`: its client_secret stays in clear text in defender_account.conf: {error}");
+            }
+        }
+    }
+    Ok(written)
+}
+
+fn certificate(splunkd: &Splunkd, name: &str, public: &str) -> Result<Certificate, AccountError> {
+    const KEY: &str = "certificate_key";
+    let key = splunkd.secret(ACCOUNTS, &format!("{name}.{KEY}"))?;
+    let key = key.ok_or_else(|| AccountError::NoSecret { name: name.to_owned(), secret: KEY })?;
+    // A conf value is one line: line breaks of the PEM text may be written as \n.
+    let public = public.replace("\\n", "\n");
+    let certificate =
+        Certificate::from_pem(&public, &key).map_err(|reason| AccountError::Certificate { name: name.to_owned(), reason })?;
+    if let Some(end) = certificate.not_after() {
+        let left = end.since(Ticks::now());
+        if left < CERTIFICATE_NOTICE {
+            log::warn!("account `{name}`: its certificate ends at {end}, in {} days: renew it", left.as_secs() / 86_400);
+        }
+    }
+    Ok(certificate)
+}
+
+/// `defender_settings.conf`; a missing stanza means defaults.
+#[derive(Debug)]
+pub struct Settings {
+    proxy: Option<Proxy>,
+    ca_bundle: Option<PathBuf>,
+    /// How much is logged.
+    pub level: LevelFilter,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// See [`RestError`].
+    pub fn load(splunkd: &Splunkd) -> Result<Self, RestError> {
+        let get = |stanza: &Option<Stanza>, setting: &str| {
+            let text = stanza.as_ref().and_then(|stanza| stanza.get(setting)).map(|text| text.trim().to_owned());
+            text.filter(|text| !text.is_empty())
+        };
+        let proxy = splunkd.conf(SETTINGS, "proxy")?;
+        let tls = splunkd.conf(SETTINGS, "tls")?;
+        let logging = splunkd.conf(SETTINGS, "logging")?;
+        let url = get(&proxy, "url");
+        let credentials = match get(&proxy, "username") {
+            Some(user) if url.is_some() => {
+                let password = splunkd.password(SETTINGS, "proxy")?;
+                Some((user, password.unwrap_or_else(|| Secret::new(""))))
+            }
+            _ => None,
+        };
+        let no_proxy = get(&proxy, "no_proxy").unwrap_or_default();
+        let level = get(&logging, "level").map(|text| {
+            parse_level(&text).unwrap_or_else(|| {
+                log::warn!("defender_settings.conf [logging] level: `{text}` is none of DEBUG, INFO, WARN, ERROR; INFO is used");
+                LevelFilter::Info
+            })
+        });
+        Ok(Self {
+            proxy: url.map(|url| Proxy { url, credentials, no_proxy }),
+            ca_bundle: get(&tls, "ca_bundle").map(PathBuf::from),
+            level: level.unwrap_or(LevelFilter::Info),
+        })
+    }
+
+    /// The client for Microsoft's hosts.
+    ///
+    /// # Errors
+    /// [`HttpError::Setup`].
+    pub fn http(&self, limit: Duration) -> Result<Http, HttpError> {
+        let trust = self.ca_bundle.clone().map_or(Trust::PublicRoots, Trust::Bundle);
+        Http::new(&Transport { trust, proxy: self.proxy.clone(), limit })
+    }
+}

@@ -1,0 +1,289 @@
+//! The position of one input on disk: versioned, replaced atomically, read strictly.
+//!
+//! A file that is there but cannot be read is never "first run": the input stops and says so, since starting again would
+//! either lose or repeat a month of alerts.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::cursor::Cursor;
+
+/// What the file of one input holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    /// Which set of objects the position belongs to.
+    pub subject: Subject,
+    /// A service asked to be left alone until then (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
+    /// The position.
+    pub cursor: Cursor,
+}
+
+/// Whose position it is. Another tenant or feed is another set of objects; another API or filter is another look at it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The input's name.
+    pub stanza: String,
+    /// The Entra tenant.
+    pub tenant_id: String,
+    /// The feed's name.
+    pub feed: String,
+    /// The `api` parameter.
+    pub api: String,
+    /// The `filter` parameter.
+    pub filter: Option<String>,
+}
+
+/// The layout written by this program.
+const VERSION: u32 = 1;
+
+/// Why a position cannot be read or saved. Always names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file is there and cannot be read.
+    #[error("the checkpoint {path} cannot be read: {reason}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It could not be written; the one before is whole.
+    #[error("the checkpoint {path} cannot be saved: {reason}")]
+    Unsaved {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+}
+
+impl CheckpointError {
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => {
+                "restore the file from a backup, or delete it to let the input begin again at its `start`, which repeats events"
+            }
+            Self::Unsaved { .. } => {
+                "make the folder writable for the user splunkd runs as and see that the disk has room; the position saved before is intact"
+            }
+        }
+    }
+}
+
+/// The file of one input, held against a second process of the same input.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    // Locked until dropped; the operating system unlocks it when the process dies.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the file of the input `stanza` in splunkd's `checkpoint_dir`, which is made when missing. Waits while another
+    /// process of the same input (the one splunkd just stopped) still holds it; `wait` is called between tries and ends the
+    /// waiting by answering `true`: then there is no store.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Unsaved`] when the folder or the lock file cannot be made.
+    pub fn open(folder: &Path, stanza: &str, mut wait: impl FnMut() -> bool) -> Result<Option<Self>, CheckpointError> {
+        let path = folder.join(format!("{stanza}.json"));
+        let unsaved = |reason| CheckpointError::Unsaved { path: path.clone(), reason };
+        std::fs::create_dir_all(folder).map_err(unsaved)?;
+        // A file of its own: the checkpoint itself is replaced on every save, and a lock would go with the old one.
+        let lock = File::create(folder.join(format!("{stanza}.lock"))).map_err(unsaved)?;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Some(Self { path, _lock: lock })),
+                Err(TryLockError::WouldBlock) if wait() => return Ok(None),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(reason)) => return Err(unsaved(reason)),
+            }
+        }
+    }
+
+    /// The position saved last; `None` on the first run.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Unreadable`].
+    pub fn load(&self, stanza: &str) -> Result<Option<Checkpoint>, CheckpointError> {
+        let bytes = match std::fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(self.unreadable(e.to_string())),
+        };
+        let checkpoint = parse(&bytes).map_err(|reason| self.unreadable(reason))?;
+        if checkpoint.subject.stanza != stanza {
+            return Err(self.unreadable(format!("it belongs to the input `{}`", checkpoint.subject.stanza)));
+        }
+        Ok(Some(checkpoint))
+    }
+
+    /// Replaces the file: a temporary file beside it, synced, renamed over it, the folder synced.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Unsaved`]; then the file is as it was before.
+    pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
+        let unsaved = |reason| CheckpointError::Unsaved { path: self.path.clone(), reason };
+        let text = to_json(checkpoint).map_err(|e| unsaved(e.into()))?;
+        let temporary = self.path.with_extension("tmp");
+        let written = (|| {
+            let mut file = File::create(&temporary)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, &self.path)
+        })();
+        if let Err(reason) = written {
+            let _ = std::fs::remove_file(&temporary);
+            return Err(unsaved(reason));
+        }
+        sync_folder(&self.path).map_err(unsaved)
+    }
+
+    fn unreadable(&self, reason: String) -> CheckpointError {
+        CheckpointError::Unreadable { path: self.path.clone(), reason }
+    }
+}
+
+/// Makes the rename itself last through a power cut. Windows has no such call and journals its directory entries.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+/// The bytes of a checkpoint file.
+///
+/// # Errors
+/// Those of the serializer, which has no reason for any.
+pub fn to_json(checkpoint: &Checkpoint) -> serde_json::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Versioned<'a> {
+        version: u32,
+        checkpoint: &'a Checkpoint,
+    }
+    serde_json::to_vec(&Versioned { version: VERSION, checkpoint })
+}
+
+/// Reads the bytes of a checkpoint file.
+///
+/// # Errors
+/// What is wrong, as a clause.
+pub fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
+    /// The number is read alone and first, so that a later layout is called what it is.
+    #[derive(Deserialize)]
+    struct VersionOnly {
+        version: u32,
+    }
+    #[derive(Deserialize)]
+    struct Versioned {
+        checkpoint: Checkpoint,
+    }
+    if bytes.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    let found: VersionOnly = serde_json::from_slice(bytes).map_err(|e| format!("it is damaged ({e})"))?;
+    if found.version != VERSION {
+        return Err(format!("it has layout {}, and this version of the add-on knows layout {VERSION}", found.version));
+    }
+    let read: Versioned = serde_json::from_slice(bytes).map_err(|e| format!("it is damaged ({e})"))?;
+    Ok(read.checkpoint)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::time::Ticks;
+
+    fn checkpoint(stanza: &str) -> Checkpoint {
+        Checkpoint {
+            subject: Subject {
+                stanza: stanza.to_owned(),
+                tenant_id: "t".to_owned(),
+                feed: "alerts".to_owned(),
+                api: "graph".to_owned(),
+                filter: None,
+            },
+            not_before: None,
+            cursor: Cursor::begin(Ticks(0), Ticks(20_000_000_000), Duration::from_secs(60)),
+        }
+    }
+
+    fn open(folder: &Path, stanza: &str) -> Store {
+        Store::open(folder, stanza, || panic!("nobody else holds it")).unwrap().unwrap()
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(&dir.path().join("made/here"), "a");
+        assert!(store.load("a").unwrap().is_none());
+        store.save(&checkpoint("a")).unwrap();
+        let loaded = store.load("a").unwrap().unwrap();
+        assert_eq!(to_json(&loaded).unwrap(), to_json(&checkpoint("a")).unwrap());
+        assert_eq!(std::fs::read_dir(dir.path().join("made/here")).unwrap().count(), 2, "checkpoint and lock, no leftovers");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_never_a_first_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path(), "a");
+        let whole = String::from_utf8(to_json(&checkpoint("a")).unwrap()).unwrap();
+        let other = String::from_utf8(to_json(&checkpoint("b")).unwrap()).unwrap();
+        let table = [
+            (String::new(), "it is empty"),
+            (whole[..whole.len() / 2].to_owned(), "it is damaged (EOF"),
+            (whole.replace("\"version\":1", "\"version\":7"), "it has layout 7, and this version of the add-on knows layout 1"),
+            (whole.replace("settled", "sattled"), "it is damaged (unknown field"),
+            (other, "it belongs to the input `b`"),
+            ("[]".to_owned(), "it is damaged"),
+        ];
+        for (text, reason) in table {
+            std::fs::write(dir.path().join("a.json"), text).unwrap();
+            let message = store.load("a").unwrap_err().to_string();
+            assert!(message.contains("a.json cannot be read: ") && message.contains(reason), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_failed_save_names_the_file_and_leaves_the_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path(), "a");
+        store.save(&checkpoint("a")).unwrap();
+        // A folder in the place of the temporary file fails for root too, unlike permissions.
+        std::fs::create_dir(dir.path().join("a.tmp")).unwrap();
+        let message = store.save(&checkpoint("a")).unwrap_err().to_string();
+        assert!(message.contains("a.json cannot be saved: "), "{message}");
+        assert!(store.load("a").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_second_process_waits_for_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = open(dir.path(), "a");
+        let mut first = Some(first);
+        let mut tries = 0;
+        let second = Store::open(dir.path(), "a", || {
+            tries += 1;
+            if tries == 3 {
+                first = None;
+            }
+            false
+        });
+        assert!(second.unwrap().is_some());
+        assert_eq!(tries, 3);
+        let _other_input = open(dir.path(), "b");
+        let _held = open(dir.path(), "c");
+        assert!(Store::open(dir.path(), "c", || true).unwrap().is_none(), "a stop ends the waiting");
+    }
+}

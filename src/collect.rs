@@ -1,0 +1,433 @@
+//! One poll of one input: the only place that knows the order in which things happen.
+//!
+//! - An answer's events are written, flushed and taken by splunkd, then the position that covers them is saved. A crash
+//!   repeats at most one answer and loses none.
+//! - News come first; what is left of the poll's time goes to the history.
+//! - A failed answer is tried again, then asked in halves; a millisecond that cannot be read is set aside and named.
+//! - An error never looks like no data.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::checkpoint::{Checkpoint, CheckpointError, Subject};
+use crate::cursor::{Aim, Answer, Ask, Cursor, Failed, MAX_GIVEN_UP};
+use crate::feeds::{Draft, Emission, IncludeAlerts, Reading, Row};
+use crate::input::Input;
+use crate::microsoft::api_error::{ApiError, Failure};
+use crate::microsoft::client::Reply;
+use crate::microsoft::cloud::Api;
+use crate::microsoft::object::names;
+use crate::microsoft::page::{self, Page, PageError};
+use crate::microsoft::query::{Expand, List, Order};
+use crate::pace::{Pace, backoff};
+use crate::planted::{Planted, planted};
+use crate::splunk::event::StreamError;
+use crate::time::Ticks;
+use crate::version::Version;
+
+/// Everything a poll does to the world, so that a simulation can stand in for it.
+pub trait Outside {
+    /// The machine's clock.
+    fn now(&self) -> Ticks;
+    /// Waits; `true` when a stop was requested.
+    fn pause(&self, span: Duration) -> bool;
+    /// Sends one list request.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    fn list(&mut self, list: &List<'_>) -> Result<Reply, Box<ApiError>>;
+    /// Writes one event.
+    ///
+    /// # Errors
+    /// See [`StreamError`].
+    fn write(&mut self, draft: &Draft) -> Result<(), StreamError>;
+    /// Flushes, and waits until the events are taken. `false` when a stop was requested first.
+    ///
+    /// # Errors
+    /// See [`StreamError`].
+    fn flush(&mut self) -> Result<bool, StreamError>;
+    /// Saves the position.
+    ///
+    /// # Errors
+    /// See [`CheckpointError`].
+    fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), CheckpointError>;
+}
+
+/// The position to go on from. On the first run it is made and saved, before anything is asked: `start` then means the
+/// same instant however often the first run fails.
+///
+/// # Errors
+/// [`CheckpointError::Unsaved`].
+pub fn position(
+    saved: Option<Checkpoint>,
+    input: &Input,
+    tenant_id: &str,
+    outside: &mut impl Outside,
+) -> Result<Checkpoint, CheckpointError> {
+    let subject = Subject {
+        stanza: input.name.clone(),
+        tenant_id: tenant_id.to_owned(),
+        feed: input.feed.name.to_owned(),
+        api: input.api.clone(),
+        filter: input.filter.clone(),
+    };
+    if let Some(mut saved) = saved {
+        let was = std::mem::replace(&mut saved.subject, subject.clone());
+        if (&was.tenant_id, &was.feed) == (&subject.tenant_id, &subject.feed) {
+            if was != subject {
+                log::warn!("{input}: its api or filter changed; it goes on from where it was");
+            }
+            if planted(Planted::DropsHistory) {
+                saved.cursor.drop_history();
+            }
+            return Ok(saved);
+        }
+        log::warn!("{input}: its tenant or feed changed, so it begins again at its start");
+    }
+    let now = outside.now();
+    let cursor = Cursor::begin(input.start.resolve(now), now, input.lookback);
+    let checkpoint = Checkpoint { subject, not_before: None, cursor };
+    if !planted(Planted::StartNotSaved) {
+        outside.save(&checkpoint)?;
+    }
+    Ok(checkpoint)
+}
+
+/// Why a poll ended before its time. Whatever was saved before holds.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The service refused, or failed again and again.
+    #[error(transparent)]
+    Api(Box<ApiError>),
+    /// The service's answers cannot be read.
+    #[error("{path}: {reason}")]
+    Page {
+        /// The request.
+        path: String,
+        /// What is wrong with its answer.
+        reason: PageError,
+    },
+    /// splunkd is gone.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The position cannot be saved.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Too many windows cannot be read.
+    #[error("{MAX_GIVEN_UP} time stamps cannot be read: {path}: {reason}")]
+    TooManyGivenUp {
+        /// The last of them.
+        path: String,
+        /// How it failed.
+        reason: String,
+    },
+}
+
+/// How a poll ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// All that the poll's time allowed was read.
+    Done,
+    /// The service asked for more patience than the poll has left; the next run waits until then.
+    NotBefore(Ticks),
+    /// A stop was requested.
+    Stopped,
+}
+
+/// What one poll did, for its log line.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Requests sent.
+    pub requests: u32,
+    /// Objects received.
+    pub rows: usize,
+    /// Events written.
+    pub events: usize,
+    /// Versions, of objects and of their alerts, that were written before and left out.
+    pub repeats: usize,
+    /// Windows asked again in halves after a failure.
+    pub halved: u32,
+    /// Time spent waiting because the service said so.
+    pub throttled: Duration,
+    /// The newest update time received.
+    pub newest: Option<Ticks>,
+}
+
+/// The longest that a service's wish to be left alone is obeyed from one run to the next.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(3600);
+/// How often one request is sent when the service fails.
+const ATTEMPTS: u32 = 3;
+/// After so many failed windows without one success the service is at fault, not an object.
+const FAILURES_IN_A_ROW: u32 = 6;
+
+/// One poll under way.
+pub struct Poll<'a, O> {
+    input: &'a Input,
+    checkpoint: &'a mut Checkpoint,
+    outside: &'a mut O,
+    pace: Pace,
+    order: Order,
+    deadline: Ticks,
+    failures: u32,
+    /// What it did so far.
+    pub tally: Tally,
+}
+
+/// One answer, or why there is none.
+enum Fetched {
+    /// The answer, and when it was asked for.
+    Reply(Reply, Ticks),
+    Failed(CollectError),
+    End(End),
+}
+
+impl<'a, O: Outside> Poll<'a, O> {
+    /// A poll that has asked nothing yet. `checkpoint` is already saved once, so that `start` means the same instant when
+    /// the first run fails.
+    pub fn new(input: &'a Input, checkpoint: &'a mut Checkpoint, outside: &'a mut O) -> Self {
+        let deadline = outside.now().plus(input.budget);
+        // Neither Defender API documents an order for these lists, and both serve the newest first.
+        let order = if input.resource.api() == Api::Graph { Order::OldestFirst } else { Order::AsServed };
+        let (pace, tally) = (Pace::new(input.resource.rate()), Tally::default());
+        Self { input, checkpoint, outside, pace, order, deadline, failures: 0, tally }
+    }
+
+    /// Reads news, then history, until nothing is left or the time is over.
+    ///
+    /// # Errors
+    /// See [`CollectError`].
+    pub fn run(&mut self) -> Result<End, CollectError> {
+        if let Some(not_before) = self.checkpoint.not_before.as_deref().and_then(Ticks::parse) {
+            // A time far ahead was written by a clock that was wrong, and may not silence the input.
+            if self.outside.now() < not_before && not_before <= self.outside.now().plus(LONGEST_PATIENCE) {
+                return Ok(End::NotBefore(not_before));
+            }
+            self.checkpoint.not_before = None;
+        }
+        self.checkpoint.cursor.open_poll(self.input.lookback);
+        while let Some(ask) = self.checkpoint.cursor.next() {
+            if ask.aim != Aim::Head && self.outside.now() >= self.deadline {
+                break;
+            }
+            let end = match self.fetch(&ask) {
+                Fetched::Reply(reply, asked_at) => match page::rows(&reply.body) {
+                    Ok(page) => self.take(ask, &page, self.service_time(&reply, asked_at))?,
+                    // What cannot be read is an answer that failed, not an empty one.
+                    Err(reason) => self.halve(&ask, CollectError::Page { path: self.query(&ask).path_and_query(), reason })?,
+                },
+                Fetched::Failed(error) => self.halve(&ask, error)?,
+                Fetched::End(end) => Some(end),
+            };
+            match end {
+                None => {}
+                Some(End::NotBefore(until)) => {
+                    self.checkpoint.not_before = Some(until.to_string());
+                    self.outside.save(self.checkpoint)?;
+                    return Ok(End::NotBefore(until));
+                }
+                Some(end) => return Ok(end),
+            }
+        }
+        Ok(End::Done)
+    }
+
+    fn query(&self, ask: &Ask) -> List<'a> {
+        List {
+            resource: self.input.resource,
+            lo: ask.window.lo,
+            hi: ask.window.hi,
+            extra_filter: self.input.filter.as_deref(),
+            order: self.order,
+            top: self.input.page_size,
+            skip: ask.skip,
+            expand: if self.input.include_alerts == IncludeAlerts::None { Expand::Nothing } else { Expand::Alerts },
+        }
+    }
+
+    /// Asks, waiting and trying again as the service's answers call for.
+    fn fetch(&mut self, ask: &Ask) -> Fetched {
+        let mut attempt = 0;
+        loop {
+            let wait = self.pace.wait(self.outside.now());
+            if self.outside.pause(wait) {
+                return Fetched::End(End::Stopped);
+            }
+            let list = self.query(ask);
+            let asked_at = self.outside.now();
+            self.tally.requests += 1;
+            let error = match self.outside.list(&list) {
+                Ok(reply) => return Fetched::Reply(reply, asked_at),
+                Err(error) if error.is_throttled() => match self.obey(&error, attempt) {
+                    Some(end) => return Fetched::End(end),
+                    None => {
+                        attempt += 1;
+                        continue;
+                    }
+                },
+                Err(error) if matches!(error.failure, Failure::BadRequest) && self.order == Order::OldestFirst => {
+                    log::debug!("{}: order refused, going on without: {error}", self.input);
+                    self.order = Order::AsServed;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            attempt += 1;
+            if attempt >= ATTEMPTS || !helps_to_ask_again(&error) {
+                return Fetched::Failed(CollectError::Api(error));
+            }
+            log::debug!("{}: attempt {attempt} failed: {error}", self.input);
+            if self.outside.pause(backoff(attempt, self.seed())) {
+                return Fetched::End(End::Stopped);
+            }
+        }
+    }
+
+    /// Waits as the service asked; `Some` when that is longer than the poll has left.
+    fn obey(&mut self, error: &ApiError, attempt: u32) -> Option<End> {
+        let wait = error.retry_after().unwrap_or_else(|| backoff(attempt + 2, self.seed())).min(LONGEST_PATIENCE);
+        let until = self.outside.now().plus(wait);
+        if until > self.deadline {
+            log::warn!("{}: {error}; asking again at {}", self.input, until.ceil_ms());
+            return Some(End::NotBefore(until.ceil_ms()));
+        }
+        self.tally.throttled += wait;
+        log::debug!("{}: {error}; waiting {:.1} s", self.input, wait.as_secs_f64());
+        self.outside.pause(wait).then_some(End::Stopped)
+    }
+
+    /// Any number: it only spreads waits.
+    fn seed(&self) -> u64 {
+        self.outside.now().0.unsigned_abs() / 10_000
+    }
+
+    /// The service's clock when it looked, or earlier: `Date` says when the answer left, and the look may be as old as the
+    /// request. A service that does not say is taken at this machine's clock.
+    fn service_time(&self, reply: &Reply, asked_at: Ticks) -> Ticks {
+        reply.service_time.map_or(asked_at, |date| date.minus(self.outside.now().since(asked_at)))
+    }
+
+    /// Writes what is new of an answer, and once it is out, remembers it.
+    fn take(&mut self, ask: Ask, page: &Page<'_>, service_time: Ticks) -> Result<Option<End>, CollectError> {
+        self.failures = 0;
+        let names = names(self.input.resource);
+        let rows: Vec<Row<'_>> = page.rows.iter().map(|raw| Row::read(raw, names.identity)).collect();
+        let versions: Vec<Version> = rows.iter().map(|row| row.version).collect();
+        let answer = Answer {
+            rows: &versions,
+            asked: self.input.page_size,
+            next_link: page.has_next_link,
+            ordered: self.order == Order::OldestFirst && rows.iter().all(Row::is_dated),
+            service_time,
+        };
+        let batch = self.checkpoint.cursor.take(ask.clone(), &answer);
+        let emit: BTreeSet<usize> = batch.emit.into_iter().collect();
+        if planted(Planted::SaveFirst) {
+            let mut early = self.checkpoint.clone();
+            early.cursor.commit(self.checkpoint.cursor.take(ask.clone(), &answer).proof);
+            self.outside.save(&early)?;
+        }
+        let mut emission = Emission::default();
+        for (n, row) in rows.iter().enumerate() {
+            let reading = Reading {
+                names,
+                form: self.input.form,
+                include_alerts: self.input.include_alerts,
+                alerts: &self.checkpoint.cursor.alerts,
+                is_new: emit.contains(&n),
+                now: answer.service_time,
+            };
+            if !row.is_dated() && reading.is_new {
+                log::warn!(
+                    "{}: an object without a readable id and {} was passed on as it came",
+                    self.input,
+                    names.identity.updated
+                );
+            }
+            (self.input.feed.events)(row, &reading, &mut emission);
+            for draft in emission.drafts.drain(..) {
+                self.outside.write(&draft)?;
+                self.tally.events += 1;
+            }
+            if self.outside.pause(Duration::ZERO) {
+                return Ok(Some(End::Stopped));
+            }
+        }
+        if !self.outside.flush()? {
+            return Ok(Some(End::Stopped));
+        }
+        self.tally.rows += versions.len();
+        self.tally.repeats += batch.repeats + emission.alerts_repeated;
+        let newest = rows.iter().filter(|row| row.is_dated()).map(|row| row.version.updated).max();
+        self.tally.newest = self.tally.newest.max(newest);
+        self.remember(emission.alerts_seen);
+        if self.checkpoint.cursor.commit(batch.proof) {
+            let reason = "its rows move while they are read".to_owned();
+            self.set_aside(&ask, &reason)?;
+        }
+        self.outside.save(self.checkpoint)?;
+        Ok(None)
+    }
+
+    fn remember(&mut self, alerts: BTreeSet<Version>) {
+        let memory = &mut self.checkpoint.cursor.alerts;
+        for alert in alerts {
+            memory.note(alert);
+        }
+        let forgotten = memory.evict();
+        if forgotten > 0 {
+            log::warn!(
+                "{}: {forgotten} alerts not seen for long were forgotten; should they change, they come again",
+                self.input
+            );
+        }
+    }
+
+    /// A window failed: asks for it in halves, as long as the service answers anything at all.
+    fn halve(&mut self, ask: &Ask, error: CollectError) -> Result<Option<End>, CollectError> {
+        if planted(Planted::ErrorIsEmpty) {
+            return self.take(ask.clone(), &Page { rows: Vec::new(), has_next_link: false }, self.outside.now());
+        }
+        self.failures += 1;
+        if self.failures > FAILURES_IN_A_ROW || !may_be_the_windows_fault(&error) {
+            return Err(error);
+        }
+        let now = self.outside.now();
+        match self.checkpoint.cursor.failed(ask, now) {
+            Failed::Halved => {
+                self.tally.halved += 1;
+                log::debug!("{}: asking in halves: {error}", self.input);
+            }
+            Failed::Unsplittable => {
+                self.set_aside(ask, &error.to_string())?;
+                self.outside.save(self.checkpoint)?;
+            }
+        }
+        Ok(None)
+    }
+
+    fn set_aside(&mut self, ask: &Ask, reason: &str) -> Result<(), CollectError> {
+        log::warn!(
+            "{}: what was updated at {} cannot be read; it is set aside and tried again: {reason}",
+            self.input,
+            ask.window.lo
+        );
+        if self.checkpoint.cursor.give_up(ask) {
+            return Ok(());
+        }
+        Err(CollectError::TooManyGivenUp { path: self.query(ask).path_and_query(), reason: reason.to_owned() })
+    }
+}
+
+/// Whether the same request may succeed a moment later.
+fn helps_to_ask_again(error: &ApiError) -> bool {
+    !error.is_permanent() && !matches!(error.failure, Failure::TooLarge(_) | Failure::NotFound)
+}
+
+/// Whether a smaller window may succeed: the service answers, but not this.
+fn may_be_the_windows_fault(error: &CollectError) -> bool {
+    match error {
+        CollectError::Api(error) => matches!(error.failure, Failure::Server | Failure::TimedOut(_) | Failure::TooLarge(_)),
+        CollectError::Page { .. } => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,529 @@
+//! Where one input stands in its set of objects, and what to ask next.
+//!
+//! Pure: no clock, no I/O, no randomness. It is told what an answer held and decides what to emit, what may be
+//! remembered and what to ask next; `DESIGN.md` says in question form why it is this and nothing simpler.
+//!
+//! An answer *proves a window*: everything with `lo <= update time < hi` was read in one consistent look. What was proven
+//! at service time τ is *settled* below τ − lookback, since an object becomes visible at most that late; below the settled
+//! point nothing is asked again. Versions emitted at or above it are remembered and not emitted twice.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::planted::{Planted, planted};
+use crate::time::{PER_MS, PER_SECOND, Ticks};
+use crate::version::{AlertMemory, Version, packed};
+
+/// A stretch of update time, `lo` included, `hi` not; both on whole milliseconds. Without `hi` it has no end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// The first instant inside.
+    #[serde(with = "ticks")]
+    pub lo: Ticks,
+    /// The first instant beyond.
+    #[serde(with = "ticks_option")]
+    pub hi: Option<Ticks>,
+}
+
+impl Window {
+    fn between(lo: Ticks, hi: Ticks) -> Self {
+        Self { lo, hi: Some(hi) }
+    }
+
+    fn holds(&self, at: Ticks) -> bool {
+        self.lo <= at && self.hi.is_none_or(|hi| at < hi)
+    }
+
+    /// Two smaller windows that meet at a whole millisecond as near to `at` as leaves neither empty.
+    fn split(&self, at: Ticks) -> Option<[Self; 2]> {
+        let lowest = self.lo.0 + PER_MS;
+        let highest = self.hi.map_or(i64::MAX / PER_MS * PER_MS, |hi| hi.0 - PER_MS);
+        if lowest > highest {
+            return None;
+        }
+        let middle = Ticks(at.floor_ms().0.clamp(lowest, highest));
+        Some([Self::between(self.lo, middle), Self { lo: middle, hi: self.hi }])
+    }
+}
+
+/// What a request reads for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// News, from the settled point on.
+    Head,
+    /// A window cut from the history between `start` and the first poll.
+    BackFill,
+    /// A part of such a window.
+    BackFillPart,
+    /// A window given up before, tried again.
+    Retry,
+}
+
+/// One request to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The update times asked for.
+    pub window: Window,
+    /// Rows to step over; more than 0 only inside one millisecond.
+    pub skip: u32,
+    /// What it is for.
+    pub aim: Aim,
+    step: Option<Step>,
+}
+
+impl Ask {
+    fn new(window: Window, aim: Aim) -> Self {
+        Self { window, skip: 0, aim, step: None }
+    }
+
+    /// The aim of the pieces this request falls into.
+    fn part(&self) -> Aim {
+        if self.aim == Aim::BackFill { Aim::BackFillPart } else { self.aim }
+    }
+}
+
+/// Stepping through one time stamp with more rows than a page: `$skip` is used here only, since rows of a single past
+/// millisecond can leave the set but none can join it once it is settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Step {
+    /// The row both pages must share: the last of the page before, the first of this one.
+    anchor: Version,
+    /// When the first page was read; the proof is as old as its first look.
+    since: Ticks,
+    restarts: u8,
+}
+
+/// How often stepping begins again because the rows moved.
+const MAX_RESTARTS: u8 = 5;
+
+/// What an answer held.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    /// The rows in the order received. A row whose id or time cannot be read has a version of its text at the window's `lo`.
+    pub rows: &'a [Version],
+    /// Rows asked for (`$top`).
+    pub asked: u32,
+    /// Whether the service named a next page.
+    pub next_link: bool,
+    /// Whether ascending order was asked for and accepted.
+    pub ordered: bool,
+    /// The service's clock when it looked, or earlier: `Date` less the time the exchange took.
+    pub service_time: Ticks,
+}
+
+/// What an answer comes to: the rows to emit, and what they prove. The proof changes the cursor only through
+/// [`Cursor::commit`], after the events were written and flushed, so a position can never be saved without its events.
+#[derive(Debug)]
+pub struct Batch {
+    /// Indexes of the rows not emitted before.
+    pub emit: Vec<usize>,
+    /// How many rows were emitted before.
+    pub repeats: usize,
+    /// What may be remembered once they are out.
+    pub proof: Proof,
+}
+
+/// See [`Batch`].
+#[derive(Debug)]
+#[must_use]
+pub struct Proof {
+    ask: Ask,
+    emitted: Vec<Version>,
+    proven: Option<Window>,
+    /// When the look was taken that the proof rests on.
+    since: Ticks,
+    next: Vec<Ask>,
+    width: Option<i64>,
+    stuck: bool,
+}
+
+/// What became of a request that failed for good.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// Its window will be read in two parts.
+    Halved,
+    /// Its window is a single millisecond; see [`Cursor::give_up`].
+    Unsplittable,
+}
+
+/// The position of one input. What is serialized is the checkpoint's content; the rest belongs to the running poll.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// Everything below is read, but for `unread` and `given_up`.
+    #[serde(with = "ticks")]
+    settled: Ticks,
+    /// History still to read: ascending, disjoint, below `settled`.
+    unread: Vec<Window>,
+    /// Length of the next window cut from the history, in ticks.
+    width: i64,
+    /// Windows that could not be read; tried again on later polls.
+    given_up: Vec<Window>,
+    #[serde(with = "packed")]
+    versions: BTreeSet<Version>,
+    /// Alerts seen inside incidents.
+    pub alerts: AlertMemory,
+    #[serde(skip)]
+    poll: Poll,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Poll {
+    queue: VecDeque<Ask>,
+    lookback: Duration,
+    /// Settled stretches of this poll that do not touch the settled point yet.
+    islands: Vec<Window>,
+    /// Rows outside their windows: a service whose filter is coarser than asked must not make us lose or repeat.
+    strays: BTreeSet<Version>,
+    /// The newest look of this poll.
+    latest: Option<Ticks>,
+}
+
+/// The first window of history; it grows and shrinks with what windows hold.
+const FIRST_WIDTH: i64 = 86_400 * PER_SECOND;
+/// Beyond this many remembered versions the oldest are forgotten: repeats, never losses.
+const MAX_VERSIONS: usize = 150_000;
+/// Beyond this many unreadable windows the input stops instead of going on.
+pub const MAX_GIVEN_UP: usize = 100;
+/// Unreadable windows tried again per poll.
+const RETRIES_PER_POLL: usize = 3;
+
+impl Cursor {
+    /// A position that has read nothing: news from `now - lookback`, history from `start` up to there.
+    pub fn begin(start: Ticks, now: Ticks, lookback: Duration) -> Self {
+        let start = start.floor_ms();
+        let settled = now.minus(lookback).floor_ms().max(start);
+        let unread = if start < settled { vec![Window::between(start, settled)] } else { Vec::new() };
+        Self {
+            settled,
+            unread,
+            width: FIRST_WIDTH,
+            given_up: Vec::new(),
+            versions: BTreeSet::new(),
+            alerts: AlertMemory::default(),
+            poll: Poll::default(),
+        }
+    }
+
+    /// Starts a poll: windows given up before, then news.
+    pub fn open_poll(&mut self, lookback: Duration) {
+        let mut queue = VecDeque::from([Ask::new(Window { lo: self.settled, hi: None }, Aim::Head)]);
+        queue.extend(self.given_up.iter().take(RETRIES_PER_POLL).map(|window| Ask::new(*window, Aim::Retry)));
+        self.poll = Poll { queue, lookback, ..Poll::default() };
+    }
+
+    /// The next request of this poll: news first, then history from its newest end. `None` when nothing is left to ask.
+    pub fn next(&mut self) -> Option<Ask> {
+        self.poll.queue.pop_front().or_else(|| self.cut_history())
+    }
+
+    fn cut_history(&self) -> Option<Ask> {
+        // A clock ahead of the service's may have put history into the service's future; it waits until it is past.
+        let horizon = self.poll.latest?.minus(self.poll.lookback).floor_ms();
+        let newest = self.unread.iter().rev().find(|window| window.lo < horizon)?;
+        let hi = newest.hi.unwrap_or(horizon).min(horizon);
+        let lo = Ticks(hi.0.saturating_sub(self.width)).floor_ms().max(newest.lo);
+        Some(Ask::new(Window::between(lo, hi), Aim::BackFill))
+    }
+
+    /// Judges an answer. Changes nothing: see [`Batch`].
+    pub fn take(&self, ask: Ask, answer: &Answer<'_>) -> Batch {
+        let mut emit = Vec::new();
+        let mut emitted = BTreeSet::new();
+        for (n, row) in answer.rows.iter().enumerate() {
+            if !self.versions.contains(row) && !self.poll.strays.contains(row) && emitted.insert(*row) {
+                emit.push(n);
+            }
+        }
+        let repeats = answer.rows.len() - emit.len();
+        let mut proof = Proof {
+            emitted: emitted.into_iter().collect(),
+            proven: None,
+            since: answer.service_time,
+            next: Vec::new(),
+            width: None,
+            stuck: false,
+            ask,
+        };
+        self.judge(&mut proof, answer);
+        Batch { emit, repeats, proof }
+    }
+
+    /// Says what the answer proves and what has to be asked next.
+    fn judge(&self, proof: &mut Proof, answer: &Answer<'_>) {
+        let full = answer.next_link || answer.rows.len() >= answer.asked as usize;
+        let window = proof.ask.window;
+        let part = proof.ask.part();
+        if planted(Planted::FollowsPages) {
+            follow_pages(proof, answer, full);
+        } else if let Some(step) = proof.ask.step.clone() {
+            self.judge_step(proof, answer, &step, full);
+        } else if !full || planted(Planted::FullIsComplete) {
+            proof.proven = Some(window);
+        } else if let Some(proven) = ordered_part(window, answer) {
+            let rest = Window { lo: proven.hi.unwrap_or(proven.lo), hi: window.hi };
+            proof.proven = Some(proven);
+            proof.next.push(Ask::new(rest, part));
+        } else if let Some(pieces) = window.split(meeting_point(window, answer)) {
+            proof.next.extend(pieces.map(|piece| Ask::new(piece, part)));
+        } else {
+            // One millisecond holds more than a page.
+            self.step_on(proof, answer, answer.service_time, 0);
+        }
+        if proof.ask.aim == Aim::BackFill {
+            let (rows, asked) = (answer.rows.len(), answer.asked as usize);
+            proof.width = match () {
+                () if !full && rows <= asked / 8 => Some(self.width.saturating_mul(4)),
+                () if !full && rows <= asked / 2 => Some(self.width.saturating_mul(2)),
+                () if full && proof.proven.is_none() => Some((self.width / 2).max(PER_SECOND)),
+                () => None,
+            };
+        }
+    }
+
+    fn judge_step(&self, proof: &mut Proof, answer: &Answer<'_>, step: &Step, full: bool) {
+        if answer.rows.first() != Some(&step.anchor) {
+            // Rows left or moved: what was stepped over is not certain. From the top again.
+            if step.restarts < MAX_RESTARTS {
+                let again = Step { restarts: step.restarts + 1, ..step.clone() };
+                proof.next.push(Ask { skip: 0, step: Some(again), ..proof.ask.clone() });
+            } else {
+                proof.stuck = true;
+            }
+        } else if full {
+            self.step_on(proof, answer, step.since, step.restarts);
+        } else {
+            proof.proven = Some(proof.ask.window);
+            proof.since = step.since;
+        }
+    }
+
+    /// The next page inside one millisecond, sharing a row with this one.
+    fn step_on(&self, proof: &mut Proof, answer: &Answer<'_>, since: Ticks, restarts: u8) {
+        match answer.rows {
+            [_, .., anchor] => {
+                let forward = u32::try_from(answer.rows.len() - 1).unwrap_or(u32::MAX);
+                let skip = proof.ask.skip.saturating_add(forward);
+                let step = Some(Step { anchor: *anchor, since, restarts });
+                proof.next.push(Ask { skip, step, aim: proof.ask.part(), window: proof.ask.window });
+            }
+            // A next page is named and nothing to hold on to.
+            _ => proof.stuck = true,
+        }
+    }
+
+    /// Takes in what an answer proved, after its events were flushed. `true` when the window cannot be read to its end
+    /// (see [`Cursor::give_up`]).
+    pub fn commit(&mut self, proof: Proof) -> bool {
+        let Proof { ask, emitted, proven, since, next, width, stuck } = proof;
+        self.poll.latest = self.poll.latest.max(Some(since));
+        for version in emitted {
+            let kept = if ask.window.holds(version.updated) { &mut self.versions } else { &mut self.poll.strays };
+            kept.insert(version);
+            if version.updated >= self.settled {
+                self.versions.insert(version);
+            }
+        }
+        if let Some(width) = width {
+            self.width = width.clamp(PER_MS, 3650 * FIRST_WIDTH);
+        }
+        for ask in next.into_iter().rev() {
+            self.poll.queue.push_front(ask);
+        }
+        if let Some(window) = proven {
+            // All of it that is old enough is settled.
+            let lookback = if planted(Planted::NoLookback) { Duration::ZERO } else { self.poll.lookback };
+            let old_enough = since.minus(lookback).floor_ms();
+            let mut hi = window.hi.map_or(old_enough, |hi| hi.min(old_enough));
+            if planted(Planted::SettledIsNow) {
+                hi = old_enough;
+            }
+            if window.lo < hi {
+                self.given_up.retain(|given_up| !(window.lo <= given_up.lo && given_up.hi <= Some(hi)));
+                self.settle(window.lo, hi);
+            }
+        }
+        self.prune();
+        stuck
+    }
+
+    /// A request failed for good. Its window is asked again in two parts, after whatever else is queued: when one object
+    /// is to blame, every second part succeeds, and when the service is, none does.
+    pub fn failed(&mut self, ask: &Ask, now: Ticks) -> Failed {
+        let Window { lo, hi } = ask.window;
+        let middle = Ticks(lo.0 / 2 + hi.unwrap_or(now).max(lo).0 / 2);
+        match ask.window.split(middle) {
+            Some(pieces) => {
+                self.poll.queue.extend(pieces.map(|piece| Ask::new(piece, ask.part())));
+                Failed::Halved
+            }
+            None => Failed::Unsplittable,
+        }
+    }
+
+    /// Sets a millisecond aside that cannot be read, so that the input goes on; later polls try it again.
+    /// `false` when too many are set aside already: then the caller must stop, for nothing may be forgotten.
+    pub fn give_up(&mut self, ask: &Ask) -> bool {
+        let Window { lo, hi: Some(hi) } = ask.window else { return false };
+        if ask.aim != Aim::Retry && !self.given_up.contains(&ask.window) {
+            if self.given_up.len() >= MAX_GIVEN_UP {
+                return false;
+            }
+            self.given_up.push(ask.window);
+        } else if let Some(n) = self.given_up.iter().position(|window| *window == ask.window) {
+            // To the end of the line, so that every one gets its turn.
+            let window = self.given_up.remove(n);
+            self.given_up.push(window);
+        }
+        self.settle(lo, hi);
+        self.prune();
+        true
+    }
+
+    /// Nothing in `[lo, hi)` will be asked again: takes it out of the history and moves the settled point as far as
+    /// settled stretches reach without a gap.
+    fn settle(&mut self, lo: Ticks, hi: Ticks) {
+        self.subtract(lo, hi);
+        self.poll.islands.push(Window::between(lo, hi));
+        let settled = &mut self.settled;
+        while let Some(n) = self.poll.islands.iter().position(|island| island.lo <= *settled) {
+            let island = self.poll.islands.swap_remove(n);
+            *settled = (*settled).max(island.hi.unwrap_or(*settled));
+        }
+    }
+
+    /// What [`Planted::DropsHistory`] does.
+    pub(crate) fn drop_history(&mut self) {
+        self.unread.clear();
+    }
+
+    /// Removes `[lo, hi)` from the unread history.
+    fn subtract(&mut self, lo: Ticks, hi: Ticks) {
+        let pieces = self.unread.iter().flat_map(|window| {
+            let end = window.hi.unwrap_or(window.lo);
+            [(window.lo, end.min(lo)), (window.lo.max(hi), end)]
+        });
+        self.unread = pieces.filter(|(lo, hi)| lo < hi).map(|(lo, hi)| Window::between(lo, hi)).collect();
+    }
+
+    /// Forgets versions that no request can bring again.
+    fn prune(&mut self) {
+        let mut kept = self.versions.split_off(&Version { updated: self.settled, id: 0 });
+        std::mem::swap(&mut kept, &mut self.versions);
+        let below = kept;
+        if planted(Planted::ForgetsVersions) {
+            self.versions.clear();
+        }
+        let asked_again = |at| self.unread.iter().chain(&self.given_up).any(|window| window.holds(at));
+        let again: Vec<Version> = below.into_iter().filter(|version| asked_again(version.updated)).collect();
+        self.versions.extend(again);
+        while self.versions.len() > MAX_VERSIONS {
+            self.versions.pop_first();
+        }
+    }
+
+    /// Everything below this instant is read, but for the history and windows given up.
+    pub fn settled(&self) -> Ticks {
+        self.settled
+    }
+
+    /// How much history is still to read.
+    pub fn history_left(&self) -> Duration {
+        self.unread.iter().map(|window| window.hi.unwrap_or(window.lo).since(window.lo)).sum()
+    }
+
+    /// Windows that could not be read so far.
+    pub fn given_up(&self) -> &[Window] {
+        &self.given_up
+    }
+
+    /// How many versions are remembered.
+    pub fn remembered(&self) -> usize {
+        self.versions.len()
+    }
+}
+
+/// What a full answer proves: up to its last row, when order was accepted and the rows show it. The last row's own
+/// millisecond is left out, since more rows of it may follow.
+fn ordered_part(window: Window, answer: &Answer<'_>) -> Option<Window> {
+    let (first, last) = (answer.rows.first()?, answer.rows.last()?);
+    let hi = last.updated.floor_ms();
+    if planted(Planted::TrustsOrder) && answer.ordered {
+        return (hi > window.lo).then(|| Window::between(window.lo, hi));
+    }
+    let shown = answer.ordered
+        && first.updated < last.updated
+        && answer.rows.is_sorted_by_key(|row| row.updated)
+        && answer.rows.iter().all(|row| window.holds(row.updated));
+    (shown && hi > window.lo).then(|| Window::between(window.lo, hi))
+}
+
+/// The simpler way, which loses data: the next page by its number.
+fn follow_pages(proof: &mut Proof, answer: &Answer<'_>, full: bool) {
+    if full && !answer.rows.is_empty() {
+        let skip = proof.ask.skip.saturating_add(u32::try_from(answer.rows.len()).unwrap_or(u32::MAX));
+        proof.next.push(Ask { skip, ..proof.ask.clone() });
+    } else {
+        proof.proven = Some(proof.ask.window);
+    }
+}
+
+/// Where to split a window whose full answer proved nothing.
+///
+/// Newest first (what the Defender APIs do): just above the oldest row, so that the newer part fits one page. Ascending:
+/// after the first row's millisecond. In no order: at the median, which halves the rows.
+fn meeting_point(window: Window, answer: &Answer<'_>) -> Ticks {
+    let mut times: Vec<Ticks> = answer.rows.iter().map(|row| row.updated).filter(|at| window.holds(*at)).collect();
+    let above = |at: Ticks| Ticks(at.floor_ms().0 + PER_MS);
+    if let (Some(first), Some(last)) = (times.first(), times.last()) {
+        if times.is_sorted_by(|a, b| a >= b) {
+            return above(*last);
+        }
+        if first == last || times.is_sorted() {
+            return above(*first);
+        }
+        let middle = times.len() / 2;
+        return *times.select_nth_unstable(middle).1;
+    }
+    Ticks(window.lo.0 / 2 + window.hi.unwrap_or(answer.service_time).max(window.lo).0 / 2)
+}
+
+/// Times in the checkpoint: RFC 3339, so that a person can read where an input stands.
+mod ticks {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::time::Ticks;
+
+    pub(super) fn serialize<S: Serializer>(at: &Ticks, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(at)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ticks, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ticks::parse(&text).ok_or_else(|| serde::de::Error::custom("not an RFC 3339 time"))
+    }
+}
+
+mod ticks_option {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::time::Ticks;
+
+    pub(super) fn serialize<S: Serializer>(at: &Option<Ticks>, serializer: S) -> Result<S::Ok, S::Error> {
+        match at {
+            Some(at) => serializer.collect_str(at),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ticks>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| Ticks::parse(&text).ok_or_else(|| serde::de::Error::custom("not an RFC 3339 time"))).transpose()
+    }
+}
+
+#[cfg(test)]
+#[path = "cursor_tests.rs"]
+mod tests;

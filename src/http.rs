@@ -1,0 +1,293 @@
+//! One HTTP exchange at a time, for splunkd and for Microsoft alike; knows neither.
+//!
+//! Statuses are never errors here and redirects are never followed: what an answer means is the caller's to say, and a
+//! bearer token must not travel to a host somebody else chose.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use crate::secret::Secret;
+
+/// A request: method, absolute URL, headers and the whole body.
+pub type Request = http::Request<Vec<u8>>;
+/// An answer: status, headers and the whole body, already inflated.
+pub type Response = http::Response<Vec<u8>>;
+
+/// The most an answer's body may hold, inflated. A page of incidents with their alerts is a few MB; what is beyond this
+/// is asked for in smaller pieces.
+pub const BODY_LIMIT: u64 = 256 << 20;
+
+/// Whose certificates are believed.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// Mozilla's root certificates, compiled in.
+    PublicRoots,
+    /// The certificates of a PEM file, and no others.
+    Bundle(PathBuf),
+    /// Anything. For splunkd on a loopback address only: its default certificate is X.509 v1 without a subject
+    /// alternative name, which rustls cannot verify at all, and nothing but this machine can answer there.
+    Anything,
+}
+
+/// A forward proxy reached by HTTP or HTTPS.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// `http://host:port` or `https://host:port`, without credentials.
+    pub url: String,
+    /// Basic authentication, when the proxy asks for it.
+    pub credentials: Option<(String, Secret)>,
+    /// Hosts reached directly: comma-separated names, `.suffix` or `*.suffix`.
+    pub no_proxy: String,
+}
+
+/// How exchanges are made.
+#[derive(Clone, Debug)]
+pub struct Transport {
+    /// Whose certificates are believed.
+    pub trust: Trust,
+    /// The proxy for hosts that are not this machine.
+    pub proxy: Option<Proxy>,
+    /// The most a whole exchange may take.
+    pub limit: Duration,
+}
+
+/// Why no answer came. Never holds a header or a body that was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// No connection, or it broke: name resolution, TCP, TLS, a proxy that refused, a cut body.
+    #[error("no answer from {host}: {reason}")]
+    Unreachable {
+        /// Host and port asked.
+        host: String,
+        /// What the layer below said.
+        reason: String,
+    },
+    /// The exchange took longer than it may.
+    #[error("no answer from {host} in time ({limit})")]
+    TimedOut {
+        /// Host and port asked.
+        host: String,
+        /// Which limit ran out.
+        limit: String,
+    },
+    /// The body is larger than [`BODY_LIMIT`].
+    #[error("the answer from {host} is larger than {} MB", BODY_LIMIT >> 20)]
+    TooLarge {
+        /// Host and port asked.
+        host: String,
+    },
+    /// The transport itself is set up wrongly; a person has to act.
+    #[error("{0}")]
+    Setup(String),
+}
+
+/// The client.
+#[derive(Clone, Debug)]
+pub struct Http(Way);
+
+#[derive(Clone, Debug)]
+enum Way {
+    /// A direct agent for this machine's own addresses, and one for all others.
+    Network { direct: Agent, outward: Agent },
+    /// A function in the network's place: the callers' code runs as it is, without sockets.
+    #[cfg(test)]
+    StandIn(StandIn),
+}
+
+/// See [`Way::StandIn`].
+#[cfg(test)]
+#[derive(Clone)]
+struct StandIn(std::rc::Rc<dyn Fn(Request) -> Result<Response, HttpError>>);
+
+#[cfg(test)]
+impl std::fmt::Debug for StandIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StandIn")
+    }
+}
+
+impl Http {
+    /// Builds the client; opens no connection.
+    ///
+    /// # Errors
+    /// [`HttpError::Setup`] for a CA bundle that cannot be read or a proxy URL that is none.
+    pub fn new(transport: &Transport) -> Result<Self, HttpError> {
+        let tls = tls_config(&transport.trust)?;
+        let agent = |proxy: Option<ureq::Proxy>| {
+            Agent::config_builder()
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .user_agent(concat!("TA_defender/", env!("CARGO_PKG_VERSION"), " (Splunk add-on)"))
+                .timeout_connect(Some(transport.limit.min(Duration::from_secs(30))))
+                .timeout_per_read(Some(transport.limit.min(Duration::from_secs(60))))
+                .timeout_global(Some(transport.limit))
+                .tls_config(tls.clone())
+                .proxy(proxy)
+                .build()
+                .new_agent()
+        };
+        let proxy = transport.proxy.as_ref().map(ureq_proxy).transpose()?;
+        Ok(Self(Way::Network { direct: agent(None), outward: agent(proxy) }))
+    }
+
+    /// A client that asks a function.
+    #[cfg(test)]
+    pub(crate) fn stand_in(answer: impl Fn(Request) -> Result<Response, HttpError> + 'static) -> Self {
+        Self(Way::StandIn(StandIn(std::rc::Rc::new(answer))))
+    }
+
+    /// Sends a request and reads the whole answer, whatever its status.
+    ///
+    /// # Errors
+    /// See [`HttpError`]; a status is never one.
+    pub fn send(&self, request: Request) -> Result<Response, HttpError> {
+        let host = request.uri().authority().map_or_else(String::new, ToString::to_string);
+        let agent = match &self.0 {
+            Way::Network { direct, .. } if is_loopback(request.uri().host().unwrap_or_default()) => direct,
+            Way::Network { outward, .. } => outward,
+            #[cfg(test)]
+            Way::StandIn(answer) => return (answer.0)(request),
+        };
+        let answer = agent.run(request).map_err(|e| explain(e, &host))?;
+        let (head, body) = answer.into_parts();
+        let mut bytes = Vec::new();
+        let read = body.into_with_config().limit(BODY_LIMIT + 1).reader().read_to_end(&mut bytes);
+        read.map_err(|e| explain(ureq::Error::from(e), &host))?;
+        if bytes.len() as u64 > BODY_LIMIT {
+            return Err(HttpError::TooLarge { host });
+        }
+        Ok(Response::from_parts(head, bytes))
+    }
+}
+
+/// Whether a URL's host is this machine: `localhost`, 127.0.0.0/8 or ::1.
+pub fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Checks a base URL that an admin gave: `https`, or `http` on a loopback address, no credentials, no query.
+/// Gives it back without a trailing slash.
+///
+/// # Errors
+/// A sentence that names the fault.
+pub fn base_url(text: &str) -> Result<String, String> {
+    let uri: http::Uri = text.parse().map_err(|_| format!("`{text}` is not a URL"))?;
+    let host = uri.host().filter(|host| !host.is_empty());
+    let (Some(host), Some(scheme)) = (host, uri.scheme_str()) else {
+        return Err(format!("`{text}` is not a URL: write https://host"));
+    };
+    if uri.authority().is_some_and(|a| a.as_str().contains('@')) || uri.query().is_some() {
+        return Err("a URL here may hold neither credentials nor a query".to_owned());
+    }
+    match scheme {
+        "https" => {}
+        "http" if is_loopback(host) => {}
+        _ => return Err(format!("`{text}` must be https: a token or secret would travel in clear text")),
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+fn tls_config(trust: &Trust) -> Result<TlsConfig, HttpError> {
+    Ok(match trust {
+        Trust::PublicRoots => TlsConfig::builder().root_certs(RootCerts::WebPki).build(),
+        Trust::Anything => TlsConfig::builder().disable_verification(true).build(),
+        Trust::Bundle(path) => {
+            let wrong = |reason: String| HttpError::Setup(format!("ca_bundle {}: {reason}", path.display()));
+            let pem = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+            let mut certificates: Vec<Certificate<'static>> = Vec::new();
+            for item in parse_pem(&pem) {
+                if let PemItem::Certificate(certificate) = item.map_err(|e| wrong(e.to_string()))? {
+                    certificates.push(certificate);
+                }
+            }
+            if certificates.is_empty() {
+                return Err(wrong("no certificate in it; a PEM file with the CA's certificates is expected".to_owned()));
+            }
+            TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(certificates))).build()
+        }
+    })
+}
+
+fn ureq_proxy(proxy: &Proxy) -> Result<ureq::Proxy, HttpError> {
+    let wrong = || HttpError::Setup(format!("proxy url `{}`: write http://host:port", proxy.url));
+    let uri: http::Uri = proxy.url.parse().map_err(|_| wrong())?;
+    let protocol = match uri.scheme_str() {
+        Some("http") => ureq::ProxyProtocol::Http,
+        Some("https") => ureq::ProxyProtocol::Https,
+        _ => return Err(wrong()),
+    };
+    let mut builder = ureq::Proxy::builder(protocol).host(uri.host().ok_or_else(wrong)?);
+    if let Some(port) = uri.port_u16() {
+        builder = builder.port(port);
+    }
+    if let Some((user, password)) = &proxy.credentials {
+        builder = builder.username(user).password(password.expose());
+    }
+    for host in proxy.no_proxy.split(',').map(str::trim).filter(|host| !host.is_empty()) {
+        builder = builder.no_proxy(host);
+    }
+    builder.build().map_err(|_| wrong())
+}
+
+/// Turns the client's error into ours; a wrapped one inside an I/O error included.
+fn explain(error: ureq::Error, host: &str) -> HttpError {
+    let host = host.to_owned();
+    match error {
+        ureq::Error::Timeout(limit) => HttpError::TimedOut { host, limit: limit.to_string() },
+        ureq::Error::BodyExceedsLimit(_) => HttpError::TooLarge { host },
+        ureq::Error::BadUri(reason) => HttpError::Setup(format!("not a URL that can be asked: {reason}")),
+        ureq::Error::Io(io) => match io.downcast::<ureq::Error>() {
+            Ok(inner) => explain(inner, &host),
+            Err(io) => HttpError::Unreachable { host, reason: io.to_string() },
+        },
+        other => HttpError::Unreachable { host, reason: other.to_string() },
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls() {
+        assert_eq!(base_url("https://graph.microsoft.us/").unwrap(), "https://graph.microsoft.us");
+        assert_eq!(base_url("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080");
+        assert_eq!(base_url("http://[::1]:80").unwrap(), "http://[::1]:80");
+        for (text, part) in [
+            ("http://graph.microsoft.com", "must be https"),
+            ("http://localhost.evil.example", "must be https"),
+            ("ftp://127.0.0.1", "must be https"),
+            ("https://user:pw@host", "credentials"),
+            ("https://host?x=1", "query"),
+            ("graph.microsoft.com", "not a URL"),
+            ("", "not a URL"),
+        ] {
+            assert!(base_url(text).unwrap_err().contains(part), "{text}: {:?}", base_url(text));
+        }
+    }
+
+    #[test]
+    fn a_bundle_must_hold_certificates() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.pem");
+        std::fs::write(&path, "no pem").unwrap();
+        let transport = Transport { trust: Trust::Bundle(path), proxy: None, limit: Duration::from_secs(1) };
+        assert!(Http::new(&transport).unwrap_err().to_string().contains("no certificate in it"));
+    }
+
+    #[test]
+    fn proxy_urls() {
+        let proxy = |url: &str| ureq_proxy(&Proxy { url: url.to_owned(), credentials: None, no_proxy: "a, .b".to_owned() });
+        assert!(proxy("http://proxy:3128").is_ok());
+        assert!(proxy("socks5://proxy:1").unwrap_err().to_string().contains("http://host:port"));
+        assert!(proxy("proxy").is_err());
+    }
+}

@@ -1,0 +1,317 @@
+//! One input stanza as typed values. Defaults are the program's: splunkd hands over merged values, and the add-on's
+//! `inputs.conf` sets only splunkd's own keys.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::feeds::{self, FEEDS, Feed, Form, IncludeAlerts};
+use crate::microsoft::cloud::Resource;
+use crate::microsoft::query::check_filter;
+use crate::splunk::definition::Stanza;
+use crate::splunk::scheme::{Argument, Scheme};
+use crate::time::{Ticks, parse_duration};
+
+/// The form that Splunk Web makes of the scheme. Splunk's own `interval`, `index` and `host` are not listed in it.
+pub const SCHEME: Scheme<'static> = Scheme {
+    title: "Microsoft Defender",
+    description: "Collects incidents and alerts of Microsoft Defender with an account of defender_account.conf.",
+    arguments: &ARGUMENTS,
+};
+
+const fn argument(name: &'static str, title: &'static str, required: bool, description: &'static str) -> Argument {
+    Argument { name, title, description, required }
+}
+
+const ARGUMENTS: [Argument; 9] = [
+    argument("feed", "Feed", true, "What to collect: incidents or alerts."),
+    argument("account", "Account", true, "Name of an account of this add-on (a stanza of defender_account.conf)."),
+    argument(
+        "api",
+        "API",
+        false,
+        "graph (default): Microsoft Graph security. defender: the Microsoft 365 Defender incidents API, or the Defender for \
+         Endpoint alerts API.",
+    ),
+    argument(
+        "start",
+        "Start",
+        false,
+        "Where the first run begins: now, a duration back such as 30d or 12h, or a time such as 2026-01-31T00:00:00Z. Default 30d.",
+    ),
+    argument(
+        "lookback",
+        "Look back",
+        false,
+        "How far each run reads again, for objects that become visible late; repeats are removed. Default 15m.",
+    ),
+    argument(
+        "filter",
+        "Filter",
+        false,
+        "OData filter that objects must match as well, such as severity eq 'high'. It may not name the update time.",
+    ),
+    argument(
+        "include_alerts",
+        "Alerts of incidents",
+        false,
+        "Feed incidents only. changed (default): alerts that are new or changed. all: with every change of the incident. none.",
+    ),
+    argument(
+        "events",
+        "Events",
+        false,
+        "compact (default): without null members, scalar members first. verbatim: exactly what Microsoft sent.",
+    ),
+    argument("page_size", "Page size", false, "Objects per request. Default and maximum depend on feed and API."),
+];
+
+/// Where the first run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With what changes from now on.
+    Now,
+    /// This far back.
+    Back(Duration),
+    /// At this instant.
+    At(Ticks),
+}
+
+impl Start {
+    /// The instant itself, seen from `now`.
+    pub fn resolve(self, now: Ticks) -> Ticks {
+        match self {
+            Self::Now => now,
+            Self::Back(span) => now.minus(span),
+            Self::At(at) => at,
+        }
+    }
+}
+
+/// A checked stanza.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// The stanza's name, without the scheme.
+    pub name: String,
+    /// What to collect.
+    pub feed: &'static Feed,
+    /// The account's name.
+    pub account: String,
+    /// The `api` parameter as written into the checkpoint.
+    pub api: String,
+    /// Which objects of which API: what `feed` and `api` come to.
+    pub resource: Resource,
+    /// Where the first run begins.
+    pub start: Start,
+    /// How far behind the newest each run reads again.
+    pub lookback: Duration,
+    /// The admin's own OData filter.
+    pub filter: Option<String>,
+    /// Which alerts of incidents become events.
+    pub include_alerts: IncludeAlerts,
+    /// How events are written.
+    pub form: Form,
+    /// Objects per request.
+    pub page_size: u32,
+    /// Splunk's index; `None` leaves it to splunkd.
+    pub index: Option<String>,
+    /// Splunk's host; `None` leaves it to splunkd.
+    pub host: Option<String>,
+    /// How long a run may go on reading history: the stanza's `interval`, within 30 s and 5 min.
+    pub budget: Duration,
+}
+
+/// A parameter that cannot be used: which, and why.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("parameter {name}: {reason}")]
+pub struct InputError {
+    name: &'static str,
+    reason: String,
+}
+
+/// What an input's `lookback` is when the stanza names none.
+const DEFAULT_LOOKBACK: Duration = Duration::from_secs(15 * 60);
+/// What `start` is when the stanza names none.
+const DEFAULT_START: Duration = Duration::from_secs(30 * 86_400);
+
+impl Input {
+    /// Checks a stanza.
+    ///
+    /// # Errors
+    /// The first parameter that is missing or wrong.
+    pub fn read(stanza: &Stanza) -> Result<Self, InputError> {
+        check_name("name", &stanza.name)?;
+        let feed_name = required(stanza, "feed")?;
+        let feed = feeds::find(feed_name).ok_or_else(|| {
+            let names: Vec<&str> = FEEDS.iter().map(|feed| feed.name).collect();
+            wrong("feed", format!("`{feed_name}` is not a feed: use {}", names.join(" or ")))
+        })?;
+        let account = required(stanza, "account")?;
+        check_name("account", account)?;
+        let api = stanza.param("api").unwrap_or("graph");
+        let resource = Resource::of(api, feed.what).map_err(|reason| wrong("api", reason))?;
+        let filter = stanza.param("filter").map(str::to_owned);
+        if let Some(filter) = &filter {
+            check_filter(resource, filter).map_err(|reason| wrong("filter", reason))?;
+        }
+        if stanza.param("evidence").is_some_and(|evidence| evidence != "inline") {
+            return Err(wrong("evidence", "this version knows only `inline`: evidence stays inside its alert".to_owned()));
+        }
+        let choice = |name, table| choose(stanza, name, table);
+        Ok(Self {
+            feed,
+            resource,
+            start: start(stanza)?,
+            lookback: match stanza.param("lookback") {
+                Some(text) => parse_duration(text).map_err(|reason| wrong("lookback", reason))?,
+                None => DEFAULT_LOOKBACK,
+            },
+            include_alerts: [IncludeAlerts::Changed, IncludeAlerts::All, IncludeAlerts::None]
+                [choice("include_alerts", &["changed", "all", "none"])?],
+            form: [Form::Compact, Form::Verbatim][choice("events", &["compact", "verbatim"])?],
+            page_size: page_size(stanza, resource)?,
+            index: stanza.index().map(str::to_owned),
+            host: stanza.host().map(str::to_owned),
+            budget: budget(stanza),
+            name: stanza.name.clone(),
+            account: account.to_owned(),
+            api: api.to_owned(),
+            filter,
+        })
+    }
+}
+
+/// As splunkd names it, for log lines.
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "defender://{}", self.name)
+    }
+}
+
+/// Names become file names and parts of URLs.
+fn check_name(name: &'static str, value: &str) -> Result<(), InputError> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if !value.is_empty() && value.len() <= 200 && value.bytes().all(fits) {
+        return Ok(());
+    }
+    Err(wrong(name, format!("`{value}` may hold letters, digits, _ and - only")))
+}
+
+fn start(stanza: &Stanza) -> Result<Start, InputError> {
+    match stanza.param("start") {
+        None => Ok(Start::Back(DEFAULT_START)),
+        Some("now") => Ok(Start::Now),
+        Some(text) => match (parse_duration(text), Ticks::parse(text)) {
+            (Ok(span), _) => Ok(Start::Back(span)),
+            (_, Some(at)) => Ok(Start::At(at)),
+            (Err(reason), None) => {
+                let hint = if reason.contains("too long") { "" } else { ", now, or a time such as 2026-01-31T00:00:00Z" };
+                Err(wrong("start", format!("{reason}{hint}")))
+            }
+        },
+    }
+}
+
+fn page_size(stanza: &Stanza, resource: Resource) -> Result<u32, InputError> {
+    let range = resource.page_size();
+    let Some(text) = stanza.param("page_size") else { return Ok(range.default) };
+    match text.parse() {
+        // A page of one row can show neither order nor an overlap.
+        Ok(size) if (2..=range.max).contains(&size) => Ok(size),
+        _ => Err(wrong("page_size", format!("`{text}` is not a number from 2 to {}, the most this API takes", range.max))),
+    }
+}
+
+/// A cron interval tells no length; a minute is splunkd's default.
+fn budget(stanza: &Stanza) -> Duration {
+    let seconds = stanza.param("interval").and_then(|text| text.parse::<f64>().ok()).filter(|seconds| *seconds > 0.0);
+    Duration::from_secs_f64(seconds.unwrap_or(60.0).clamp(30.0, 300.0))
+}
+
+fn required<'a>(stanza: &'a Stanza, name: &'static str) -> Result<&'a str, InputError> {
+    stanza.param(name).ok_or_else(|| wrong(name, "it is required and missing".to_owned()))
+}
+
+/// The position of the parameter's value in its table; the first is the default.
+fn choose(stanza: &Stanza, name: &'static str, table: &[&str]) -> Result<usize, InputError> {
+    let Some(text) = stanza.param(name) else { return Ok(0) };
+    let found = table.iter().position(|value| *value == text);
+    found.ok_or_else(|| wrong(name, format!("`{text}` is not one of {}", table.join(", "))))
+}
+
+fn wrong(name: &'static str, reason: String) -> InputError {
+    InputError { name, reason }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn stanza(params: &[(&str, &str)]) -> Stanza {
+        let mut all = BTreeMap::from([("feed", "alerts"), ("account", "main")]);
+        all.extend(params.iter().copied());
+        let params = all.into_iter().map(|(name, value)| (name.to_owned(), vec![value.to_owned()])).collect();
+        Stanza { name: "a-1".to_owned(), app: None, params }
+    }
+
+    #[test]
+    fn defaults() {
+        let input = Input::read(&stanza(&[("index", "default"), ("host", "$decideOnStartup"), ("filter", "")])).unwrap();
+        assert_eq!((input.feed.name, input.resource, input.page_size), ("alerts", Resource::GraphAlerts, 1000));
+        assert_eq!((input.start, input.lookback), (Start::Back(Duration::from_secs(2_592_000)), Duration::from_secs(900)));
+        assert_eq!((input.include_alerts, input.form), (IncludeAlerts::Changed, Form::Compact));
+        assert_eq!((input.index, input.host, input.filter), (None, None, None));
+        assert_eq!(input.budget, Duration::from_secs(60));
+    }
+
+    #[test]
+    fn every_refusal_names_the_parameter_and_the_way_out() {
+        let table = [
+            (("feed", ""), "parameter feed: it is required and missing"),
+            (("feed", "machines"), "parameter feed: `machines` is not a feed: use incidents or alerts"),
+            (("account", ""), "parameter account: it is required and missing"),
+            (("account", "a b"), "parameter account: `a b` may hold letters, digits, _ and - only"),
+            (
+                ("start", "yesterday"),
+                "parameter start: `yesterday` is not a duration: write a whole number and s, m, h or d, such as 15m, 12h or 30d, \
+                 now, or a time such as 2026-01-31T00:00:00Z",
+            ),
+            (("start", "9999d"), "parameter start: `9999d` is too long: 3650d is the most"),
+            (
+                ("lookback", "-15m"),
+                "parameter lookback: `-15m` is not a duration: write a whole number and s, m, h or d, such as 15m, 12h or 30d",
+            ),
+            (("include_alerts", "some"), "parameter include_alerts: `some` is not one of changed, all, none"),
+            (("events", "raw"), "parameter events: `raw` is not one of compact, verbatim"),
+            (("page_size", "5000"), "parameter page_size: `5000` is not a number from 2 to 1000, the most this API takes"),
+            (("page_size", "1"), "parameter page_size: `1` is not a number from 2 to 1000, the most this API takes"),
+            (("evidence", "events"), "parameter evidence: this version knows only `inline`: evidence stays inside its alert"),
+        ];
+        for ((name, value), message) in table {
+            assert_eq!(Input::read(&stanza(&[(name, value)])).unwrap_err().to_string(), message);
+        }
+        for (name, value) in [("api", "beta"), ("filter", "lastUpdateDateTime gt 2020-01-01T00:00:00Z"), ("filter", "a eq 'x")] {
+            let message = Input::read(&stanza(&[(name, value)])).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("parameter {name}: ")), "{message}");
+        }
+    }
+
+    #[test]
+    fn start_takes_three_spellings() {
+        let read = |text: &str| Input::read(&stanza(&[("start", text)])).unwrap().start;
+        let now = Ticks::parse("2026-11-22T12:00:00Z").unwrap();
+        assert_eq!(read("now").resolve(now), now);
+        assert_eq!(read("12h").resolve(now).to_string(), "2026-11-22T00:00:00Z");
+        assert_eq!(read("2026-01-31T00:00:00Z").resolve(now).to_string(), "2026-01-31T00:00:00Z");
+    }
+
+    #[test]
+    fn the_budget_follows_the_interval() {
+        for (interval, seconds) in [("300", 300), ("5", 30), ("86400", 300), ("*/5 * * * *", 60), ("0", 60)] {
+            let input = Input::read(&stanza(&[("interval", interval)])).unwrap();
+            assert_eq!(input.budget, Duration::from_secs(seconds), "{interval}");
+        }
+    }
+}

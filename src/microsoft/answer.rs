@@ -1,0 +1,132 @@
+//! What any answer tells beyond its status: when to come back, where it wanted to send us, whose page it really is.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::{CONTENT_TYPE, DATE, HeaderName, LOCATION, RETRY_AFTER};
+
+use crate::time::Ticks;
+
+/// The longest piece of somebody else's text that goes into a message, in characters.
+const SHORT: usize = 300;
+
+/// `Retry-After`, in seconds or as a date; a date counts from the answer's own `Date`, so that a wrong clock here does
+/// not matter, and from `now` without one. A date that has passed is zero; what is neither is `None`.
+pub fn retry_after(headers: &HeaderMap, now: Ticks) -> Option<Duration> {
+    let text = text(headers, &RETRY_AFTER)?.trim();
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // More digits than fit mean "not soon": a caller bounds its waits anyway.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))));
+    }
+    Some(Ticks::parse_http(text)?.since(date(headers).unwrap_or(now)))
+}
+
+/// The service's clock: the `Date` header.
+pub fn date(headers: &HeaderMap) -> Option<Ticks> {
+    Ticks::parse_http(text(headers, &DATE)?)
+}
+
+/// The host that a redirect names; its path may hold what is not ours to log.
+pub fn redirect_host(headers: &HeaderMap) -> String {
+    let target = text(headers, &LOCATION).and_then(|location| location.parse::<http::Uri>().ok());
+    target.and_then(|uri| uri.host().map(plain)).unwrap_or_else(|| "the same host".to_owned())
+}
+
+/// Whether the body is a web page: the content type says so, or it starts like one.
+pub fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
+    let declared =
+        text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"));
+    declared || body.trim_ascii_start().first() == Some(&b'<')
+}
+
+/// A web page's title, short and plain.
+pub fn title(body: &[u8]) -> Option<String> {
+    // The title is in the first lines; a page of megabytes need not be searched.
+    let head = String::from_utf8_lossy(&body[..body.len().min(16 << 10)]);
+    let lower = head.to_ascii_lowercase();
+    let start = lower.find("<title")?;
+    let open = start + lower[start..].find('>')? + 1;
+    let end = open + lower[open..].find("</title")?;
+    Some(plain(&head[open..end])).filter(|title| !title.is_empty())
+}
+
+/// A header as text; `None` when it is missing or holds other bytes than visible ASCII.
+pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Somebody else's text, fit for one line of ours: white space and control characters become single spaces, and it is
+/// cut after 300 characters.
+pub fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+        if out.chars().count() > SHORT {
+            out = out.chars().take(SHORT).collect();
+            out.push('…');
+            break;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn retry_after_in_every_spelling() {
+        let now = Ticks::parse("2026-11-22T12:00:00Z").unwrap();
+        type Row<'a> = (&'a [(&'a str, &'a str)], Option<u64>);
+        let table: [Row<'_>; 10] = [
+            (&[], None),
+            (&[("retry-after", "10")], Some(10)),
+            (&[("retry-after", " 0 ")], Some(0)),
+            (&[("retry-after", "99999999999999999999999")], Some(u64::from(u32::MAX))),
+            (&[("retry-after", "-1")], None),
+            (&[("retry-after", "soon")], None),
+            (&[("retry-after", "")], None),
+            (&[("retry-after", "Sun, 22 Nov 2026 12:02:00 GMT")], Some(120)),
+            (&[("retry-after", "Sun, 22 Nov 2026 11:00:00 GMT")], Some(0)),
+            // The service's clock is an hour behind ours: 30 s, not an hour ago.
+            (&[("retry-after", "Sun, 22 Nov 2026 11:00:30 GMT"), ("date", "Sun, 22 Nov 2026 11:00:00 GMT")], Some(30)),
+        ];
+        for (pairs, expected) in table {
+            assert_eq!(retry_after(&headers(pairs), now), expected.map(Duration::from_secs), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn redirects_name_only_the_host() {
+        let host = |location: &str| redirect_host(&headers(&[("location", location)]));
+        assert_eq!(host("https://login.portal.example/sso?token=abc"), "login.portal.example");
+        assert_eq!(host("/elsewhere?token=abc"), "the same host");
+        assert_eq!(redirect_host(&HeaderMap::new()), "the same host");
+    }
+
+    #[test]
+    fn web_pages_and_their_titles() {
+        assert!(is_html(&headers(&[("content-type", "Text/HTML; charset=utf-8")]), b"x"));
+        assert!(is_html(&HeaderMap::new(), b"\n <!DOCTYPE html>"));
+        assert!(!is_html(&headers(&[("content-type", "application/json")]), b"{}"));
+        assert_eq!(title(b"<html><head><TITLE lang=x>\n Access\tdenied </Title>").as_deref(), Some("Access denied"));
+        for page in [&b"<html>"[..], b"<title></title>", b"<title>never closed", b"\xff\xfe"] {
+            assert_eq!(title(page), None);
+        }
+    }
+
+    #[test]
+    fn plain_text_is_one_short_line() {
+        assert_eq!(plain("a\r\n\tb\u{0}\u{1b}[31mc  d"), "a b [31mc d");
+        assert_eq!(plain(&"ü".repeat(400)).chars().count(), 301);
+        assert_eq!(plain(" \n"), "");
+    }
+}

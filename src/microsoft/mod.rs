@@ -1,0 +1,22 @@
+//! Knows Microsoft: its clouds, tokens, requests, list answers, refusals and the spelling of its values.
+//! Knows nothing of Splunk, keeps no position, and never waits: when to ask again is the caller's to decide.
+
+pub mod answer;
+pub mod api_error;
+pub mod certificate;
+pub mod change;
+pub mod client;
+pub mod cloud;
+mod entra_errors;
+mod guid;
+pub mod object;
+pub mod page;
+pub mod query;
+pub mod resource;
+#[cfg(test)]
+mod stand_in;
+pub mod token;
+pub mod token_error;
+pub mod update;
+pub mod values;
+mod x509;

@@ -1,0 +1,111 @@
+//! What identifies an object and its version in each API's JSON: names only.
+
+use super::cloud::Resource;
+
+/// The members that make a version of an object: the key is (id, update time).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The id: a string, but an integer for XDR incidents.
+    pub id: &'static str,
+    /// The time of the last update, RFC 3339.
+    pub updated: &'static str,
+}
+
+/// The members this program reads of one kind of object; all others pass through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Of the object itself; `updated` is also the name that filters and orders use.
+    pub identity: Identity,
+    /// Of each alert in the incident's `alerts`; `None` where the object is an alert.
+    pub alert: Option<Identity>,
+    /// The incident's list of alerts.
+    pub alerts: &'static str,
+    /// The alert's reference to its incident (a string in Graph, an integer elsewhere).
+    pub incident_id: &'static str,
+    /// The alert's list of evidence.
+    pub evidence: &'static str,
+    /// The incident's tags that people set; alerts have none.
+    pub tags: &'static str,
+}
+
+const GRAPH: Identity = Identity { id: "id", updated: "lastUpdateDateTime" };
+
+const GRAPH_INCIDENT: Names = Names {
+    identity: GRAPH,
+    alert: Some(GRAPH),
+    alerts: "alerts",
+    incident_id: "incidentId",
+    evidence: "evidence",
+    tags: "customTags",
+};
+
+const GRAPH_ALERT: Names = Names { alert: None, ..GRAPH_INCIDENT };
+
+const XDR_INCIDENT: Names = Names {
+    identity: Identity { id: "incidentId", updated: "lastUpdateTime" },
+    // Not a slip: the alerts inside say lastUpdate*d*Time, the incident around them does not.
+    alert: Some(Identity { id: "alertId", updated: "lastUpdatedTime" }),
+    alerts: "alerts",
+    incident_id: "incidentId",
+    evidence: "entities",
+    tags: "tags",
+};
+
+const ENDPOINT_ALERT: Names = Names {
+    identity: Identity { id: "id", updated: "lastUpdateTime" },
+    alert: None,
+    alerts: "alerts",
+    incident_id: "incidentId",
+    evidence: "evidence",
+    tags: "tags",
+};
+
+/// The names of a resource's objects.
+pub fn names(resource: Resource) -> &'static Names {
+    match resource {
+        Resource::GraphIncidents => &GRAPH_INCIDENT,
+        Resource::GraphAlerts => &GRAPH_ALERT,
+        Resource::XdrIncidents => &XDR_INCIDENT,
+        Resource::EndpointAlerts => &ENDPOINT_ALERT,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::microsoft::page;
+    use crate::microsoft::stand_in::fixture;
+    use crate::time::Ticks;
+
+    #[test]
+    fn the_documents_samples_carry_these_names() {
+        let table = [
+            (Resource::GraphIncidents, "graph-security/list-incidents-200.json"),
+            (Resource::GraphIncidents, "graph-security/list-incidents-expand-alerts-200.json"),
+            (Resource::GraphAlerts, "graph-security/list-alerts_v2-200.json"),
+            (Resource::XdrIncidents, "xdr-incidents/api-list-incidents-1.json"),
+            (Resource::EndpointAlerts, "mde-alerts/get-alerts-1.json"),
+            (Resource::EndpointAlerts, "mde-alerts/get-alerts-2.json"),
+        ];
+        let has = |object: &serde_json::Value, identity: Identity, file: &str| {
+            assert!(object[identity.id].is_string() || object[identity.id].is_u64(), "{file}: {}", identity.id);
+            let updated = object[identity.updated].as_str().unwrap_or_else(|| panic!("{file}: {}", identity.updated));
+            assert!(Ticks::parse(updated).is_some(), "{file}: {updated}");
+        };
+        for (resource, file) in table {
+            let Some(body) = fixture(&format!("msapi/{file}")) else { return };
+            let names = names(resource);
+            let page = page::rows(&body).unwrap();
+            assert!(!page.rows.is_empty(), "{file}");
+            for row in page.rows {
+                let object: serde_json::Value = serde_json::from_str(row.get()).unwrap();
+                has(&object, names.identity, file);
+                for alert in object[names.alerts].as_array().into_iter().flatten() {
+                    has(alert, names.alert.unwrap(), file);
+                    assert!(alert[names.evidence].is_array(), "{file}");
+                }
+            }
+        }
+    }
+}

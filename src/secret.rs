@@ -1,0 +1,38 @@
+//! A value that must never reach a log, an argument list, an event or an error.
+
+use std::fmt;
+
+/// A secret text: a client secret, a private key, a token, a session key.
+///
+/// `Debug` prints `***`; there is no `Display`, so it cannot be formatted into a message by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes the text in; from here on only [`Secret::expose`] gives it out.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_never_shows_the_text() {
+        let holder = (1, Some(Secret::new("s3cr3t")));
+        assert_eq!(format!("{holder:?}"), "(1, Some(***))");
+    }
+}

@@ -1,0 +1,23 @@
+//! What Splunk says and wants to hear: modular inputs, alert actions, splunkd's REST, log lines.
+//! Knows nothing of the service whose data this program brings; the modules beside this one do.
+
+pub mod alert;
+pub mod definition;
+pub mod event;
+#[cfg(test)]
+mod fixtures;
+pub mod log;
+pub mod modalert;
+pub mod rest;
+mod row;
+pub mod scheme;
+pub mod stdout;
+pub mod stop;
+mod xml;
+
+use std::path::PathBuf;
+
+/// Where Splunk is installed: `SPLUNK_HOME`, which splunkd sets for everything it starts. `None` elsewhere.
+pub fn home() -> Option<PathBuf> {
+    std::env::var_os("SPLUNK_HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
+}

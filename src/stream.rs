@@ -1,0 +1,179 @@
+//! The streaming mode: one run of the input that splunkd describes on standard input.
+
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::account::{APP, Account, ClearText, Settings};
+use crate::checkpoint::{Checkpoint, CheckpointError, Store};
+use crate::collect::{End, Outside, Poll, Tally, position};
+use crate::error::{Error, Exit};
+use crate::feeds::Draft;
+use crate::input::Input;
+use crate::microsoft::api_error::ApiError;
+use crate::microsoft::client::{Client, Reply};
+use crate::microsoft::query::List;
+use crate::splunk::definition::{self, Definition, Root, Stanza};
+use crate::splunk::event::{Event, SharedStream, StreamError};
+use crate::splunk::log::set_level;
+use crate::splunk::rest::Splunkd;
+use crate::splunk::stdout::{Drained, Stdout, drain};
+use crate::splunk::stop::Stop;
+use crate::time::Ticks;
+
+/// The most one exchange with Microsoft may take; a page of incidents with many alerts takes a while.
+const EXCHANGE_LIMIT: Duration = Duration::from_secs(180);
+/// How often a run that waits for the one before looks whether it ended.
+const LOCK_PAUSE: Duration = Duration::from_millis(200);
+
+/// Collects every stanza of the document on `stdin`; splunkd sends one. Failures are logged with the stanza's name.
+pub fn run(stdin: impl Read, splunk_home: Option<&Path>) -> Exit {
+    let prepared = definition::read(stdin, Root::Input).map_err(Error::from).and_then(|definition| {
+        let stream = SharedStream::new(Stdout::open().map_err(Error::Stdout)?);
+        let last_words = stream.clone();
+        let stop = Stop::listen(move || drop(last_words.abandon())).map_err(Error::Signals)?;
+        Ok((definition, stream, stop))
+    });
+    let (definition, stream, stop) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            log::error!("{}", error.full());
+            return error.exit();
+        }
+    };
+    let mut exit = Exit::Done;
+    for stanza in &definition.stanzas {
+        let world = World { definition: &definition, splunk_home, stream: &stream, stop: &stop };
+        match world.collect(stanza) {
+            // What a stop interrupts fails in many ways, and none of them is a failure.
+            _ if stop.requested() => {
+                let _ = stream.abandon();
+                return Exit::Done;
+            }
+            Ok(()) => {}
+            Err(error) => {
+                log::error!("defender://{}: {}", stanza.name, error.full());
+                exit = error.exit();
+            }
+        }
+    }
+    match stream.close() {
+        Ok(()) | Err(StreamError::Ended) => exit,
+        Err(_) => Exit::Failed,
+    }
+}
+
+struct World<'a> {
+    definition: &'a Definition,
+    splunk_home: Option<&'a Path>,
+    stream: &'a SharedStream<Stdout>,
+    stop: &'a Stop,
+}
+
+impl World<'_> {
+    fn collect(&self, stanza: &Stanza) -> Result<(), Error> {
+        let input = Input::read(stanza)?;
+        for ignored in ["source", "sourcetype"] {
+            // splunkd itself fills in the scheme's name as the default.
+            if stanza.param(ignored).is_some_and(|value| value != "defender" && value != format!("defender://{}", input.name)) {
+                log::warn!("{input}: its `{ignored}` is ignored: existing searches rely on the ones this add-on sets");
+            }
+        }
+        let definition = self.definition;
+        let splunkd = Splunkd::new(&definition.server_uri, definition.session_key.clone(), APP, self.splunk_home)?;
+        let settings = Settings::load(&splunkd)?;
+        set_level(settings.level);
+        if splunkd.server_roles()?.iter().any(|role| role == "shc_member" || role == "shc_captain") {
+            return Err(Error::SearchHeadCluster);
+        }
+        let account = Account::load(&splunkd, &input.account, ClearText::Move)?;
+        let source = format!("defender:{}:{}", input.feed.name, account.tenant_id);
+        let waiting = || self.stop.sleep(LOCK_PAUSE);
+        let Some(store) = Store::open(&definition.checkpoint_dir, &input.name, waiting)? else { return Ok(()) };
+        let (saved, tenant_id) = (store.load(&input.name)?, account.tenant_id.clone());
+        let client = account.client(&settings.http(EXCHANGE_LIMIT)?, input.resource.api())?;
+        let mut live = Live { client, store, source, input: &input, stream: self.stream, stop: self.stop };
+        let begun = Ticks::now();
+        let mut checkpoint = position(saved, &input, &tenant_id, &mut live)?;
+        let mut poll = Poll::new(&input, &mut checkpoint, &mut live);
+        let end = poll.run();
+        let tally = std::mem::take(&mut poll.tally);
+        report(&input, &tally, &checkpoint, Ticks::now().since(begun));
+        match end? {
+            End::NotBefore(until) => log::info!("{input}: the service asked for patience; nothing is asked before {until}"),
+            End::Done | End::Stopped => {}
+        }
+        Ok(())
+    }
+}
+
+/// The poll's one line.
+fn report(input: &Input, tally: &Tally, checkpoint: &Checkpoint, took: Duration) {
+    let cursor = &checkpoint.cursor;
+    let lag = tally.newest.map_or_else(String::new, |newest| format!(" lag_s={}", Ticks::now().since(newest).as_secs()));
+    log::info!(
+        "{input}: poll requests={} rows={} events={} repeats={} halved={} throttled_s={:.1} settled={}{lag} history_left_s={} \
+         set_aside={} duration_s={:.1}",
+        tally.requests,
+        tally.rows,
+        tally.events,
+        tally.repeats,
+        tally.halved,
+        tally.throttled.as_secs_f64(),
+        cursor.settled(),
+        cursor.history_left().as_secs(),
+        cursor.given_up().len(),
+        took.as_secs_f64(),
+    );
+}
+
+/// The world as it is.
+struct Live<'a> {
+    client: Client,
+    store: Store,
+    source: String,
+    input: &'a Input,
+    stream: &'a SharedStream<Stdout>,
+    stop: &'a Stop,
+}
+
+impl Outside for Live<'_> {
+    fn now(&self) -> Ticks {
+        Ticks::now()
+    }
+
+    fn pause(&self, span: Duration) -> bool {
+        if span.is_zero() { self.stop.requested() } else { self.stop.sleep(span) }
+    }
+
+    fn list(&mut self, list: &List<'_>) -> Result<Reply, Box<ApiError>> {
+        self.client.get(&list.path_and_query())
+    }
+
+    fn write(&mut self, draft: &Draft) -> Result<(), StreamError> {
+        self.stream.write(&Event {
+            time: draft.time,
+            source: &self.source,
+            sourcetype: draft.sourcetype,
+            index: self.input.index.as_deref(),
+            host: self.input.host.as_deref(),
+            data: &draft.data,
+        })
+    }
+
+    fn flush(&mut self) -> Result<bool, StreamError> {
+        self.stream.flush()?;
+        loop {
+            match drain(self.stream, Duration::from_secs(3600), self.stop)? {
+                Drained::Yes | Drained::CannotTell => return Ok(true),
+                Drained::Stopped => return Ok(false),
+                // splunkd's queues are full; the position waits as the events do.
+                Drained::NotInTime => log::warn!("{}: splunkd has taken no events for an hour", self.input),
+            }
+        }
+    }
+
+    fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
+        self.store.save(checkpoint)
+    }
+}
