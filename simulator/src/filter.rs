@@ -91,18 +91,8 @@ pub struct Refusal(pub String);
 
 impl Filter {
     /// Reads a filter over the given properties of a type (whose name stands in the message).
-    pub fn parse(
-        text: &str,
-        properties: &'static [Property],
-        type_name: &str,
-    ) -> Result<Filter, Refusal> {
-        let mut reader = Reader {
-            text,
-            tokens: tokens(text)?,
-            at: 0,
-            properties,
-            type_name,
-        };
+    pub fn parse(text: &str, properties: &'static [Property], type_name: &str) -> Result<Filter, Refusal> {
+        let mut reader = Reader { text, tokens: tokens(text)?, at: 0, properties, type_name };
         let filter = reader.either()?;
         match reader.tokens.get(reader.at) {
             None => Ok(filter),
@@ -139,9 +129,7 @@ fn compare(held: &Value, operator: Operator, literal: &Value) -> bool {
         (Value::Null, Value::Null) => Some(Ordering::Equal),
         (Value::Time(held), Value::Time(literal)) => Some(held.cmp(literal)),
         (Value::Number(held), Value::Number(literal)) => Some(held.cmp(literal)),
-        (Value::Text(held), Value::Text(literal)) => {
-            Some(held.to_lowercase().cmp(&literal.to_lowercase()))
-        }
+        (Value::Text(held), Value::Text(literal)) => Some(held.to_lowercase().cmp(&literal.to_lowercase())),
         _ => None,
     };
     match (operator, ordering) {
@@ -192,9 +180,7 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token<'_>)>, Refusal> {
                 loop {
                     let end = text[at..].find('\'').map(|length| at + length);
                     let Some(end) = end else {
-                        return Err(Refusal(format!(
-                            "There is an unterminated string literal at position {start} in '{text}'."
-                        )));
+                        return Err(Refusal(format!("There is an unterminated string literal at position {start} in '{text}'.")));
                     };
                     held.push_str(&text[at..end]);
                     at = end + 1;
@@ -227,19 +213,12 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn syntax(&self) -> Refusal {
-        let position = self
-            .tokens
-            .get(self.at)
-            .map_or(self.text.len(), |(position, _)| *position);
-        Refusal(format!(
-            "Syntax error at position {position} in '{}'.",
-            self.text
-        ))
+        let position = self.tokens.get(self.at).map_or(self.text.len(), |(position, _)| *position);
+        Refusal(format!("Syntax error at position {position} in '{}'.", self.text))
     }
 
     fn word(&mut self, wanted: &str) -> bool {
-        let found =
-            matches!(self.tokens.get(self.at), Some((_, Token::Word(word))) if *word == wanted);
+        let found = matches!(self.tokens.get(self.at), Some((_, Token::Word(word))) if *word == wanted);
         self.at += usize::from(found);
         found
     }
@@ -342,16 +321,9 @@ impl<'a> Reader<'a> {
         let Some((_, Token::Word(name))) = self.tokens.get(self.at) else {
             return Err(self.syntax());
         };
-        let found = self
-            .properties
-            .iter()
-            .find(|property| property.name == *name);
-        let property = found.ok_or_else(|| {
-            Refusal(format!(
-                "Could not find a property named '{name}' on type '{}'.",
-                self.type_name
-            ))
-        })?;
+        let found = self.properties.iter().find(|property| property.name == *name);
+        let property =
+            found.ok_or_else(|| Refusal(format!("Could not find a property named '{name}' on type '{}'.", self.type_name)))?;
         self.at += 1;
         Ok(property)
     }
@@ -368,25 +340,16 @@ impl<'a> Reader<'a> {
         };
         let value = match (property.kind, &token) {
             (_, Token::Word("null")) => Value::Null,
-            (Kind::Time, Token::Word(word)) => Time::parse(word)
-                .map(Value::Time)
-                .ok_or_else(|| self.syntax())?,
+            (Kind::Time, Token::Word(word)) => Time::parse(word).map(Value::Time).ok_or_else(|| self.syntax())?,
             (Kind::Time, Token::Quoted(_)) => {
                 return Err(mismatch("Edm.String", "Edm.DateTimeOffset"));
             }
-            (Kind::Number, Token::Word(word)) => {
-                word.parse().map(Value::Number).map_err(|_| self.syntax())?
-            }
+            (Kind::Number, Token::Word(word)) => word.parse().map(Value::Number).map_err(|_| self.syntax())?,
             (Kind::Number, Token::Quoted(_)) => return Err(mismatch("Edm.String", "Edm.Int64")),
             (Kind::Text, Token::Quoted(text)) => Value::Text(text.clone()),
             (Kind::Enum(members), Token::Quoted(text)) => {
-                if !members
-                    .iter()
-                    .any(|member| member.eq_ignore_ascii_case(text))
-                {
-                    return Err(Refusal(format!(
-                        "The string '{text}' is not a valid enumeration type constant."
-                    )));
+                if !members.iter().any(|member| member.eq_ignore_ascii_case(text)) {
+                    return Err(Refusal(format!("The string '{text}' is not a valid enumeration type constant.")));
                 }
                 Value::Text(text.clone())
             }
@@ -428,20 +391,11 @@ mod tests {
         for (text, wanted) in [
             ("lastUpdateDateTime ge 2026-07-01T00:00:00.5Z", true),
             ("lastUpdateDateTime gt 2026-07-01T00:00:00.5Z", false),
-            (
-                "lastUpdateDateTime ge 2026-07-01T00:00:00Z and lastUpdateDateTime lt 2026-07-01T00:00:00.5Z",
-                false,
-            ),
-            (
-                "lastUpdateDateTime le 2026-07-01T02:00:00.5000000+02:00",
-                true,
-            ),
+            ("lastUpdateDateTime ge 2026-07-01T00:00:00Z and lastUpdateDateTime lt 2026-07-01T00:00:00.5Z", false),
+            ("lastUpdateDateTime le 2026-07-01T02:00:00.5000000+02:00", true),
             ("status eq 'InProgress'", true),
             ("status ne 'new' and incidentId eq 7", true),
-            (
-                "status eq 'new' or (status eq 'resolved' or incidentId gt 6)",
-                true,
-            ),
+            ("status eq 'new' or (status eq 'resolved' or incidentId gt 6)", true),
             ("not (status eq 'new')", true),
             ("status in ('new','inProgress')", true),
             ("assignedTo eq null", true),
@@ -456,28 +410,17 @@ mod tests {
 
     #[test]
     fn and_binds_tighter_than_or() {
-        assert!(passes(
-            "status eq 'inProgress' or status eq 'new' and incidentId eq 1"
-        ));
+        assert!(passes("status eq 'inProgress' or status eq 'new' and incidentId eq 1"));
     }
 
     #[test]
     fn refuses_what_microsoft_refuses() {
         for (text, part) in [
             ("lastUpdateDateTime ge", "Syntax error at position 21"),
-            (
-                "lastUpdateDateTime ge '2026-07-01T00:00:00Z'",
-                "incompatible types",
-            ),
+            ("lastUpdateDateTime ge '2026-07-01T00:00:00Z'", "incompatible types"),
             ("lastUpdateDateTime ge 2026-07-01", "Syntax error"),
-            (
-                "lastUpdateDateTime ge 2026-07-01T00:00:00 00:00",
-                "Syntax error",
-            ),
-            (
-                "lastupdatedatetime ge 2026-07-01T00:00:00Z",
-                "Could not find a property named 'lastupdatedatetime'",
-            ),
+            ("lastUpdateDateTime ge 2026-07-01T00:00:00 00:00", "Syntax error"),
+            ("lastupdatedatetime ge 2026-07-01T00:00:00Z", "Could not find a property named 'lastupdatedatetime'"),
             ("status eq new", "Syntax error"),
             ("status eq 'open'", "not a valid enumeration"),
             ("status EQ 'new'", "Syntax error"),
@@ -496,10 +439,7 @@ mod tests {
     #[test]
     fn a_doubled_quote_is_one() {
         let filter = Filter::parse("assignedTo eq 'O''Neil'", PROPERTIES, "t").unwrap();
-        assert_eq!(
-            filter,
-            Filter::Compare("assignedTo", Operator::Eq, Value::Text("O'Neil".into()))
-        );
+        assert_eq!(filter, Filter::Compare("assignedTo", Operator::Eq, Value::Text("O'Neil".into())));
     }
 
     proptest! {

@@ -47,11 +47,7 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// Listens on an address; port 0 takes a free one.
-    pub(crate) fn start(
-        address: SocketAddr,
-        tls: Option<Arc<ServerConfig>>,
-        handler: Handler,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(address: SocketAddr, tls: Option<Arc<ServerConfig>>, handler: Handler) -> io::Result<Self> {
         Self::serve(address, move |stream, stop| {
             let scheme = if tls.is_some() { "https" } else { "http" };
             let wire = match &tls {
@@ -76,28 +72,20 @@ impl Listener {
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&stop);
         let connection = Arc::new(connection);
-        let thread = thread::Builder::new()
-            .name(format!("listen-{}", address.port()))
-            .spawn(move || {
-                for stream in socket.incoming() {
-                    if stopping.load(Ordering::SeqCst) {
-                        break;
-                    }
-                    let Ok(stream) = stream else { continue };
-                    let (stop, connection) = (Arc::clone(&stopping), Arc::clone(&connection));
-                    let _ = stream.set_nodelay(true);
-                    let _ = stream.set_read_timeout(Some(LOOK));
-                    // Nobody waits for these: they look at `stop` themselves.
-                    let _ = thread::Builder::new()
-                        .name("connection".to_string())
-                        .spawn(move || connection(stream, &stop));
+        let thread = thread::Builder::new().name(format!("listen-{}", address.port())).spawn(move || {
+            for stream in socket.incoming() {
+                if stopping.load(Ordering::SeqCst) {
+                    break;
                 }
-            })?;
-        Ok(Listener {
-            address,
-            stop,
-            thread: Some(thread),
-        })
+                let Ok(stream) = stream else { continue };
+                let (stop, connection) = (Arc::clone(&stopping), Arc::clone(&connection));
+                let _ = stream.set_nodelay(true);
+                let _ = stream.set_read_timeout(Some(LOOK));
+                // Nobody waits for these: they look at `stop` themselves.
+                let _ = thread::Builder::new().name("connection".to_string()).spawn(move || connection(stream, &stop));
+            }
+        })?;
+        Ok(Listener { address, stop, thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -166,12 +154,7 @@ impl Wire {
                     into.extend_from_slice(&buffer[..read]);
                     return Ok(read);
                 }
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-                    ) =>
-                {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                     if stop.load(Ordering::SeqCst) || since.elapsed() > IDLE {
                         return Ok(0);
                     }
@@ -194,15 +177,16 @@ fn converse(mut wire: Wire, scheme: &str, handler: &Handler, stop: &AtomicBool) 
         let Incoming { request, keep } = match incoming {
             Ok(incoming) => incoming,
             Err(what) => {
-                wire.write_all(format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{what}", what.len()).as_bytes())?;
+                wire.write_all(
+                    format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{what}", what.len())
+                        .as_bytes(),
+                )?;
                 wire.goodbye();
                 return Ok(());
             }
         };
         let (response, transfer, encoding) = handler(&request);
-        if !send(
-            &mut wire, &request, response, transfer, encoding, keep, stop,
-        )? {
+        if !send(&mut wire, &request, response, transfer, encoding, keep, stop)? {
             return Ok(());
         }
         if !keep {
@@ -218,12 +202,7 @@ struct Incoming {
 }
 
 /// Reads one request; `None` when the caller is gone, an inner error when it is not HTTP.
-fn receive(
-    wire: &mut Wire,
-    held: &mut Vec<u8>,
-    scheme: &str,
-    stop: &AtomicBool,
-) -> io::Result<Option<Result<Incoming, String>>> {
+fn receive(wire: &mut Wire, held: &mut Vec<u8>, scheme: &str, stop: &AtomicBool) -> io::Result<Option<Result<Incoming, String>>> {
     let (mut request, length, version) = loop {
         let mut headers = [httparse::EMPTY_HEADER; 100];
         let mut parsed = httparse::Request::new(&mut headers);
@@ -232,10 +211,7 @@ fn receive(
                 let target = parsed.path.unwrap_or_default().to_string();
                 let mut request = Request::new(parsed.method.unwrap_or_default(), &target);
                 let decoded = |header: &httparse::Header<'_>| {
-                    (
-                        header.name.to_ascii_lowercase(),
-                        String::from_utf8_lossy(header.value).trim().to_string(),
-                    )
+                    (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).trim().to_string())
                 };
                 request.headers = parsed.headers.iter().map(decoded).collect();
                 break (request, length, parsed.version.unwrap_or(0));
@@ -254,16 +230,11 @@ fn receive(
     if request.header_value("host").is_none() && version == 1 {
         return Ok(Some(Err("The header Host is missing.".to_string())));
     }
-    if request
-        .header_value("expect")
-        .is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
-    {
+    if request.header_value("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
         wire.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         wire.flush()?;
     }
-    let chunked = request
-        .header_value("transfer-encoding")
-        .is_some_and(|value| value.eq_ignore_ascii_case("chunked"));
+    let chunked = request.header_value("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"));
     if chunked {
         loop {
             match httparse::parse_chunk_size(held) {
@@ -289,17 +260,12 @@ fn receive(
                     }
                 }
                 Err(_) => {
-                    return Ok(Some(Err(
-                        "A chunk of the request's body has no size.".to_string()
-                    )));
+                    return Ok(Some(Err("A chunk of the request's body has no size.".to_string())));
                 }
             }
         }
     } else {
-        let size: usize = request
-            .header_value("content-length")
-            .and_then(|value| value.parse().ok())
-            .unwrap_or(0);
+        let size: usize = request.header_value("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
         if size > BODY_LIMIT {
             return Ok(Some(Err("The request's body is too long.".to_string())));
         }
@@ -310,19 +276,9 @@ fn receive(
         }
         request.body = held.drain(..size).collect();
     }
-    request.origin = format!(
-        "{scheme}://{}",
-        request.header_value("host").unwrap_or_default()
-    );
-    let wishes = request
-        .header_value("connection")
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    let keep = if version == 1 {
-        !wishes.contains("close")
-    } else {
-        wishes.contains("keep-alive")
-    };
+    request.origin = format!("{scheme}://{}", request.header_value("host").unwrap_or_default());
+    let wishes = request.header_value("connection").unwrap_or_default().to_ascii_lowercase();
+    let keep = if version == 1 { !wishes.contains("close") } else { wishes.contains("keep-alive") };
     Ok(Some(Ok(Incoming { request, keep })))
 }
 
@@ -348,17 +304,12 @@ fn send(
     }
     let endless = matches!(response.delivery, Delivery::Endless(_));
     let mut body = response.body;
-    let mut head = format!(
-        "HTTP/1.1 {} {}\r\n",
-        response.status,
-        reason(response.status)
-    );
+    let mut head = format!("HTTP/1.1 {} {}\r\n", response.status, reason(response.status));
     for (name, value) in &response.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    let takes_gzip = request
-        .header_value("accept-encoding")
-        .is_some_and(|value| value.split(',').any(|part| part.trim().starts_with("gzip")));
+    let takes_gzip =
+        request.header_value("accept-encoding").is_some_and(|value| value.split(',').any(|part| part.trim().starts_with("gzip")));
     if encoding == Encoding::Gzip && takes_gzip && body.len() >= GZIP_FROM && !endless {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&body)?;

@@ -128,30 +128,16 @@ impl Simulator {
         let world = Arc::new(Mutex::new(world));
 
         let start = |service: Service, port: u16, tls| {
-            Listener::start(
-                SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-                tls,
-                handler(&world, service),
-            )
+            Listener::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), tls, handler(&world, service))
         };
         let tls = || config.tls.then(|| Arc::clone(&microsoft.config));
         let listeners = vec![
             start(Service::Login, config.ports.login, tls())?,
             start(Service::Graph, config.ports.graph, tls())?,
             start(Service::Defender, config.ports.defender, tls())?,
-            start(
-                Service::Splunkd,
-                config.ports.splunkd,
-                config.splunkd_tls.then(|| Arc::clone(&splunkd.config)),
-            )?,
+            start(Service::Splunkd, config.ports.splunkd, config.splunkd_tls.then(|| Arc::clone(&splunkd.config)))?,
         ];
-        let url = |at: usize, secure: bool| {
-            format!(
-                "{}://{}",
-                if secure { "https" } else { "http" },
-                listeners[at].address()
-            )
-        };
+        let url = |at: usize, secure: bool| format!("{}://{}", if secure { "https" } else { "http" }, listeners[at].address());
         let addresses = Addresses {
             login: url(0, config.tls),
             graph: url(1, config.tls),
@@ -163,35 +149,18 @@ impl Simulator {
         let ca_bundle = folder.path().join("ca.pem");
         fs::write(&ca_bundle, &microsoft.trust_pem)?;
         let home = folder.path().join("splunk");
-        for part in [
-            "etc/auth",
-            "var/log/splunk",
-            "var/spool/splunk",
-            "var/lib/splunk/modinputs/defender",
-            "var/run/splunk/dispatch",
-        ] {
+        for part in
+            ["etc/auth", "var/log/splunk", "var/spool/splunk", "var/lib/splunk/modinputs/defender", "var/run/splunk/dispatch"]
+        {
             fs::create_dir_all(home.join(part))?;
         }
         fs::write(home.join("etc/auth/server.pem"), &splunkd.leaf_pem)?;
         fs::write(home.join("etc/auth/cacert.pem"), &splunkd.trust_pem)?;
 
-        let simulator = Simulator {
-            world,
-            listeners,
-            addresses,
-            folder,
-            ca_bundle,
-            certificate: Certificate {
-                certificate,
-                key,
-                der,
-            },
-        };
-        let bundle = config
-            .tls
-            .then(|| simulator.ca_bundle.display().to_string());
-        simulator
-            .world(|world| accounts::furnish(world, Some(&simulator.addresses), bundle.as_deref()));
+        let simulator =
+            Simulator { world, listeners, addresses, folder, ca_bundle, certificate: Certificate { certificate, key, der } };
+        let bundle = config.tls.then(|| simulator.ca_bundle.display().to_string());
+        simulator.world(|world| accounts::furnish(world, Some(&simulator.addresses), bundle.as_deref()));
         Ok(simulator)
     }
 
@@ -277,22 +246,10 @@ impl Simulator {
 
     /// How to point a real Splunk at the stand-ins, for a person to read.
     pub fn directions(&self) -> String {
-        let Addresses {
-            login,
-            graph,
-            defender,
-            splunkd,
-        } = &self.addresses;
-        let (tenant, client_id, secret) = (
-            accounts::TENANT,
-            accounts::CLIENT_ID,
-            accounts::CLIENT_SECRET,
-        );
+        let Addresses { login, graph, defender, splunkd } = &self.addresses;
+        let (tenant, client_id, secret) = (accounts::TENANT, accounts::CLIENT_ID, accounts::CLIENT_SECRET);
         let bundle = if graph.starts_with("https") {
-            format!(
-                "\n  defender_settings.conf:\n    [tls]\n    ca_bundle = {}\n",
-                self.ca_bundle.display()
-            )
+            format!("\n  defender_settings.conf:\n    [tls]\n    ca_bundle = {}\n", self.ca_bundle.display())
         } else {
             String::new()
         };
@@ -334,10 +291,8 @@ To point a real Splunk on this host at them, install the app and put into its lo
             Service::Defender => self.listeners[2].address(),
             Service::Splunkd => self.listeners[3].address(),
         };
-        let hosts: BTreeMap<_, _> = certificates::MICROSOFT_HOSTS
-            .iter()
-            .map(|(host, service)| (format!("{host}:443"), port(*service)))
-            .collect();
+        let hosts: BTreeMap<_, _> =
+            certificates::MICROSOFT_HOSTS.iter().map(|(host, service)| (format!("{host}:443"), port(*service))).collect();
         Proxy::start(access, hosts)
     }
 }
@@ -376,23 +331,10 @@ fn handler(world: &Arc<Mutex<World>>, service: Service) -> Handler {
     let world = Arc::clone(world);
     Arc::new(move |request| {
         let mut world = lock(&world);
-        let response = crate::answer(
-            &mut world,
-            service,
-            request,
-            Time::from_system(SystemTime::now()),
-        );
+        let response = crate::answer(&mut world, service, request, Time::from_system(SystemTime::now()));
         let lists = matches!(service, Service::Graph | Service::Defender);
-        let transfer = if lists {
-            world.behaviour.transfer
-        } else {
-            Transfer::Length
-        };
-        let encoding = if lists {
-            Encoding::Gzip
-        } else {
-            Encoding::Identity
-        };
+        let transfer = if lists { world.behaviour.transfer } else { Transfer::Length };
+        let encoding = if lists { Encoding::Gzip } else { Encoding::Identity };
         (response, transfer, encoding)
     })
 }

@@ -22,12 +22,7 @@ pub(crate) struct Run {
 }
 
 /// Runs the program and waits for its end.
-pub(crate) fn run(
-    program: &Path,
-    arguments: &[&str],
-    stdin: &str,
-    splunk_home: &Path,
-) -> Result<Run, String> {
+pub(crate) fn run(program: &Path, arguments: &[&str], stdin: &str, splunk_home: &Path) -> Result<Run, String> {
     let started = Instant::now();
     let mut child = Command::new(program)
         .args(arguments)
@@ -38,11 +33,10 @@ pub(crate) fn run(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("{} cannot be started: {error}", program.display()))?;
-    let (mut input, output, errors) =
-        match (child.stdin.take(), child.stdout.take(), child.stderr.take()) {
-            (Some(input), Some(output), Some(errors)) => (input, output, errors),
-            _ => return Err("the pipes to the program are missing".to_string()),
-        };
+    let (mut input, output, errors) = match (child.stdin.take(), child.stdout.take(), child.stderr.take()) {
+        (Some(input), Some(output), Some(errors)) => (input, output, errors),
+        _ => return Err("the pipes to the program are missing".to_string()),
+    };
     let (output, errors) = (collect(output), collect(errors));
     // A program that ends without reading closes the pipe; its exit code says what that means.
     let _ = input.write_all(stdin.as_bytes());
@@ -53,12 +47,7 @@ pub(crate) fn run(
             Ok(None) if started.elapsed() > PATIENCE => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(format!(
-                    "{} {} did not end within {} s",
-                    program.display(),
-                    arguments.join(" "),
-                    PATIENCE.as_secs()
-                ));
+                return Err(format!("{} {} did not end within {} s", program.display(), arguments.join(" "), PATIENCE.as_secs()));
             }
             Ok(None) => thread::sleep(Duration::from_millis(5)),
             Err(error) => return Err(format!("waiting for {} failed: {error}", program.display())),
@@ -66,17 +55,9 @@ pub(crate) fn run(
     };
     let took = started.elapsed();
     let text = |thread: thread::JoinHandle<Vec<u8>>| {
-        thread
-            .join()
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
+        thread.join().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     };
-    Ok(Run {
-        code,
-        stdout: text(output),
-        stderr: text(errors),
-        took,
-    })
+    Ok(Run { code, stdout: text(output), stderr: text(errors), took })
 }
 
 fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {

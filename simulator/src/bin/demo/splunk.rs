@@ -30,13 +30,7 @@ impl Splunk<'_> {
     }
 
     pub(crate) fn validate(&self, feed: &str, account: &str) -> Result<Run, String> {
-        let params = params(&[
-            ("feed", feed),
-            ("account", account),
-            ("interval", "60"),
-            ("index", "default"),
-            ("start", ""),
-        ]);
+        let params = params(&[("feed", feed), ("account", account), ("interval", "60"), ("index", "default"), ("start", "")]);
         let xml = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<items>{}<item name=\"demo\">{params}</item></items>",
             self.service()
@@ -71,27 +65,13 @@ impl Splunk<'_> {
         settings: &[(&str, &str)],
         rows: &[Vec<(String, String)>],
     ) -> Result<Run, String> {
-        let path = self
-            .results_file(action, rows)
-            .map_err(|error| format!("the results file cannot be written: {error}"))?;
+        let path = self.results_file(action, rows).map_err(|error| format!("the results file cannot be written: {error}"))?;
         let mut configuration = serde_json::Map::new();
-        for (key, value) in [
-            ("account", "demo"),
-            ("api", api),
-            ("id_field", "id"),
-            ("index", "main"),
-        ]
-        .iter()
-        .chain(settings)
-        {
+        for (key, value) in [("account", "demo"), ("api", api), ("id_field", "id"), ("index", "main")].iter().chain(settings) {
             configuration.insert(key.to_string(), (*value).into());
         }
-        let result: serde_json::Map<_, _> = rows
-            .first()
-            .into_iter()
-            .flatten()
-            .map(|(key, value)| (key.clone(), value.clone().into()))
-            .collect();
+        let result: serde_json::Map<_, _> =
+            rows.first().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone().into())).collect();
         let payload = serde_json::json!({
             "app": "TA_defender",
             "owner": "admin",
@@ -110,23 +90,12 @@ impl Splunk<'_> {
     }
 
     /// Gzip CSV with a header row, and a twin column for multivalues as splunkd writes one.
-    fn results_file(
-        &self,
-        action: &str,
-        rows: &[Vec<(String, String)>],
-    ) -> std::io::Result<PathBuf> {
-        let path = self
-            .simulator
-            .splunk_home()
-            .join(format!("var/run/splunk/dispatch/{action}.results.csv.gz"));
+    fn results_file(&self, action: &str, rows: &[Vec<(String, String)>]) -> std::io::Result<PathBuf> {
+        let path = self.simulator.splunk_home().join(format!("var/run/splunk/dispatch/{action}.results.csv.gz"));
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         {
             let mut csv = csv::Writer::from_writer(&mut gzip);
-            let names = rows
-                .first()
-                .into_iter()
-                .flatten()
-                .flat_map(|(name, _)| [name.clone(), format!("__mv_{name}")]);
+            let names = rows.first().into_iter().flatten().flat_map(|(name, _)| [name.clone(), format!("__mv_{name}")]);
             csv.write_record(names)?;
             for row in rows {
                 csv.write_record(row.iter().flat_map(|(_, value)| [value.as_str(), ""]))?;
@@ -147,18 +116,10 @@ impl Splunk<'_> {
     }
 
     fn run(&self, arguments: &[&str], stdin: &str) -> Result<Run, String> {
-        child::run(
-            &self.program,
-            arguments,
-            stdin,
-            &self.simulator.splunk_home(),
-        )
+        child::run(&self.program, arguments, stdin, &self.simulator.splunk_home())
     }
 }
 
 fn params(pairs: &[(&str, &str)]) -> String {
-    pairs
-        .iter()
-        .map(|(name, value)| format!("<param name=\"{name}\">{value}</param>"))
-        .collect()
+    pairs.iter().map(|(name, value)| format!("<param name=\"{name}\">{value}</param>")).collect()
 }

@@ -25,19 +25,13 @@ impl Event {
             Value::Number(number) => Some(number.to_string()),
             _ => None,
         };
-        names
-            .iter()
-            .find_map(|name| text(&self.json[*name]))
-            .unwrap_or_default()
+        names.iter().find_map(|name| text(&self.json[*name])).unwrap_or_default()
     }
 
     /// The object's id in any of the APIs.
     pub(crate) fn id(&self) -> String {
-        let names: &[&str] = if self.sourcetype == "ms365:defender:incident" {
-            &["id", "incidentId"]
-        } else {
-            &["id", "alertId"]
-        };
+        let names: &[&str] =
+            if self.sourcetype == "ms365:defender:incident" { &["id", "incidentId"] } else { &["id", "alertId"] };
         self.field(names)
     }
 }
@@ -53,9 +47,8 @@ pub(crate) fn events(stdout: &str) -> Result<Vec<Event>, String> {
         match path {
             ["stream", "event"] => {
                 let done = std::mem::take(&mut event);
-                let json = serde_json::from_str(&done.data).map_err(|error| {
-                    format!("an event is not JSON ({error}): {:.200}", done.data)
-                })?;
+                let json = serde_json::from_str(&done.data)
+                    .map_err(|error| format!("an event is not JSON ({error}): {:.200}", done.data))?;
                 events.push(Event { json, ..done });
             }
             ["stream", "event", "time"] => event.time = text,
@@ -70,14 +63,10 @@ pub(crate) fn events(stdout: &str) -> Result<Vec<Event>, String> {
 }
 
 /// Calls `element` at the end of every element with its path and its own text; `name=` attributes are appended to the path.
-pub(crate) fn walk(
-    xml: &str,
-    mut element: impl FnMut(&[&str], String) -> Result<(), String>,
-) -> Result<(), String> {
+pub(crate) fn walk(xml: &str, mut element: impl FnMut(&[&str], String) -> Result<(), String>) -> Result<(), String> {
     let mut reader = Reader::from_str(xml);
     let mut open: Vec<(String, String)> = Vec::new();
-    let bad =
-        |error: &dyn std::fmt::Display| format!("the XML on stdout is not well-formed: {error}");
+    let bad = |error: &dyn std::fmt::Display| format!("the XML on stdout is not well-formed: {error}");
     loop {
         match reader.read_event().map_err(|error| bad(&error))? {
             Part::Start(tag) => open.push((tag.name().as_ref().to_string(), String::new())),
