@@ -31,8 +31,8 @@ pub fn fill(world: &mut World, seed: u64, incidents: usize, alerts: usize, now: 
     let ids: Vec<u64> = (0..incidents as u64).map(|number| first + number * 3 + chance.below(3)).collect();
     for (at, id) in ids.iter().enumerate() {
         let mut incident = objects::incident(&mut chance, *id, &mut times);
-        // One in twelve was merged into the one before it, which is never itself merged away here.
-        if at % 12 == 7 {
+        // Two in twelve were merged into the one before them, so that one of them has to be followed twice.
+        if merged(at) {
             incident.redirect = Some(ids[at - 1]);
             incident.status = IncidentStatus::Redirected;
             incident.custom_tags.push("Redirected".to_string());
@@ -42,7 +42,7 @@ pub fn fill(world: &mut World, seed: u64, incidents: usize, alerts: usize, now: 
         }
         world.put_incident(incident);
     }
-    let open: Vec<u64> = ids.iter().enumerate().filter(|(at, _)| at % 12 != 7).map(|(_, id)| *id).collect();
+    let open: Vec<u64> = ids.iter().enumerate().filter(|(at, _)| !merged(*at)).map(|(_, id)| *id).collect();
     let mut patterns: Vec<Alert> = Vec::new();
     for number in 0..alerts {
         let incident = match open.len() {
@@ -65,6 +65,11 @@ pub fn fill(world: &mut World, seed: u64, incidents: usize, alerts: usize, now: 
         }
         world.put_alert(alert);
     }
+}
+
+/// Whether the incident at this place was merged into the one before it.
+fn merged(at: usize) -> bool {
+    matches!(at % 12, 7 | 8)
 }
 
 /// Makes a new alert now, as time goes by: in an incident that is open, or without one.
@@ -150,7 +155,8 @@ mod tests {
         let times: BTreeSet<_> = world.alerts().map(|alert| alert.updated).collect();
         assert!(times.len() < 290, "ties: {}", times.len());
         assert!(world.incidents().any(|incident| world.alerts_of(incident.id).count() > 100));
-        assert!(world.incidents().any(|incident| incident.redirect.is_some()));
+        let target = |id: u64| world.incident(id).and_then(|incident| incident.redirect);
+        assert!(world.incidents().any(|incident| target(incident.id).and_then(target).is_some()), "a chain of merges");
         let text: String = world.alerts().flat_map(|alert| alert.evidence.iter()).map(Json::render).collect();
         assert!(text.contains("90071992547409"), "integers above 2^53");
         assert!(!text.is_ascii());

@@ -7,6 +7,7 @@ mod documents;
 mod entra;
 mod graph;
 mod hazards;
+mod program;
 mod sockets;
 mod splunkd;
 mod support;

@@ -232,3 +232,14 @@ fn two_requests_share_a_connection_and_chunks_are_read() {
     assert!(answer.starts_with("HTTP/1.1 201") && answer.contains("HTTP/1.1 409"), "{answer}");
     assert_eq!(sim.world(|world| world.splunkd.password("", "a").map(str::to_string)), Some("b".to_string()));
 }
+
+#[test]
+fn the_services_clock_may_differ_from_ours() {
+    let sim = Simulator::start(Config::default());
+    sim.world(|world| world.clock_ahead = 7200);
+    let (_, head, _) = ask(sim.graph_url(), "GET /v1.0/security/incidents", "");
+    let date = head.lines().find_map(|line| line.strip_prefix("Date: ")).unwrap();
+    let ahead = sim.now().unix();
+    let near = (ahead - 2..=ahead).map(|second| simulator::Time::from_unix(second).http_date());
+    assert!(near.into_iter().any(|wanted| wanted == date), "{date}");
+}
