@@ -225,6 +225,16 @@ impl Simulator {
         self.world(|world| accounts::add(world, account, Some(&self.addresses)));
     }
 
+    /// Adds an account that points at the stand-ins and signs in with [`Simulator::certificate`] in place of a secret.
+    pub fn add_certificate_account(&self, account: &Account) {
+        let account = Account { certificate: Some(self.certificate.der.clone()), secret: None, ..account.clone() };
+        let Certificate { certificate, key, .. } = &self.certificate;
+        self.world(|world| {
+            accounts::add(world, &account, Some(&self.addresses));
+            accounts::use_certificate(&mut world.splunkd, &account.name, certificate, key);
+        });
+    }
+
     /// Adds an account that points at its cloud's own hosts; only [`Simulator::proxy`] leads from there to here.
     pub fn add_cloud_account(&self, account: &Account) {
         self.world(|world| accounts::add(world, account, None));

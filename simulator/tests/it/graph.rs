@@ -1,5 +1,6 @@
 //! Microsoft Graph.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use simulator::entra::Resource;
 use simulator::model::spelling::{AlertStatus, IncidentStatus};
@@ -262,4 +263,27 @@ fn select_keeps_what_was_asked() {
     let (_, page) = desk.get(ALERTS, &[("$select", "id,status")]);
     let names: Vec<_> = page["value"][0].as_object().unwrap().keys().cloned().collect();
     assert_eq!(names, ["@odata.type", "id", "status"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn over_a_set_that_rests_the_pages_hold_every_row_once(count in 0_i64..40, top in 1_usize..12, ascending: bool) {
+        let mut desk = Desk::alerts(count);
+        let order = if ascending { "lastUpdateDateTime asc" } else { "lastUpdateDateTime desc" };
+        let mut seen = Vec::new();
+        let mut next = Some(target(ALERTS, &[("$top", &top.to_string()), ("$orderby", order)]));
+        while let Some(request) = next {
+            let (status, page) = desk.call(Request::get(&request));
+            prop_assert_eq!(status, 200);
+            prop_assert!(ids(&page).len() <= top);
+            seen.extend(ids(&page));
+            next = page["@odata.nextLink"].as_str().map(|link| link.trim_start_matches("https://graph.microsoft.com").to_string());
+        }
+        let mut wanted: Vec<_> = (0..count).map(|number| format!("da{number:04}_1")).collect();
+        if !ascending {
+            wanted.reverse();
+        }
+        prop_assert_eq!(seen, wanted);
+    }
 }

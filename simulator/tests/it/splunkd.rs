@@ -168,3 +168,18 @@ fn faults_speak_splunkds_way() {
         assert_eq!(get(&mut desk, "configs/conf-defender_account/demo").0, 200);
     }
 }
+
+#[test]
+fn a_long_secret_is_kept_in_pieces() {
+    for length in [300, 495, 498, 499, 500, 2475, 2487, 2500, 10_000] {
+        let mut desk = Desk::empty();
+        let key: String = (0..length).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
+        accounts::use_certificate(&mut desk.world.splunkd, "demo", "PEM", &key);
+        let piece = |number: usize| desk.world.splunkd.password("defender_account", &format!("demo.certificate_key.{number}"));
+        let (count, start) = piece(1).unwrap().split_once(':').unwrap();
+        let rest: String = (2..=count.parse().unwrap()).map(|number| piece(number).unwrap()).collect();
+        assert_eq!(format!("{start}{rest}"), key);
+        assert!(desk.world.splunkd.passwords().all(|(_, _, password)| password.len() <= 250));
+        assert_eq!(piece(count.parse::<usize>().unwrap() + 1), None);
+    }
+}
