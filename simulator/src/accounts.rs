@@ -2,6 +2,7 @@
 
 use crate::entra::{Application, Cloud, Resource, Tenant};
 use crate::model::World;
+use crate::splunkd::Splunkd;
 
 /// The tenant's GUID.
 pub const TENANT: &str = "b3c1b5fc-828c-45fa-a1e1-10d74f6d6e9c";
@@ -61,10 +62,7 @@ impl Account {
             cloud: Cloud::Commercial,
             tenant: TENANT.to_string(),
             client_id: crate::chance::Chance::new(number).guid(),
-            secret: Some(format!(
-                "{name}8Q~simulated.not.a.secret-{:012x}",
-                number & 0xffff_ffff_ffff
-            )),
+            secret: Some(format!("{name}8Q~simulated.not.a.secret-{:012x}", number & 0xffff_ffff_ffff)),
             secret_is_right: true,
             certificate: None,
             roles: Roles::All,
@@ -94,17 +92,8 @@ pub fn add(world: &mut World, account: &Account, addresses: Option<&Addresses>) 
         Cloud::Dod => (Cloud::Dod, "dod"),
     };
     if world.entra.tenant(&account.tenant).is_none() {
-        let domain = if account.tenant == TENANT {
-            DOMAIN.to_string()
-        } else {
-            format!("{}.onmicrosoft.com", account.name)
-        };
-        world.entra.tenants.push(Tenant {
-            id: account.tenant.clone(),
-            domain,
-            cloud,
-            applications: Vec::new(),
-        });
+        let domain = if account.tenant == TENANT { DOMAIN.to_string() } else { format!("{}.onmicrosoft.com", account.name) };
+        world.entra.tenants.push(Tenant { id: account.tenant.clone(), domain, cloud, applications: Vec::new() });
     }
     let known = account
         .secret
@@ -113,49 +102,46 @@ pub fn add(world: &mut World, account: &Account, addresses: Option<&Addresses>) 
         .unwrap_or_else(|| "another~secret.that.nobody.was.told-0000".to_string());
     let mut application = Application {
         client_id: account.client_id.clone(),
-        name: if account.name == ACCOUNT {
-            APPLICATION.to_string()
-        } else {
-            account.name.clone()
-        },
+        name: if account.name == ACCOUNT { APPLICATION.to_string() } else { account.name.clone() },
         secrets: vec![(known, None)],
         certificates: account.certificate.iter().cloned().collect(),
         ..Application::default()
     };
     grant(&mut application, account.roles);
     if let Some(tenant) = world.entra.tenant(&account.tenant) {
-        tenant
-            .applications
-            .retain(|other| other.client_id != application.client_id);
+        tenant.applications.retain(|other| other.client_id != application.client_id);
         tenant.applications.push(application);
     }
     let splunkd = &mut world.splunkd;
     splunkd.set_conf(
         "defender_account",
         &account.name,
-        &[
-            ("cloud", name),
-            ("tenant_id", &account.tenant),
-            ("client_id", &account.client_id),
-        ],
+        &[("cloud", name), ("tenant_id", &account.tenant), ("client_id", &account.client_id)],
     );
     if let Some(at) = addresses {
         splunkd.set_conf(
             "defender_account",
             &account.name,
-            &[
-                ("login_url", &at.login),
-                ("graph_url", &at.graph),
-                ("defender_url", &at.defender),
-            ],
+            &[("login_url", &at.login), ("graph_url", &at.graph), ("defender_url", &at.defender)],
         );
     }
     if let Some(secret) = &account.secret {
-        splunkd.set_password(
-            "defender_account",
-            &format!("{}.client_secret", account.name),
-            secret,
-        );
+        splunkd.set_password("defender_account", &format!("{}.client_secret", account.name), secret);
+    }
+}
+
+/// The longest piece a stored secret is cut into.
+const PIECE: usize = 250;
+
+/// Lets an account sign in with a certificate: its PEM in the conf, its key in stored passwords, in pieces because it is long.
+pub fn use_certificate(splunkd: &mut Splunkd, account: &str, certificate: &str, key: &str) {
+    splunkd.set_conf("defender_account", account, &[("auth", "certificate"), ("certificate", certificate)]);
+    // The first piece begins with the number of pieces, which counts as part of what is cut.
+    let cut = |count: usize| format!("{count}:{key}").as_bytes().chunks(PIECE).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let guess = cut(1).len();
+    for (at, piece) in cut(cut(guess).len()).iter().enumerate() {
+        let user = format!("{account}.certificate_key.{}", at + 1);
+        splunkd.set_password("defender_account", &user, &String::from_utf8_lossy(piece));
     }
 }
 
@@ -165,21 +151,10 @@ pub fn grant(application: &mut Application, roles: Roles) {
         (
             Resource::Graph,
             &["SecurityAlert.Read.All", "SecurityIncident.Read.All"],
-            &[
-                "SecurityAlert.ReadWrite.All",
-                "SecurityIncident.ReadWrite.All",
-            ],
+            &["SecurityAlert.ReadWrite.All", "SecurityIncident.ReadWrite.All"],
         ),
-        (
-            Resource::Endpoint,
-            &["Alert.Read.All"],
-            &["Alert.ReadWrite.All"],
-        ),
-        (
-            Resource::Defender,
-            &["Incident.Read.All"],
-            &["Incident.ReadWrite.All"],
-        ),
+        (Resource::Endpoint, &["Alert.Read.All"], &["Alert.ReadWrite.All"]),
+        (Resource::Defender, &["Incident.Read.All"], &["Incident.ReadWrite.All"]),
     ];
     for (resource, read, write) in table {
         match roles {
@@ -192,21 +167,13 @@ pub fn grant(application: &mut Application, roles: Roles) {
 
 /// The account, sessions and settings every stand-in starts with.
 pub fn furnish(world: &mut World, addresses: Option<&Addresses>, ca_bundle: Option<&str>) {
-    let account = Account {
-        client_id: CLIENT_ID.to_string(),
-        secret: Some(CLIENT_SECRET.to_string()),
-        ..Account::new(ACCOUNT)
-    };
+    let account = Account { client_id: CLIENT_ID.to_string(), secret: Some(CLIENT_SECRET.to_string()), ..Account::new(ACCOUNT) };
     add(world, &account, addresses);
     let splunkd = &mut world.splunkd;
     splunkd.add_session(
         SESSION_KEY,
         "splunk-system-user",
-        &[
-            "list_storage_passwords",
-            "edit_storage_passwords",
-            "admin_all_objects",
-        ],
+        &["list_storage_passwords", "edit_storage_passwords", "admin_all_objects"],
     );
     splunkd.add_session(ANALYST_SESSION_KEY, "analyst", &["search"]);
     if let Some(path) = ca_bundle {

@@ -58,21 +58,15 @@ pub(crate) struct Served {
 pub(crate) fn microsoft() -> Result<Served, Failure> {
     let mut ca = CertificateParams::new(Vec::new())?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.distinguished_name
-        .push(DnType::CommonName, "Simulator CA");
+    ca.distinguished_name.push(DnType::CommonName, "Simulator CA");
     let ca_key = KeyPair::generate()?;
     let ca_certificate = ca.self_signed(&ca_key)?;
     let issuer = Issuer::new(ca, ca_key);
 
-    let mut names = vec![
-        "localhost".to_string(),
-        "127.0.0.1".to_string(),
-        "::1".to_string(),
-    ];
+    let mut names = vec!["localhost".to_string(), "127.0.0.1".to_string(), "::1".to_string()];
     names.extend(MICROSOFT_HOSTS.iter().map(|(host, _)| host.to_string()));
     let mut leaf = CertificateParams::new(names)?;
-    leaf.distinguished_name
-        .push(DnType::CommonName, "Simulator");
+    leaf.distinguished_name.push(DnType::CommonName, "Simulator");
     let leaf_key = KeyPair::generate()?;
     let certificate = leaf.signed_by(&leaf_key, &issuer)?;
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
@@ -80,24 +74,14 @@ pub(crate) fn microsoft() -> Result<Served, Failure> {
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)?;
-    Ok(Served {
-        config: Arc::new(config),
-        trust_pem: ca_certificate.pem(),
-        leaf_pem: certificate.pem(),
-    })
+    Ok(Served { config: Arc::new(config), trust_pem: ca_certificate.pem(), leaf_pem: certificate.pem() })
 }
 
 /// splunkd's: X.509 v1, no SAN, subject and issuer as Splunk ships them.
 pub(crate) fn splunkd() -> Result<Served, Failure> {
     let (ca_key, key_der) = (rsa(SPLUNK_CA_KEY)?, pkcs8(SPLUNKD_KEY)?);
     let key = RsaKeyPair::from_pkcs8(&key_der).map_err(|error| error.to_string())?;
-    let ca_name = [
-        ("C", "US"),
-        ("ST", "CA"),
-        ("L", "San Francisco"),
-        ("O", "Splunk"),
-        ("CN", "SplunkCommonCA"),
-    ];
+    let ca_name = [("C", "US"), ("ST", "CA"), ("L", "San Francisco"), ("O", "Splunk"), ("CN", "SplunkCommonCA")];
     let name = [("CN", "SplunkServerDefaultCert"), ("O", "SplunkUser")];
     let leaf = version_one(&name, key.public_key().as_ref(), &ca_name, &ca_key)?;
     let root = version_one(&ca_name, ca_key.public_key().as_ref(), &ca_name, &ca_key)?;
@@ -109,27 +93,17 @@ pub(crate) fn splunkd() -> Result<Served, Failure> {
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(Always(Arc::new(certified))));
-    Ok(Served {
-        config: Arc::new(config),
-        trust_pem: pem("CERTIFICATE", &root),
-        leaf_pem: pem("CERTIFICATE", &leaf),
-    })
+    Ok(Served { config: Arc::new(config), trust_pem: pem("CERTIFICATE", &root), leaf_pem: pem("CERTIFICATE", &leaf) })
 }
 
 /// A certificate for an application, and its private key, both PEM, and the certificate as DER.
 pub(crate) fn client() -> Result<(String, String, Vec<u8>), Failure> {
     let mut params = CertificateParams::new(Vec::new())?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "Defender Add-on");
+    params.distinguished_name.push(DnType::CommonName, "Defender Add-on");
     let key = PrivatePkcs8KeyDer::from(pkcs8(CLIENT_KEY)?);
     let key = KeyPair::from_pkcs8_der_and_sign_algo(&key, &rcgen::PKCS_RSA_SHA256)?;
     let certificate = params.self_signed(&key)?;
-    Ok((
-        certificate.pem(),
-        CLIENT_KEY.to_string(),
-        certificate.der().to_vec(),
-    ))
+    Ok((certificate.pem(), CLIENT_KEY.to_string(), certificate.der().to_vec()))
 }
 
 /// The RSA public key of a certificate in the form `ring` checks signatures with; `None` when it holds none.
@@ -152,22 +126,12 @@ pub(crate) fn rsa_public_key(certificate: &[u8]) -> Option<Vec<u8>> {
 /// PEM of some DER.
 fn pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
-    let lines: Vec<_> = text
-        .as_bytes()
-        .chunks(64)
-        .map(|line| String::from_utf8_lossy(line).into_owned())
-        .collect();
-    format!(
-        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-        lines.join("\n")
-    )
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 fn pkcs8(pem: &str) -> Result<Vec<u8>, Failure> {
-    let body: String = pem
-        .lines()
-        .filter(|line| !line.starts_with("-----"))
-        .collect();
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     Ok(STANDARD.decode(body)?)
 }
 
@@ -182,37 +146,21 @@ fn version_one(
     issuer: &[(&str, &str)],
     issuer_key: &RsaKeyPair,
 ) -> Result<Vec<u8>, Failure> {
-    let algorithm = der::sequence(&[
-        der::oid(&[1, 2, 840, 113_549, 1, 1, 11]),
-        der::NULL.to_vec(),
-    ]);
-    let key_algorithm =
-        der::sequence(&[der::oid(&[1, 2, 840, 113_549, 1, 1, 1]), der::NULL.to_vec()]);
+    let algorithm = der::sequence(&[der::oid(&[1, 2, 840, 113_549, 1, 1, 11]), der::NULL.to_vec()]);
+    let key_algorithm = der::sequence(&[der::oid(&[1, 2, 840, 113_549, 1, 1, 1]), der::NULL.to_vec()]);
     let signed = der::sequence(&[
         der::integer(&[0x00, 0xc9, 0x2a, 0x54, 0x6e, 0x1b, 0x7f, 0x03]),
         algorithm.clone(),
         der::name(issuer),
-        der::sequence(&[
-            der::utc_time("200101000000Z"),
-            der::utc_time("491231235959Z"),
-        ]),
+        der::sequence(&[der::utc_time("200101000000Z"), der::utc_time("491231235959Z")]),
         der::name(subject),
         der::sequence(&[key_algorithm, der::bit_string(public_key)]),
     ]);
     let mut signature = vec![0; issuer_key.public().modulus_len()];
     issuer_key
-        .sign(
-            &RSA_PKCS1_SHA256,
-            &SystemRandom::new(),
-            &signed,
-            &mut signature,
-        )
+        .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), &signed, &mut signature)
         .map_err(|_| "signing splunkd's certificate failed")?;
-    Ok(der::sequence(&[
-        signed,
-        algorithm,
-        der::bit_string(&signature),
-    ]))
+    Ok(der::sequence(&[signed, algorithm, der::bit_string(&signature)]))
 }
 
 /// One certificate for every name asked.
@@ -237,19 +185,13 @@ mod tests {
         let (_, certificate, _) = der::read(&der).unwrap();
         let (_, signed, _) = der::read(certificate).unwrap();
         assert_ne!(signed[0], der::EXPLICIT_0, "a version means 2 or 3");
-        assert_eq!(
-            rsa_public_key(&der).unwrap(),
-            rsa(SPLUNKD_KEY).unwrap().public_key().as_ref()
-        );
+        assert_eq!(rsa_public_key(&der).unwrap(), rsa(SPLUNKD_KEY).unwrap().public_key().as_ref());
     }
 
     #[test]
     fn the_key_of_a_version_three_certificate_is_found() {
         let (_, _, der) = client().unwrap();
-        assert_eq!(
-            rsa_public_key(&der).unwrap(),
-            rsa(CLIENT_KEY).unwrap().public_key().as_ref()
-        );
+        assert_eq!(rsa_public_key(&der).unwrap(), rsa(CLIENT_KEY).unwrap().public_key().as_ref());
         assert_eq!(rsa_public_key(&der[..40]), None);
     }
 }

@@ -33,22 +33,13 @@ impl Chance {
 
     /// Hexadecimal digits, for hashes and ids.
     pub fn hex(&mut self, digits: usize) -> String {
-        (0..digits)
-            .map(|_| char::from(b"0123456789abcdef"[self.below(16) as usize]))
-            .collect()
+        (0..digits).map(|_| char::from(b"0123456789abcdef"[self.below(16) as usize])).collect()
     }
 
     /// A GUID of version 4.
     pub fn guid(&mut self) -> String {
         let hex = self.hex(30);
-        format!(
-            "{}-{}-4{}-a{}-{}",
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..15],
-            &hex[15..18],
-            &hex[18..30]
-        )
+        format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..30])
     }
 }
 

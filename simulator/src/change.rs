@@ -57,73 +57,47 @@ pub(crate) fn body(request: &Request) -> Result<Map<String, Value>, Invalid> {
     if request.content_type() != "application/json" {
         return invalid(
             "InvalidRequestBody",
-            format!(
-                "The content type '{}' is not supported; send application/json.",
-                request.content_type()
-            ),
+            format!("The content type '{}' is not supported; send application/json.", request.content_type()),
         );
     }
     match serde_json::from_slice(&request.body) {
         Ok(Value::Object(members)) => Ok(members),
-        _ => invalid(
-            "InvalidRequestBody",
-            "Request body is incorrect".to_string(),
-        ),
+        _ => invalid("InvalidRequestBody", "Request body is incorrect".to_string()),
     }
 }
 
 /// Reads and checks a change.
-pub(crate) fn read(
-    body: &Map<String, Value>,
-    api: Api,
-    behaviour: &Behaviour,
-) -> Result<Change, Invalid> {
+pub(crate) fn read(body: &Map<String, Value>, api: Api, behaviour: &Behaviour) -> Result<Change, Invalid> {
     let mut change = Change::default();
     if body.keys().all(|name| name.starts_with('@')) {
-        return invalid(
-            "InvalidRequestBody",
-            "The request body holds nothing to change.".to_string(),
-        );
+        return invalid("InvalidRequestBody", "The request body holds nothing to change.".to_string());
     }
     for (name, value) in body {
-        let wrong = || Invalid {
-            code: "InvalidInput",
-            message: format!("Invalid input: {name}. The value {value} is not valid."),
-        };
+        let wrong =
+            || Invalid { code: "InvalidInput", message: format!("Invalid input: {name}. The value {value} is not valid.") };
         let text = || value.as_str().map(str::to_string).ok_or_else(wrong);
         match (name.as_str(), api) {
             ("status", _) => change.status = Some(status(&text()?, api).ok_or_else(wrong)?),
             ("assignedTo", _) => {
                 // Null and the empty text both take the assignee away; no document says which.
-                change.assigned_to = Some(if value.is_null() {
-                    None
-                } else {
-                    Some(text()?).filter(|name| !name.is_empty())
-                });
+                change.assigned_to = Some(if value.is_null() { None } else { Some(text()?).filter(|name| !name.is_empty()) });
             }
             ("classification", Api::GraphAlert | Api::GraphIncident) => {
-                change.classification =
-                    Some(Classification::from_graph(&text()?).ok_or_else(wrong)?)
+                change.classification = Some(Classification::from_graph(&text()?).ok_or_else(wrong)?)
             }
             ("classification", _) => {
-                let known = Classification::from_defender(&text()?)
-                    .filter(|known| *known != Classification::Unknown);
+                let known = Classification::from_defender(&text()?).filter(|known| *known != Classification::Unknown);
                 change.classification = Some(known.ok_or_else(wrong)?);
             }
             ("determination", _) => {
-                change.determination =
-                    Some(determination(&text()?, api, behaviour.determinations).ok_or_else(wrong)?)
+                change.determination = Some(determination(&text()?, api, behaviour.determinations).ok_or_else(wrong)?)
             }
-            ("comment", Api::EndpointAlert | Api::DefenderIncident) => {
-                change.comment = Some(comment(&text()?)?)
-            }
+            ("comment", Api::EndpointAlert | Api::DefenderIncident) => change.comment = Some(comment(&text()?)?),
             ("alertIds", Api::EndpointAlert) => {}
             ("tags", Api::DefenderIncident) | ("customTags", Api::GraphIncident) => {
-                let tags = value.as_array().and_then(|tags| {
-                    tags.iter()
-                        .map(|tag| tag.as_str().map(str::to_string))
-                        .collect::<Option<Vec<_>>>()
-                });
+                let tags = value
+                    .as_array()
+                    .and_then(|tags| tags.iter().map(|tag| tag.as_str().map(str::to_string)).collect::<Option<Vec<_>>>());
                 change.tags = Some(tags.ok_or_else(wrong)?);
             }
             ("displayName", Api::GraphIncident) => change.name = Some(text()?),
@@ -134,9 +108,7 @@ pub(crate) fn read(
             (name, Api::GraphAlert | Api::GraphIncident) => {
                 return invalid(
                     "InvalidRequestBody",
-                    format!(
-                        "The property '{name}' does not exist or is read-only and cannot be changed."
-                    ),
+                    format!("The property '{name}' does not exist or is read-only and cannot be changed."),
                 );
             }
             (name, _) => {
@@ -153,26 +125,16 @@ pub(crate) fn read(
 
 fn status(text: &str, api: Api) -> Option<Status> {
     match api {
-        Api::GraphAlert => AlertStatus::from_graph(text)
-            .filter(|status| *status != AlertStatus::Unknown)
-            .map(Status::Alert),
-        Api::EndpointAlert => AlertStatus::from_defender(text)
-            .filter(|status| *status != AlertStatus::Unknown)
-            .map(Status::Alert),
+        Api::GraphAlert => AlertStatus::from_graph(text).filter(|status| *status != AlertStatus::Unknown).map(Status::Alert),
+        Api::EndpointAlert => {
+            AlertStatus::from_defender(text).filter(|status| *status != AlertStatus::Unknown).map(Status::Alert)
+        }
         // Redirected and awaitingAction are the service's to set.
         Api::GraphIncident | Api::DefenderIncident => {
-            let read = if api == Api::GraphIncident {
-                IncidentStatus::from_graph(text)
-            } else {
-                IncidentStatus::from_defender(text)
-            };
-            read.filter(|status| {
-                matches!(
-                    status,
-                    IncidentStatus::Active | IncidentStatus::InProgress | IncidentStatus::Resolved
-                )
-            })
-            .map(Status::Incident)
+            let read =
+                if api == Api::GraphIncident { IncidentStatus::from_graph(text) } else { IncidentStatus::from_defender(text) };
+            read.filter(|status| matches!(status, IncidentStatus::Active | IncidentStatus::InProgress | IncidentStatus::Resolved))
+                .map(Status::Incident)
         }
     }
 }
@@ -186,12 +148,8 @@ fn determination(text: &str, api: Api, spellings: Determinations) -> Option<Dete
             Determination::from_defender(text).or_else(|| Determination::from_other_page(text))
         }
         (Api::EndpointAlert, Determinations::OtherPages) => {
-            let differs = matches!(
-                text,
-                "CompromisedUser" | "ConfirmedActivity" | "NotMalicious" | "InsufficientData"
-            );
-            Determination::from_other_page(text)
-                .or_else(|| Determination::from_defender(text).filter(|_| !differs))
+            let differs = matches!(text, "CompromisedUser" | "ConfirmedActivity" | "NotMalicious" | "InsufficientData");
+            Determination::from_other_page(text).or_else(|| Determination::from_defender(text).filter(|_| !differs))
         }
     }
 }
@@ -202,13 +160,10 @@ fn pair(change: &Change, behaviour: &Behaviour) -> Result<(), Invalid> {
         (Some(classification), Some(determination))
             if behaviour.pairs == Pairs::Strict && !determination.fits(classification) =>
         {
-            let (classification, determination) =
-                (classification.defender(), determination.defender());
+            let (classification, determination) = (classification.defender(), determination.defender());
             invalid(
                 "InvalidInput",
-                format!(
-                    "Invalid input: determination. {determination} is not valid with classification {classification}."
-                ),
+                format!("Invalid input: determination. {determination} is not valid with classification {classification}."),
             )
         }
         _ => Ok(()),
@@ -218,17 +173,12 @@ fn pair(change: &Change, behaviour: &Behaviour) -> Result<(), Invalid> {
 fn comment(text: &str) -> Result<String, Invalid> {
     let length = text.chars().count();
     if text.trim().is_empty() {
-        return invalid(
-            "InvalidInput",
-            "Invalid input: comment. The comment is empty.".to_string(),
-        );
+        return invalid("InvalidInput", "Invalid input: comment. The comment is empty.".to_string());
     }
     if length > COMMENT_LIMIT {
         return invalid(
             "InvalidInput",
-            format!(
-                "Invalid input: comment. The comment has {length} characters, {COMMENT_LIMIT} are allowed."
-            ),
+            format!("Invalid input: comment. The comment has {length} characters, {COMMENT_LIMIT} are allowed."),
         );
     }
     Ok(text.to_string())
@@ -236,34 +186,22 @@ fn comment(text: &str) -> Result<String, Invalid> {
 
 /// Reads the body of `POST …/comments`.
 pub(crate) fn graph_comment(body: &Map<String, Value>) -> Result<String, Invalid> {
-    let kind = body
-        .get("@odata.type")
-        .and_then(Value::as_str)
-        .map(|kind| kind.trim_start_matches('#'));
+    let kind = body.get("@odata.type").and_then(Value::as_str).map(|kind| kind.trim_start_matches('#'));
     if kind != Some("microsoft.graph.security.alertComment") {
         return invalid(
             "InvalidRequestBody",
-            "The property '@odata.type' must be 'microsoft.graph.security.alertComment'."
-                .to_string(),
+            "The property '@odata.type' must be 'microsoft.graph.security.alertComment'.".to_string(),
         );
     }
-    if let Some(other) = body
-        .keys()
-        .find(|name| !["@odata.type", "comment"].contains(&name.as_str()))
-    {
+    if let Some(other) = body.keys().find(|name| !["@odata.type", "comment"].contains(&name.as_str())) {
         return invalid(
             "InvalidRequestBody",
-            format!(
-                "The property '{other}' does not exist on type 'microsoft.graph.security.alertComment'."
-            ),
+            format!("The property '{other}' does not exist on type 'microsoft.graph.security.alertComment'."),
         );
     }
     match body.get("comment").and_then(Value::as_str) {
         Some(text) => comment(text),
-        None => invalid(
-            "InvalidRequestBody",
-            "The property 'comment' is required.".to_string(),
-        ),
+        None => invalid("InvalidRequestBody", "The property 'comment' is required.".to_string()),
     }
 }
 
@@ -271,8 +209,7 @@ pub(crate) fn graph_comment(body: &Map<String, Value>) -> Result<String, Invalid
 pub(crate) fn alert(world: &mut World, id: &str, change: &Change, author: &str, now: Time) -> bool {
     let changed = world.change_alert(id, now, |alert| {
         if let Some(Status::Alert(status)) = change.status {
-            alert.resolved =
-                (status == AlertStatus::Resolved).then(|| alert.resolved.unwrap_or(now));
+            alert.resolved = (status == AlertStatus::Resolved).then(|| alert.resolved.unwrap_or(now));
             alert.status = status;
         }
         if let Some(assigned) = &change.assigned_to {
@@ -281,11 +218,7 @@ pub(crate) fn alert(world: &mut World, id: &str, change: &Change, author: &str, 
         alert.classification = change.classification.unwrap_or(alert.classification);
         alert.determination = change.determination.unwrap_or(alert.determination);
         if let Some(text) = &change.comment {
-            alert.comments.push(Comment {
-                text: text.clone(),
-                author: author.to_string(),
-                created: now,
-            });
+            alert.comments.push(Comment { text: text.clone(), author: author.to_string(), created: now });
         }
     });
     let incident = world.alert(id).and_then(|alert| alert.incident);
@@ -296,13 +229,7 @@ pub(crate) fn alert(world: &mut World, id: &str, change: &Change, author: &str, 
 }
 
 /// Changes an incident and what follows from it: resolving it resolves its open alerts, assigning it assigns its alerts.
-pub(crate) fn incident(
-    world: &mut World,
-    id: u64,
-    change: &Change,
-    author: &str,
-    now: Time,
-) -> bool {
+pub(crate) fn incident(world: &mut World, id: u64, change: &Change, author: &str, now: Time) -> bool {
     let changed = world.change_incident(id, now, |incident| {
         if let Some(Status::Incident(status)) = change.status {
             incident.status = status;
@@ -328,11 +255,7 @@ pub(crate) fn incident(
             }
         }
         if let Some(text) = &change.comment {
-            incident.comments.push(Comment {
-                text: text.clone(),
-                author: author.to_string(),
-                created: now,
-            });
+            incident.comments.push(Comment { text: text.clone(), author: author.to_string(), created: now });
         }
         incident.last_modified_by = Some(author.to_string());
     });
@@ -341,10 +264,7 @@ pub(crate) fn incident(
         .alerts_of(id)
         .filter(|alert| {
             (resolves && alert.status != AlertStatus::Resolved)
-                || change
-                    .assigned_to
-                    .as_ref()
-                    .is_some_and(|to| *to != alert.assigned_to)
+                || change.assigned_to.as_ref().is_some_and(|to| *to != alert.assigned_to)
         })
         .map(|alert| alert.id.clone())
         .collect();

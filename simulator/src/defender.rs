@@ -22,9 +22,7 @@ pub(crate) fn answer(world: &mut World, request: &Request, now: Time) -> Respons
         Route::MdeAlerts | Route::MdeAlert | Route::MdeAlertUpdate | Route::MdeBatchUpdate => {
             alerts::answer(world, request, route, now)
         }
-        Route::XdrIncidents | Route::XdrIncident | Route::XdrIncidentUpdate => {
-            incidents::answer(world, request, route, now)
-        }
+        Route::XdrIncidents | Route::XdrIncident | Route::XdrIncidentUpdate => incidents::answer(world, request, route, now),
         _ => error(404, "NotFound", "Not found.", now),
     }
 }
@@ -48,14 +46,10 @@ fn admit(
             return Err(error(403, "Forbidden", &message, now));
         }
         Err(_) => {
-            return Err(error(401, "Unauthorized", "Unauthorized", now)
-                .header("WWW-Authenticate", "Bearer"));
+            return Err(error(401, "Unauthorized", "Unauthorized", now).header("WWW-Authenticate", "Bearer"));
         }
     };
-    match world
-        .throttle
-        .admit(&format!("{}/{}", token.tenant, token.client_id), route, now)
-    {
+    match world.throttle.admit(&format!("{}/{}", token.tenant, token.client_id), route, now) {
         Ok(()) => Ok(token),
         Err(wait) => {
             let message = format!(
@@ -73,10 +67,7 @@ fn admit(
 /// The error body both APIs share.
 pub(crate) fn error(status: u16, code: &str, message: &str, now: Time) -> Response {
     let target = Chance::new(now.0 as u64 ^ u64::from(status)).guid();
-    Response::json(
-        status,
-        &object! { "error" => object! { "code" => code, "message" => message, "target" => target } },
-    )
+    Response::json(status, &object! { "error" => object! { "code" => code, "message" => message, "target" => target } })
 }
 
 /// A list: context first, then a link where the service gives one, then the rows.

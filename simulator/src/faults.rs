@@ -50,14 +50,10 @@ impl Route {
             (Service::Login, _) => Route::Token,
             (Service::Graph, ["v1.0", "security", "alerts_v2"]) => Route::GraphAlerts,
             (Service::Graph, ["v1.0", "security", "alerts_v2", _]) => Route::GraphAlert,
-            (Service::Graph, ["v1.0", "security", "alerts_v2", _, "comments"]) => {
-                Route::GraphAlertComments
-            }
+            (Service::Graph, ["v1.0", "security", "alerts_v2", _, "comments"]) => Route::GraphAlertComments,
             (Service::Graph, ["v1.0", "security", "incidents"]) => Route::GraphIncidents,
             (Service::Graph, ["v1.0", "security", "incidents", _]) => Route::GraphIncident,
-            (Service::Graph, ["v1.0", "security", "incidents", _, "comments"]) => {
-                Route::GraphIncidentComments
-            }
+            (Service::Graph, ["v1.0", "security", "incidents", _, "comments"]) => Route::GraphIncidentComments,
             (Service::Defender, ["api", "alerts"] | ["api", "v1.0", "alerts"]) => Route::MdeAlerts,
             (Service::Defender, ["api", "alerts", "batchUpdate"]) => Route::MdeBatchUpdate,
             (Service::Defender, ["api", "alerts", _]) => {
@@ -75,16 +71,14 @@ impl Route {
                     Route::XdrIncidentUpdate
                 }
             }
-            (Service::Splunkd, ["servicesNS", _, _, rest @ ..] | ["services", rest @ ..]) => {
-                match rest {
-                    ["configs", ..] | ["properties", ..] => Route::SplunkConf,
-                    ["storage", "passwords", ..] => Route::SplunkPasswords,
-                    ["storage", "collections", ..] => Route::SplunkCollection,
-                    ["server", "info", ..] => Route::SplunkInfo,
-                    ["data", "inputs", ..] => Route::SplunkInputs,
-                    _ => Route::Splunk,
-                }
-            }
+            (Service::Splunkd, ["servicesNS", _, _, rest @ ..] | ["services", rest @ ..]) => match rest {
+                ["configs", ..] | ["properties", ..] => Route::SplunkConf,
+                ["storage", "passwords", ..] => Route::SplunkPasswords,
+                ["storage", "collections", ..] => Route::SplunkCollection,
+                ["server", "info", ..] => Route::SplunkInfo,
+                ["data", "inputs", ..] => Route::SplunkInputs,
+                _ => Route::Splunk,
+            },
             _ => Route::Unknown,
         }
     }
@@ -93,11 +87,7 @@ impl Route {
         use Route::*;
         self == other
             || self == Any
-            || (self == Splunk
-                && matches!(
-                    other,
-                    SplunkConf | SplunkPasswords | SplunkCollection | SplunkInfo | SplunkInputs
-                ))
+            || (self == Splunk && matches!(other, SplunkConf | SplunkPasswords | SplunkCollection | SplunkInfo | SplunkInputs))
     }
 }
 
@@ -181,13 +171,7 @@ impl Fault {
 
     /// A fault.
     pub fn new(route: Route, when: When, kind: FaultKind) -> Self {
-        Fault {
-            route,
-            when,
-            kind,
-            matching: None,
-            seen: 0,
-        }
+        Fault { route, when, kind, matching: None, seen: 0 }
     }
 
     /// Only requests whose path and query, as sent, hold this text.
@@ -253,11 +237,7 @@ impl Faults {
         }
         let target = format!("{}?{}", request.path, request.query);
         let hits = |fault: &Fault| {
-            fault.route.covers(route)
-                && fault
-                    .matching
-                    .as_ref()
-                    .is_none_or(|text| target.contains(text.as_str()))
+            fault.route.covers(route) && fault.matching.as_ref().is_none_or(|text| target.contains(text.as_str()))
         };
         let mut struck = None;
         for fault in self.set.iter_mut().filter(|fault| hits(fault)) {
@@ -275,21 +255,16 @@ impl Faults {
 }
 
 /// What a fault does in place of the real answer; `None` when it only changes the real one.
-pub(crate) fn replace(kind: &FaultKind, service: Service, now: Time) -> Option<Response> {
-    let with_wait =
-        |response: Response, seconds: i64, form: RetryAfter| match form.value(seconds, now) {
-            Some(value) => response.header("Retry-After", &value),
-            None => response,
-        };
+pub(crate) fn replace(kind: &FaultKind, service: Service, request: &Request, now: Time) -> Option<Response> {
+    let with_wait = |response: Response, seconds: i64, form: RetryAfter| match form.value(seconds, now) {
+        Some(value) => response.header("Retry-After", &value),
+        None => response,
+    };
     Some(match kind {
         FaultKind::Status(status) => crate::service_error(service, *status, now),
-        FaultKind::Throttled(seconds, form) => {
-            with_wait(crate::service_error(service, 429, now), *seconds, *form)
-        }
-        FaultKind::Unavailable(seconds, form) => {
-            with_wait(crate::service_error(service, 503, now), *seconds, *form)
-        }
-        FaultKind::Entra(code) => entra::error(*code, crate::accounts::CLIENT_ID, now),
+        FaultKind::Throttled(seconds, form) => with_wait(crate::service_error(service, 429, now), *seconds, *form),
+        FaultKind::Unavailable(seconds, form) => with_wait(crate::service_error(service, 503, now), *seconds, *form),
+        FaultKind::Entra(code) => entra::error(*code, &entra::named(*code, request), now),
         FaultKind::TokenRevoked => crate::service_error(service, 401, now),
         FaultKind::Html(status) => Response::new(
             *status,
@@ -297,18 +272,10 @@ pub(crate) fn replace(kind: &FaultKind, service: Service, now: Time) -> Option<R
             "<!DOCTYPE html><html><head><title>Access denied</title></head><body><h1>Access denied</h1><p>This request was blocked by the web gateway.</p></body></html>",
         ),
         FaultKind::Redirect(to) => Response::empty(302).header("Location", to),
-        FaultKind::Body(status, content_type, text) => {
-            Response::new(*status, content_type, text.as_str())
-        }
+        FaultKind::Body(status, content_type, text) => Response::new(*status, content_type, text.as_str()),
         FaultKind::Nothing => Response::empty(200),
-        FaultKind::Refused => Response {
-            delivery: Delivery::Refused,
-            ..Response::empty(200)
-        },
-        FaultKind::Silent => Response {
-            delivery: Delivery::Silent,
-            ..Response::empty(200)
-        },
+        FaultKind::Refused => Response { delivery: Delivery::Refused, ..Response::empty(200) },
+        FaultKind::Silent => Response { delivery: Delivery::Silent, ..Response::empty(200) },
         _ => return None,
     })
 }
@@ -323,16 +290,9 @@ pub(crate) fn bend(kind: &FaultKind, mut response: Response, now: Time) -> Respo
         }
         FaultKind::Cut(after) => response.delivery = Delivery::Cut(*after),
         FaultKind::Late(wait) => response.delivery = Delivery::Late(*wait),
-        FaultKind::Slow(piece, pause) => {
-            response.delivery = Delivery::Slow {
-                piece: (*piece).max(1),
-                pause: *pause,
-            }
-        }
+        FaultKind::Slow(piece, pause) => response.delivery = Delivery::Slow { piece: (*piece).max(1), pause: *pause },
         FaultKind::Endless(pause) => response.delivery = Delivery::Endless(*pause),
-        FaultKind::Clock(seconds) => {
-            response = response.header("Date", &Time::from_unix(now.unix() + seconds).http_date())
-        }
+        FaultKind::Clock(seconds) => response = response.header("Date", &Time::from_unix(now.unix() + seconds).http_date()),
         // An empty value is taken for "send none" by the server; see `Response::dated`.
         FaultKind::NoDate => response = response.header("Date", ""),
         _ => {}
@@ -348,9 +308,7 @@ mod tests {
         let mut faults = Faults::default();
         faults.push(Fault::new(Route::GraphAlerts, when, FaultKind::Nothing));
         let request = Request::get("/v1.0/security/alerts_v2");
-        (1..=requests)
-            .filter(|_| faults.strike(Route::GraphAlerts, &request).is_some())
-            .collect()
+        (1..=requests).filter(|_| faults.strike(Route::GraphAlerts, &request).is_some()).collect()
     }
 
     #[test]
@@ -365,18 +323,12 @@ mod tests {
     #[test]
     fn knows_its_request() {
         let mut faults = Faults::default();
-        faults.push(
-            Fault::new(Route::GraphIncident, When::Always, FaultKind::Status(500))
-                .matching("$expand=alerts"),
-        );
+        faults.push(Fault::new(Route::GraphIncident, When::Always, FaultKind::Status(500)).matching("$expand=alerts"));
         let plain = Request::get("/v1.0/security/incidents/7");
         let expanded = Request::get("/v1.0/security/incidents/7?$expand=alerts");
         let route = Route::of(Service::Graph, &plain);
         assert_eq!(faults.strike(route, &plain), None);
         assert_eq!(faults.strike(Route::GraphAlerts, &expanded), None);
-        assert_eq!(
-            faults.strike(route, &expanded),
-            Some(FaultKind::Status(500))
-        );
+        assert_eq!(faults.strike(route, &expanded), Some(FaultKind::Status(500)));
     }
 }

@@ -47,17 +47,10 @@ fn main() -> ExitCode {
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options {
-        config: Config::default(),
-        port_file: None,
-        change_every: None,
-    };
+    let mut options = Options { config: Config::default(), port_file: None, change_every: None };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
-        let number = |text: String| {
-            text.parse::<u64>()
-                .map_err(|_| format!("{argument}: {text} is not a number"))
-        };
+        let number = |text: String| text.parse::<u64>().map_err(|_| format!("{argument}: {text} is not a number"));
         let config = &mut options.config;
         match argument.as_str() {
             "--seed" => config.seed = number(value()?)?,
@@ -69,19 +62,11 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             "--change-every" => options.change_every = Some(duration(&value()?)?),
             "--ports" => {
                 let text = value()?;
-                let ports: Vec<u16> = text
-                    .split(',')
-                    .filter_map(|port| port.trim().parse().ok())
-                    .collect();
+                let ports: Vec<u16> = text.split(',').filter_map(|port| port.trim().parse().ok()).collect();
                 let [login, graph, defender, splunkd] = ports[..] else {
                     return Err(format!("--ports: {text} is not four port numbers"));
                 };
-                config.ports = simulator::Ports {
-                    login,
-                    graph,
-                    defender,
-                    splunkd,
-                };
+                config.ports = simulator::Ports { login, graph, defender, splunkd };
             }
             other => return Err(format!("{other} is not an option")),
         }
@@ -91,9 +76,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
 
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let number: u64 = digits
-        .parse()
-        .map_err(|_| format!("{text} is not a duration such as 10s"))?;
+    let number: u64 = digits.parse().map_err(|_| format!("{text} is not a duration such as 10s"))?;
     match &text[digits.len()..] {
         "ms" => Ok(Duration::from_millis(number)),
         "" | "s" => Ok(Duration::from_secs(number)),
@@ -149,8 +132,6 @@ fn change(world: &mut simulator::World, chance: &mut Chance) -> String {
         return generate::arrive(world, chance, now);
     }
     let id = chance.pick(&ids).clone();
-    world.change_alert(&id, now, |alert| {
-        alert.assigned_to = Some(format!("{}@{}", chance.hex(4), accounts::DOMAIN))
-    });
+    world.change_alert(&id, now, |alert| alert.assigned_to = Some(format!("{}@{}", chance.hex(4), accounts::DOMAIN)));
     id
 }

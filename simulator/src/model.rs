@@ -8,9 +8,7 @@ pub mod spelling;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use alert::{Account, Alert, Comment, Device};
-pub use behaviour::{
-    Behaviour, Determinations, Links, MissingRole, Order, OrderBy, Pairs, Stamps, Ties, Transfer,
-};
+pub use behaviour::{Behaviour, Determinations, Links, MissingRole, Order, OrderBy, Pairs, Stamps, Ties, Transfer};
 pub use incident::Incident;
 
 use crate::entra::Entra;
@@ -45,6 +43,8 @@ pub struct World {
     pub(crate) orderby_seen: u64,
     /// What the services are strict or kind about.
     pub behaviour: Behaviour,
+    /// Seconds by which the services' clock, behind sockets, is ahead of the machine's.
+    pub clock_ahead: i64,
     /// Tenants, applications, tokens.
     pub entra: Entra,
     /// Confs, secrets, collections.
@@ -70,6 +70,7 @@ impl World {
             serial: 0,
             orderby_seen: 0,
             behaviour: Behaviour::default(),
+            clock_ahead: 0,
             entra: Entra::default(),
             splunkd: Splunkd::default(),
             throttle: Throttle::default(),
@@ -101,11 +102,7 @@ impl World {
 
     /// The alerts of an incident, by id.
     pub fn alerts_of(&self, incident: u64) -> impl Iterator<Item = &Alert> {
-        self.by_incident
-            .get(&incident)
-            .into_iter()
-            .flatten()
-            .filter_map(|id| self.alerts.get(id))
+        self.by_incident.get(&incident).into_iter().flatten().filter_map(|id| self.alerts.get(id))
     }
 
     /// Adds an alert, or replaces it, as it stands: its update time is the caller's.
@@ -114,10 +111,7 @@ impl World {
             self.by_incident.entry(old).or_default().remove(&alert.id);
         }
         if let Some(incident) = alert.incident {
-            self.by_incident
-                .entry(incident)
-                .or_default()
-                .insert(alert.id.clone());
+            self.by_incident.entry(incident).or_default().insert(alert.id.clone());
         }
         self.alerts.insert(alert.id.clone(), alert);
     }
@@ -151,12 +145,7 @@ impl World {
     }
 
     /// Changes an incident and dates the change. False when there is no such incident.
-    pub fn change_incident(
-        &mut self,
-        id: u64,
-        now: Time,
-        change: impl FnOnce(&mut Incident),
-    ) -> bool {
+    pub fn change_incident(&mut self, id: u64, now: Time, change: impl FnOnce(&mut Incident)) -> bool {
         let Some(incident) = self.incidents.get_mut(&id) else {
             return false;
         };
@@ -171,11 +160,7 @@ impl World {
         for id in moving {
             self.change_alert(&id, now, |alert| alert.incident = Some(into));
         }
-        let tags = self
-            .incidents
-            .get(&from)
-            .map(|incident| incident.custom_tags.clone())
-            .unwrap_or_default();
+        let tags = self.incidents.get(&from).map(|incident| incident.custom_tags.clone()).unwrap_or_default();
         self.change_incident(from, now, |incident| {
             incident.redirect = Some(into);
             incident.status = spelling::IncidentStatus::Redirected;
@@ -194,9 +179,8 @@ impl World {
         if self.pending.iter().all(|(visible, _)| *visible > now) {
             return;
         }
-        let (mut due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pending)
-            .into_iter()
-            .partition(|(visible, _)| *visible <= now);
+        let (mut due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.pending).into_iter().partition(|(visible, _)| *visible <= now);
         self.pending = later;
         due.sort_by_key(|(visible, _)| *visible);
         for (_, state) in due {
@@ -222,9 +206,5 @@ impl World {
 /// The date of a change: on the tick, and later than the date before it.
 fn next_update(before: Time, now: Time) -> Time {
     let stamped = now.floor(UPDATE_TICK);
-    if stamped > before {
-        stamped
-    } else {
-        Time(before.0 + UPDATE_TICK)
-    }
+    if stamped > before { stamped } else { Time(before.0 + UPDATE_TICK) }
 }

@@ -42,9 +42,7 @@ pub(crate) fn options(request: &Request, dialect: &Dialect) -> Result<Options, R
             continue;
         }
         if !dialect.options.contains(&name.as_str()) {
-            return Err(Refusal(format!(
-                "The query parameter '{name}' is not supported."
-            )));
+            return Err(Refusal(format!("The query parameter '{name}' is not supported.")));
         }
         let number = || {
             value.parse::<usize>().map_err(|_| {
@@ -52,24 +50,11 @@ pub(crate) fn options(request: &Request, dialect: &Dialect) -> Result<Options, R
             })
         };
         match name.as_str() {
-            "$filter" => {
-                options.filter = Some(Filter::parse(
-                    &value,
-                    dialect.properties,
-                    dialect.type_name,
-                )?)
-            }
+            "$filter" => options.filter = Some(Filter::parse(&value, dialect.properties, dialect.type_name)?),
             "$top" => options.top = Some(number()?),
             "$skip" => options.skip = number()?,
             "$count" => options.count = value == "true",
-            "$select" => {
-                options.select = Some(
-                    value
-                        .split(',')
-                        .map(|name| name.trim().to_string())
-                        .collect(),
-                )
-            }
+            "$select" => options.select = Some(value.split(',').map(|name| name.trim().to_string()).collect()),
             "$expand" if value == dialect.expand => options.expand = true,
             "$expand" => {
                 return Err(Refusal(format!(
@@ -79,15 +64,9 @@ pub(crate) fn options(request: &Request, dialect: &Dialect) -> Result<Options, R
             }
             "$orderby" => {
                 let mut words = value.split_whitespace();
-                let (property, direction) = (
-                    words.next().unwrap_or_default(),
-                    words.next().unwrap_or("asc"),
-                );
+                let (property, direction) = (words.next().unwrap_or_default(), words.next().unwrap_or("asc"));
                 if words.next().is_some() || !["asc", "desc"].contains(&direction) {
-                    return Err(Refusal(format!(
-                        "Syntax error at position {} in '{value}'.",
-                        value.len()
-                    )));
+                    return Err(Refusal(format!("Syntax error at position {} in '{value}'.", value.len())));
                 }
                 if !dialect.orderby.contains(&property) {
                     return Err(Refusal(format!(
@@ -134,28 +113,18 @@ pub(crate) struct Page<K> {
 }
 
 /// Orders rows as the service would and cuts the page that was asked for.
-pub(crate) fn page<K>(
-    world: &World,
-    options: &Options,
-    limit: usize,
-    mut rows: Vec<Row<K>>,
-) -> Page<K> {
+pub(crate) fn page<K>(world: &World, options: &Options, limit: usize, mut rows: Vec<Row<K>>) -> Page<K> {
     let behaviour = &world.behaviour;
     let shuffle = world.serial();
     let tie = |row: &Row<K>| match behaviour.ties {
         Ties::Stable => row.id_hash,
         Ties::Shuffled => mix(row.id_hash ^ shuffle),
     };
-    let asked = options
-        .orderby
-        .as_ref()
-        .filter(|_| behaviour.orderby != OrderBy::Ignored);
+    let asked = options.orderby.as_ref().filter(|_| behaviour.orderby != OrderBy::Ignored);
     match (asked, behaviour.order) {
         (Some((property, ascending)), _) => {
             let created = property.starts_with("created");
-            rows.sort_by_cached_key(|row| {
-                (if created { row.created } else { row.updated }, tie(row))
-            });
+            rows.sort_by_cached_key(|row| (if created { row.created } else { row.updated }, tie(row)));
             if !ascending {
                 rows.reverse();
             }
@@ -173,45 +142,25 @@ pub(crate) fn page<K>(
     }
     let total = rows.len();
     let take = limit.min(behaviour.short_pages.unwrap_or(usize::MAX));
-    let keys: Vec<_> = rows
-        .into_iter()
-        .skip(options.skip)
-        .take(take)
-        .map(|row| row.key)
-        .collect();
+    let keys: Vec<_> = rows.into_iter().skip(options.skip).take(take).map(|row| row.key).collect();
     let end = options.skip + keys.len();
-    Page {
-        next: (end < total).then_some(end),
-        keys,
-        total,
-    }
+    Page { next: (end < total).then_some(end), keys, total }
 }
 
 /// A number that follows from an id, for orders that are not the update time's.
 pub(crate) fn id_hash(id: &str) -> u64 {
-    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        mix(hash ^ u64::from(byte))
-    })
+    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| mix(hash ^ u64::from(byte)))
 }
 
 /// The link to the page that begins at `skip`: the same request with another `$skip`, on the host the service names.
-pub(crate) fn next_link(
-    links: Links,
-    canonical: &str,
-    request: &Request,
-    skip: usize,
-) -> Option<String> {
+pub(crate) fn next_link(links: Links, canonical: &str, request: &Request, skip: usize) -> Option<String> {
     let host = match links {
         Links::Missing => return None,
         Links::Own if !request.origin.is_empty() => request.origin.as_str(),
         Links::Own | Links::Canonical => canonical,
     };
-    let others = request.query.split('&').filter(|part| {
-        !part.is_empty() && !part.starts_with("$skip=") && !part.starts_with("%24skip=")
-    });
-    let query: Vec<_> = others
-        .map(str::to_string)
-        .chain([format!("$skip={skip}")])
-        .collect();
+    let others =
+        request.query.split('&').filter(|part| !part.is_empty() && !part.starts_with("$skip=") && !part.starts_with("%24skip="));
+    let query: Vec<_> = others.map(str::to_string).chain([format!("$skip={skip}")]).collect();
     Some(format!("{host}{}?{}", request.path, query.join("&")))
 }

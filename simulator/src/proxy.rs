@@ -47,12 +47,9 @@ impl Proxy {
     pub fn start(access: Access, hosts: BTreeMap<String, SocketAddr>) -> io::Result<Self> {
         let tunnels = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&tunnels);
-        let listener = Listener::serve(
-            SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            move |stream, stop| {
-                let _ = tunnel(stream, &access, &hosts, &kept, stop);
-            },
-        )?;
+        let listener = Listener::serve(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), move |stream, stop| {
+            let _ = tunnel(stream, &access, &hosts, &kept, stop);
+        })?;
         Ok(Proxy { listener, tunnels })
     }
 
@@ -63,10 +60,7 @@ impl Proxy {
 
     /// Who tried to get through so far.
     pub fn tunnels(&self) -> Vec<Tunnel> {
-        self.tunnels
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.tunnels.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -83,12 +77,7 @@ fn tunnel(
         match caller.read(&mut byte) {
             Ok(0) => return Ok(()),
             Ok(_) => head.push(byte[0]),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-                ) =>
-            {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 if stop.load(Ordering::SeqCst) {
                     return Ok(());
                 }
@@ -98,10 +87,7 @@ fn tunnel(
     }
     let text = String::from_utf8_lossy(&head).into_owned();
     let mut words = text.lines().next().unwrap_or_default().split_whitespace();
-    let (method, target) = (
-        words.next().unwrap_or_default(),
-        words.next().unwrap_or_default().to_string(),
-    );
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default().to_string());
     let header = |line: &str| {
         line.split_once(':')
             .filter(|(name, _)| name.eq_ignore_ascii_case("proxy-authorization"))
@@ -117,12 +103,8 @@ fn tunnel(
             (authorization.as_deref() != Some(&wanted)).then_some(407)
         }
     };
-    let address = hosts.get(&target).copied().or_else(|| {
-        target
-            .parse()
-            .ok()
-            .filter(|address: &SocketAddr| address.ip().is_loopback())
-    });
+    let address =
+        hosts.get(&target).copied().or_else(|| target.parse().ok().filter(|address: &SocketAddr| address.ip().is_loopback()));
     let upstream = match (admitted, method, address) {
         (Some(status), _, _) => Err(status),
         (None, "CONNECT", Some(address)) => TcpStream::connect(address).map_err(|_| 502),
@@ -130,23 +112,12 @@ fn tunnel(
         _ => Err(405),
     };
     let status = upstream.as_ref().map_or_else(|status| *status, |_| 200);
-    kept.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(Tunnel {
-            target,
-            authorization,
-            status,
-        });
+    kept.lock().unwrap_or_else(PoisonError::into_inner).push(Tunnel { target, authorization, status });
     let upstream = match upstream {
         Ok(upstream) => upstream,
         Err(status) => {
-            let page =
-                "<html><body><h1>Proxy</h1><p>This connection is not allowed.</p></body></html>";
-            let challenge = if status == 407 {
-                "Proxy-Authenticate: Basic realm=\"proxy\"\r\n"
-            } else {
-                ""
-            };
+            let page = "<html><body><h1>Proxy</h1><p>This connection is not allowed.</p></body></html>";
+            let challenge = if status == 407 { "Proxy-Authenticate: Basic realm=\"proxy\"\r\n" } else { "" };
             let answer = format!(
                 "HTTP/1.1 {status} Refused\r\nContent-Type: text/html\r\n{challenge}Content-Length: {}\r\nConnection: close\r\n\r\n{page}",
                 page.len()

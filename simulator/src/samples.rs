@@ -26,11 +26,8 @@ impl Sample {
     /// A property, for filters.
     fn value(&self, name: &str) -> filter::Value {
         match &self.fields[name] {
-            Value::String(text) => Time::parse(text)
-                .map_or_else(|| filter::Value::Text(text.clone()), filter::Value::Time),
-            Value::Number(number) => number
-                .as_i64()
-                .map_or(filter::Value::Null, filter::Value::Number),
+            Value::String(text) => Time::parse(text).map_or_else(|| filter::Value::Text(text.clone()), filter::Value::Time),
+            Value::Number(number) => number.as_i64().map_or(filter::Value::Null, filter::Value::Number),
             _ => filter::Value::Null,
         }
     }
@@ -39,27 +36,13 @@ impl Sample {
 /// The rows of a file that pass a request's filter, to be ordered and cut like any others.
 pub(crate) fn rows(samples: &[Sample], options: &Options) -> Vec<Row<usize>> {
     let passes = |sample: &Sample| {
-        sample.updated.is_none()
-            || options
-                .filter
-                .as_ref()
-                .is_none_or(|filter| filter.passes(&|name| sample.value(name)))
+        sample.updated.is_none() || options.filter.as_ref().is_none_or(|filter| filter.passes(&|name| sample.value(name)))
     };
     let row = |(at, sample): (usize, &Sample)| {
         let updated = sample.updated.unwrap_or(Time(0));
-        Row {
-            updated,
-            created: updated,
-            key: at,
-            id_hash: odata::id_hash(&sample.id),
-        }
+        Row { updated, created: updated, key: at, id_hash: odata::id_hash(&sample.id) }
     };
-    samples
-        .iter()
-        .enumerate()
-        .filter(|(_, sample)| passes(sample))
-        .map(row)
-        .collect()
+    samples.iter().enumerate().filter(|(_, sample)| passes(sample)).map(row).collect()
 }
 
 /// The files served, per list.
@@ -85,23 +68,15 @@ impl Samples {
         let mut samples = Vec::new();
         for row in rows {
             let value: Value = serde_json::from_str(row.get())?;
-            let id = ["id", "incidentId", "alertId"]
-                .iter()
-                .find_map(|name| match &value[name] {
-                    Value::String(text) => Some(text.clone()),
-                    Value::Number(number) => Some(number.to_string()),
-                    _ => None,
-                });
-            let updated = ["lastUpdateDateTime", "lastUpdateTime", "lastUpdatedTime"]
-                .iter()
-                .find_map(|name| value[name].as_str());
-            let updated = updated.and_then(Time::parse);
-            samples.push(Sample {
-                id: id.unwrap_or_default(),
-                updated,
-                text: row.get().to_string(),
-                fields: value,
+            let id = ["id", "incidentId", "alertId"].iter().find_map(|name| match &value[name] {
+                Value::String(text) => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
             });
+            let updated =
+                ["lastUpdateDateTime", "lastUpdateTime", "lastUpdatedTime"].iter().find_map(|name| value[name].as_str());
+            let updated = updated.and_then(Time::parse);
+            samples.push(Sample { id: id.unwrap_or_default(), updated, text: row.get().to_string(), fields: value });
         }
         let count = samples.len();
         self.lists.insert(list, samples);

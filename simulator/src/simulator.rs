@@ -128,30 +128,16 @@ impl Simulator {
         let world = Arc::new(Mutex::new(world));
 
         let start = |service: Service, port: u16, tls| {
-            Listener::start(
-                SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-                tls,
-                handler(&world, service),
-            )
+            Listener::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), tls, handler(&world, service))
         };
         let tls = || config.tls.then(|| Arc::clone(&microsoft.config));
         let listeners = vec![
             start(Service::Login, config.ports.login, tls())?,
             start(Service::Graph, config.ports.graph, tls())?,
             start(Service::Defender, config.ports.defender, tls())?,
-            start(
-                Service::Splunkd,
-                config.ports.splunkd,
-                config.splunkd_tls.then(|| Arc::clone(&splunkd.config)),
-            )?,
+            start(Service::Splunkd, config.ports.splunkd, config.splunkd_tls.then(|| Arc::clone(&splunkd.config)))?,
         ];
-        let url = |at: usize, secure: bool| {
-            format!(
-                "{}://{}",
-                if secure { "https" } else { "http" },
-                listeners[at].address()
-            )
-        };
+        let url = |at: usize, secure: bool| format!("{}://{}", if secure { "https" } else { "http" }, listeners[at].address());
         let addresses = Addresses {
             login: url(0, config.tls),
             graph: url(1, config.tls),
@@ -163,35 +149,18 @@ impl Simulator {
         let ca_bundle = folder.path().join("ca.pem");
         fs::write(&ca_bundle, &microsoft.trust_pem)?;
         let home = folder.path().join("splunk");
-        for part in [
-            "etc/auth",
-            "var/log/splunk",
-            "var/spool/splunk",
-            "var/lib/splunk/modinputs/defender",
-            "var/run/splunk/dispatch",
-        ] {
+        for part in
+            ["etc/auth", "var/log/splunk", "var/spool/splunk", "var/lib/splunk/modinputs/defender", "var/run/splunk/dispatch"]
+        {
             fs::create_dir_all(home.join(part))?;
         }
         fs::write(home.join("etc/auth/server.pem"), &splunkd.leaf_pem)?;
         fs::write(home.join("etc/auth/cacert.pem"), &splunkd.trust_pem)?;
 
-        let simulator = Simulator {
-            world,
-            listeners,
-            addresses,
-            folder,
-            ca_bundle,
-            certificate: Certificate {
-                certificate,
-                key,
-                der,
-            },
-        };
-        let bundle = config
-            .tls
-            .then(|| simulator.ca_bundle.display().to_string());
-        simulator
-            .world(|world| accounts::furnish(world, Some(&simulator.addresses), bundle.as_deref()));
+        let simulator =
+            Simulator { world, listeners, addresses, folder, ca_bundle, certificate: Certificate { certificate, key, der } };
+        let bundle = config.tls.then(|| simulator.ca_bundle.display().to_string());
+        simulator.world(|world| accounts::furnish(world, Some(&simulator.addresses), bundle.as_deref()));
         Ok(simulator)
     }
 
@@ -240,7 +209,8 @@ impl Simulator {
         &self.certificate
     }
 
-    /// Looks at the objects, or changes them. Requests wait meanwhile.
+    /// Looks at the objects, or changes them. Requests wait meanwhile, and so would any other call to this simulator: make none
+    /// inside.
     pub fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         look(&mut lock(&self.world))
     }
@@ -253,6 +223,16 @@ impl Simulator {
     /// Adds an account that points at the stand-ins.
     pub fn add_account(&self, account: &Account) {
         self.world(|world| accounts::add(world, account, Some(&self.addresses)));
+    }
+
+    /// Adds an account that points at the stand-ins and signs in with [`Simulator::certificate`] in place of a secret.
+    pub fn add_certificate_account(&self, account: &Account) {
+        let account = Account { certificate: Some(self.certificate.der.clone()), secret: None, ..account.clone() };
+        let Certificate { certificate, key, .. } = &self.certificate;
+        self.world(|world| {
+            accounts::add(world, &account, Some(&self.addresses));
+            accounts::use_certificate(&mut world.splunkd, &account.name, certificate, key);
+        });
     }
 
     /// Adds an account that points at its cloud's own hosts; only [`Simulator::proxy`] leads from there to here.
@@ -270,29 +250,17 @@ impl Simulator {
         self.world(|world| world.traffic.clear());
     }
 
-    /// The service's clock.
+    /// The services' clock; see [`World::clock_ahead`].
     pub fn now(&self) -> Time {
-        Time::from_system(SystemTime::now())
+        clock(&lock(&self.world))
     }
 
     /// How to point a real Splunk at the stand-ins, for a person to read.
     pub fn directions(&self) -> String {
-        let Addresses {
-            login,
-            graph,
-            defender,
-            splunkd,
-        } = &self.addresses;
-        let (tenant, client_id, secret) = (
-            accounts::TENANT,
-            accounts::CLIENT_ID,
-            accounts::CLIENT_SECRET,
-        );
+        let Addresses { login, graph, defender, splunkd } = &self.addresses;
+        let (tenant, client_id, secret) = (accounts::TENANT, accounts::CLIENT_ID, accounts::CLIENT_SECRET);
         let bundle = if graph.starts_with("https") {
-            format!(
-                "\n  defender_settings.conf:\n    [tls]\n    ca_bundle = {}\n",
-                self.ca_bundle.display()
-            )
+            format!("\n  defender_settings.conf:\n    [tls]\n    ca_bundle = {}\n", self.ca_bundle.display())
         } else {
             String::new()
         };
@@ -334,10 +302,8 @@ To point a real Splunk on this host at them, install the app and put into its lo
             Service::Defender => self.listeners[2].address(),
             Service::Splunkd => self.listeners[3].address(),
         };
-        let hosts: BTreeMap<_, _> = certificates::MICROSOFT_HOSTS
-            .iter()
-            .map(|(host, service)| (format!("{host}:443"), port(*service)))
-            .collect();
+        let hosts: BTreeMap<_, _> =
+            certificates::MICROSOFT_HOSTS.iter().map(|(host, service)| (format!("{host}:443"), port(*service))).collect();
         Proxy::start(access, hosts)
     }
 }
@@ -372,27 +338,20 @@ fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn clock(world: &World) -> Time {
+    let now = Time::from_system(SystemTime::now());
+    Time(now.0 + world.clock_ahead * 10_000_000)
+}
+
 fn handler(world: &Arc<Mutex<World>>, service: Service) -> Handler {
     let world = Arc::clone(world);
     Arc::new(move |request| {
         let mut world = lock(&world);
-        let response = crate::answer(
-            &mut world,
-            service,
-            request,
-            Time::from_system(SystemTime::now()),
-        );
+        let now = clock(&world);
+        let response = crate::answer(&mut world, service, request, now);
         let lists = matches!(service, Service::Graph | Service::Defender);
-        let transfer = if lists {
-            world.behaviour.transfer
-        } else {
-            Transfer::Length
-        };
-        let encoding = if lists {
-            Encoding::Gzip
-        } else {
-            Encoding::Identity
-        };
+        let transfer = if lists { world.behaviour.transfer } else { Transfer::Length };
+        let encoding = if lists { Encoding::Gzip } else { Encoding::Identity };
         (response, transfer, encoding)
     })
 }

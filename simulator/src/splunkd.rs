@@ -102,13 +102,7 @@ impl Splunkd {
     /// Adds a session of a user with these capabilities.
     pub fn add_session(&mut self, key: &str, user: &str, capabilities: &[&str]) {
         let capabilities = capabilities.iter().map(|name| name.to_string()).collect();
-        self.sessions.insert(
-            key.to_string(),
-            User {
-                name: user.to_string(),
-                capabilities,
-            },
-        );
+        self.sessions.insert(key.to_string(), User { name: user.to_string(), capabilities });
     }
 
     /// Ends a session.
@@ -118,26 +112,13 @@ impl Splunkd {
 
     /// Sets values of a conf stanza (`defender_account`, `demo`), keeping its other values.
     pub fn set_conf(&mut self, file: &str, stanza: &str, values: &[(&str, &str)]) {
-        let held = self
-            .confs
-            .entry(file.to_string())
-            .or_default()
-            .entry(stanza.to_string())
-            .or_default();
-        held.extend(
-            values
-                .iter()
-                .map(|(key, value)| (key.to_string(), value.to_string())),
-        );
+        let held = self.confs.entry(file.to_string()).or_default().entry(stanza.to_string()).or_default();
+        held.extend(values.iter().map(|(key, value)| (key.to_string(), value.to_string())));
     }
 
     /// A value of a conf stanza.
     pub fn conf(&self, file: &str, stanza: &str, key: &str) -> Option<&str> {
-        self.confs
-            .get(file)?
-            .get(stanza)?
-            .get(key)
-            .map(String::as_str)
+        self.confs.get(file)?.get(stanza)?.get(key).map(String::as_str)
     }
 
     /// Removes a conf stanza.
@@ -149,43 +130,28 @@ impl Splunkd {
 
     /// Stores a password.
     pub fn set_password(&mut self, realm: &str, user: &str, password: &str) {
-        self.passwords
-            .insert((realm.to_string(), user.to_string()), password.to_string());
+        self.passwords.insert((realm.to_string(), user.to_string()), password.to_string());
     }
 
     /// A stored password.
     pub fn password(&self, realm: &str, user: &str) -> Option<&str> {
-        self.passwords
-            .get(&(realm.to_string(), user.to_string()))
-            .map(String::as_str)
+        self.passwords.get(&(realm.to_string(), user.to_string())).map(String::as_str)
     }
 
     /// Removes a stored password.
     pub fn remove_password(&mut self, realm: &str, user: &str) {
-        self.passwords
-            .remove(&(realm.to_string(), user.to_string()));
+        self.passwords.remove(&(realm.to_string(), user.to_string()));
     }
 
     /// All stored passwords, as realm, user and password.
     pub fn passwords(&self) -> impl Iterator<Item = (&str, &str, &str)> {
-        self.passwords
-            .iter()
-            .map(|((realm, user), password)| (realm.as_str(), user.as_str(), password.as_str()))
+        self.passwords.iter().map(|((realm, user), password)| (realm.as_str(), user.as_str(), password.as_str()))
     }
 
     /// Defines an input (`defender`, `alerts_commercial`).
     pub fn set_input(&mut self, scheme: &str, name: &str, values: &[(&str, &str)]) {
-        let held = self
-            .inputs
-            .entry(scheme.to_string())
-            .or_default()
-            .entry(name.to_string())
-            .or_default();
-        held.extend(
-            values
-                .iter()
-                .map(|(key, value)| (key.to_string(), value.to_string())),
-        );
+        let held = self.inputs.entry(scheme.to_string()).or_default().entry(name.to_string()).or_default();
+        held.extend(values.iter().map(|(key, value)| (key.to_string(), value.to_string())));
     }
 
     /// Makes a collection of the KV store known.
@@ -207,11 +173,8 @@ impl Splunkd {
 /// Answers a request to splunkd.
 pub fn answer(world: &mut World, request: &Request, now: Time) -> Response {
     let splunkd = &mut world.splunkd;
-    let user = request
-        .credential("Splunk")
-        .or_else(|| request.credential("Bearer"))
-        .and_then(|key| splunkd.sessions.get(key))
-        .cloned();
+    let user =
+        request.credential("Splunk").or_else(|| request.credential("Bearer")).and_then(|key| splunkd.sessions.get(key)).cloned();
     let Some(user) = user else {
         return message(request, 401, "WARN", "call not properly authenticated")
             .header("WWW-Authenticate", "Basic realm=\"/splunk\"");
@@ -225,37 +188,22 @@ pub fn answer(world: &mut World, request: &Request, now: Time) -> Response {
     };
     // Objects of our app are visible to others only where the app is not named; a wrong app is a wrong address.
     if app != APP && app != "-" && rest.first() != Some(&"server") {
-        return message(
-            request,
-            404,
-            "ERROR",
-            &format!("Application does not exist: {app}"),
-        );
+        return message(request, 404, "ERROR", &format!("Application does not exist: {app}"));
     }
     match rest {
         ["configs", conf, ..] | ["properties", conf, ..] => {
             let file = conf.strip_prefix("conf-").unwrap_or(conf).to_string();
             configs(splunkd, request, &file, rest.get(2).copied(), now)
         }
-        ["storage", "passwords", ..] => {
-            passwords::answer(splunkd, request, &user, rest.get(2).copied(), now)
-        }
+        ["storage", "passwords", ..] => passwords::answer(splunkd, request, &user, rest.get(2).copied(), now),
         ["storage", "collections", "data", collection, key @ ..] => {
             collections::answer(splunkd, request, collection, key.first().copied())
         }
         ["server", "info", ..] => info(splunkd, request, now),
-        ["data", "inputs", scheme, name @ ..] => {
-            inputs(splunkd, request, scheme, name.first().copied(), now)
-        }
+        ["data", "inputs", scheme, name @ ..] => inputs(splunkd, request, scheme, name.first().copied(), now),
         ["messages"] if request.method == "POST" => {
-            let value = |key: &str| {
-                request
-                    .form()
-                    .into_iter()
-                    .find(|(name, _)| name == key)
-                    .map(|(_, value)| value)
-                    .unwrap_or_default()
-            };
+            let value =
+                |key: &str| request.form().into_iter().find(|(name, _)| name == key).map(|(_, value)| value).unwrap_or_default();
             splunkd.messages.push((value("name"), value("value")));
             listed(request, "messages", Vec::new(), 201, now)
         }
@@ -263,25 +211,13 @@ pub fn answer(world: &mut World, request: &Request, now: Time) -> Response {
     }
 }
 
-fn configs(
-    splunkd: &mut Splunkd,
-    request: &Request,
-    file: &str,
-    stanza: Option<&str>,
-    now: Time,
-) -> Response {
+fn configs(splunkd: &mut Splunkd, request: &Request, file: &str, stanza: Option<&str>, now: Time) -> Response {
     let form = request.form();
     let values = |form: &[(String, String)]| {
-        form.iter()
-            .filter(|(key, _)| !["name", "output_mode"].contains(&key.as_str()))
-            .cloned()
-            .collect::<Stanza>()
+        form.iter().filter(|(key, _)| !["name", "output_mode"].contains(&key.as_str())).cloned().collect::<Stanza>()
     };
     let path = format!("configs/conf-{file}");
-    let (edits, stanzas) = (
-        splunkd.edits,
-        splunkd.confs.entry(file.to_string()).or_default(),
-    );
+    let (edits, stanzas) = (splunkd.edits, splunkd.confs.entry(file.to_string()).or_default());
     if request.method != "GET" && edits == Edits::Forbidden {
         return message(
             request,
@@ -292,10 +228,7 @@ fn configs(
     }
     match (request.method.as_str(), stanza) {
         ("GET", None) => {
-            let entries = stanzas
-                .iter()
-                .map(|(name, values)| conf_entry(name, values))
-                .collect();
+            let entries = stanzas.iter().map(|(name, values)| conf_entry(name, values)).collect();
             listed(request, &path, entries, 200, now)
         }
         ("GET", Some(name)) => match stanzas.get(name) {
@@ -303,25 +236,11 @@ fn configs(
             None => not_found(request, name),
         },
         ("POST", None) => {
-            let Some(name) = form
-                .iter()
-                .find(|(key, _)| key == "name")
-                .map(|(_, value)| value.clone())
-            else {
-                return message(
-                    request,
-                    400,
-                    "ERROR",
-                    "Cannot perform action \"POST\" without a target name to act on.",
-                );
+            let Some(name) = form.iter().find(|(key, _)| key == "name").map(|(_, value)| value.clone()) else {
+                return message(request, 400, "ERROR", "Cannot perform action \"POST\" without a target name to act on.");
             };
             if stanzas.contains_key(&name) {
-                return message(
-                    request,
-                    409,
-                    "ERROR",
-                    &format!("An object with name={name} already exists"),
-                );
+                return message(request, 409, "ERROR", &format!("An object with name={name} already exists"));
             }
             let held = values(&form);
             let entry = conf_entry(&name, &held);
@@ -349,31 +268,14 @@ fn configs(
 }
 
 fn conf_entry(name: &str, values: &Stanza) -> Entry {
-    let mut content = vec![(
-        "disabled".into(),
-        Json::Bool(
-            values
-                .get("disabled")
-                .is_some_and(|value| value == "1" || value == "true"),
-        ),
-    )];
-    for (key, value) in [
-        ("eai:acl", Json::Null),
-        ("eai:appName", Json::from(APP)),
-        ("eai:userName", Json::from("nobody")),
-    ] {
+    let mut content =
+        vec![("disabled".into(), Json::Bool(values.get("disabled").is_some_and(|value| value == "1" || value == "true")))];
+    for (key, value) in [("eai:acl", Json::Null), ("eai:appName", Json::from(APP)), ("eai:userName", Json::from("nobody"))] {
         content.push((key.into(), value));
     }
-    content.extend(
-        values
-            .iter()
-            .filter(|(key, _)| *key != "disabled")
-            .map(|(key, value)| (key.clone().into(), Json::from(value))),
-    );
-    Entry {
-        name: name.to_string(),
-        content: Json::Object(content),
-    }
+    content
+        .extend(values.iter().filter(|(key, _)| *key != "disabled").map(|(key, value)| (key.clone().into(), Json::from(value))));
+    Entry { name: name.to_string(), content: Json::Object(content) }
 }
 
 fn info(splunkd: &Splunkd, request: &Request, now: Time) -> Response {
@@ -391,38 +293,16 @@ fn info(splunkd: &Splunkd, request: &Request, now: Time) -> Response {
         "server_roles" => splunkd.server_roles.as_slice(),
         "version" => "10.0.2",
     };
-    listed(
-        request,
-        "server/info",
-        vec![Entry {
-            name: "server-info".to_string(),
-            content,
-        }],
-        200,
-        now,
-    )
+    listed(request, "server/info", vec![Entry { name: "server-info".to_string(), content }], 200, now)
 }
 
-fn inputs(
-    splunkd: &mut Splunkd,
-    request: &Request,
-    scheme: &str,
-    name: Option<&str>,
-    now: Time,
-) -> Response {
+fn inputs(splunkd: &mut Splunkd, request: &Request, scheme: &str, name: Option<&str>, now: Time) -> Response {
     let path = format!("data/inputs/{scheme}");
     let held = splunkd.inputs.entry(scheme.to_string()).or_default();
-    let given: Stanza = request
-        .form()
-        .into_iter()
-        .filter(|(key, _)| key != "output_mode")
-        .collect();
+    let given: Stanza = request.form().into_iter().filter(|(key, _)| key != "output_mode").collect();
     match (request.method.as_str(), name) {
         ("GET", None) => {
-            let entries = held
-                .iter()
-                .map(|(name, values)| conf_entry(name, values))
-                .collect();
+            let entries = held.iter().map(|(name, values)| conf_entry(name, values)).collect();
             listed(request, &path, entries, 200, now)
         }
         ("GET", Some(name)) => match held.get(name) {
@@ -431,20 +311,10 @@ fn inputs(
         },
         ("POST", None) => {
             let Some(name) = given.get("name").cloned() else {
-                return message(
-                    request,
-                    400,
-                    "ERROR",
-                    "The following required arguments are missing: name.",
-                );
+                return message(request, 400, "ERROR", "The following required arguments are missing: name.");
             };
             if held.contains_key(&name) {
-                return message(
-                    request,
-                    409,
-                    "ERROR",
-                    &format!("An object with name={name} already exists"),
-                );
+                return message(request, 409, "ERROR", &format!("An object with name={name} already exists"));
             }
             let values: Stanza = given.into_iter().filter(|(key, _)| key != "name").collect();
             let entry = conf_entry(&name, &values);
@@ -468,31 +338,17 @@ fn inputs(
 }
 
 fn not_found(request: &Request, what: &str) -> Response {
-    message(
-        request,
-        404,
-        "ERROR",
-        &format!("Could not find object id={what}"),
-    )
+    message(request, 404, "ERROR", &format!("Could not find object id={what}"))
 }
 
 /// splunkd's answer to a fault.
 pub(crate) fn failed(status: u16) -> Response {
     let (kind, text) = match status {
         401 => ("WARN", "call not properly authenticated"),
-        403 => (
-            "ERROR",
-            "You (user=splunk-system-user) do not have permission to perform this operation.",
-        ),
+        403 => ("ERROR", "You (user=splunk-system-user) do not have permission to perform this operation."),
         404 => ("ERROR", "Not Found"),
-        503 => (
-            "ERROR",
-            "Service Unavailable. Splunkd is shutting down or still starting; please try again later.",
-        ),
-        _ => (
-            "ERROR",
-            "Unexpected error in the REST handler. See splunkd.log/python.log.",
-        ),
+        503 => ("ERROR", "Service Unavailable. Splunkd is shutting down or still starting; please try again later."),
+        _ => ("ERROR", "Unexpected error in the REST handler. See splunkd.log/python.log."),
     };
     message(&Request::get("/?output_mode=json"), status, kind, text)
 }

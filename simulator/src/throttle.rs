@@ -66,9 +66,7 @@ impl Throttle {
         let since = |seconds: i64| Time::from_unix(now.unix() - seconds);
         seen.retain(|at| *at > since(3600));
         let in_minute = seen.iter().filter(|at| **at > since(60)).count();
-        let wait = |window: i64, oldest: Option<&Time>| {
-            oldest.map_or(window, |at| (at.unix() + window - now.unix()).max(1))
-        };
+        let wait = |window: i64, oldest: Option<&Time>| oldest.map_or(window, |at| (at.unix() + window - now.unix()).max(1));
         if seen.len() >= per_hour {
             return Err(wait(3600, seen.first()));
         }
@@ -110,21 +108,11 @@ mod tests {
         let mut throttle = Throttle::default();
         let at = |second: i64| Time::from_unix(1_800_000_000 + second);
         for second in 0..50 {
-            throttle
-                .admit("a", Route::XdrIncidents, at(second))
-                .unwrap();
+            throttle.admit("a", Route::XdrIncidents, at(second)).unwrap();
         }
         assert_eq!(throttle.admit("a", Route::XdrIncidents, at(50)), Err(10));
-        assert_eq!(
-            throttle.admit("b", Route::XdrIncidents, at(50)),
-            Ok(()),
-            "another application has its own"
-        );
-        assert_eq!(
-            throttle.admit("a", Route::XdrIncident, at(50)),
-            Ok(()),
-            "another request has its own"
-        );
+        assert_eq!(throttle.admit("b", Route::XdrIncidents, at(50)), Ok(()), "another application has its own");
+        assert_eq!(throttle.admit("a", Route::XdrIncident, at(50)), Ok(()), "another request has its own");
         assert_eq!(throttle.admit("a", Route::XdrIncidents, at(61)), Ok(()));
     }
 

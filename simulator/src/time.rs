@@ -53,11 +53,7 @@ impl Time {
         let bytes = text.as_bytes();
         let number = |from: usize, length: usize| -> Option<i64> {
             let digits = bytes.get(from..from + length)?;
-            digits.iter().all(u8::is_ascii_digit).then(|| {
-                digits
-                    .iter()
-                    .fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'))
-            })
+            digits.iter().all(u8::is_ascii_digit).then(|| digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')))
         };
         let at = |place: usize, wanted: u8| bytes.get(place).is_some_and(|byte| *byte == wanted);
         if !(at(4, b'-') && at(7, b'-') && at(10, b'T') && at(13, b':') && at(16, b':')) {
@@ -65,22 +61,13 @@ impl Time {
         }
         let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
         let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
-        if !(1..=12).contains(&month)
-            || day < 1
-            || day > days_in(year, month)
-            || hour > 23
-            || minute > 59
-            || second > 59
-        {
+        if !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) || hour > 23 || minute > 59 || second > 59 {
             return None;
         }
         let mut rest = 19;
         let mut fraction = 0;
         if at(rest, b'.') {
-            let digits = bytes[rest + 1..]
-                .iter()
-                .take_while(|byte| byte.is_ascii_digit())
-                .count();
+            let digits = bytes[rest + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
             if !(1..=7).contains(&digits) {
                 return None;
             }
@@ -98,24 +85,18 @@ impl Time {
             }
             _ => return None,
         };
-        let seconds =
-            days_before(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
+        let seconds = days_before(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
         Some(Time(seconds * SECOND + fraction))
     }
 
     /// The form of an HTTP `Date` or `Retry-After` header.
     pub fn http_date(self) -> String {
         const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-        const MONTHS: [&str; 12] = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ];
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let (year, month, day, of_day) = self.civil();
         let weekday = DAYS[self.unix().div_euclid(86_400).rem_euclid(7) as usize];
         let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-        format!(
-            "{weekday}, {day:02} {} {year} {hour:02}:{minute:02}:{second:02} GMT",
-            MONTHS[month as usize - 1]
-        )
+        format!("{weekday}, {day:02} {} {year} {hour:02}:{minute:02}:{second:02} GMT", MONTHS[month as usize - 1])
     }
 
     /// `2026-11-22 12:00:00Z`, as Entra writes it into its errors.
@@ -128,17 +109,14 @@ impl Time {
     fn civil(self) -> (i64, i64, i64, i64) {
         let seconds = self.unix();
         let (mut days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-        // Whole 400-year cycles first, then years and months by counting: slow enough to be obviously right, and bounded.
-        let mut year = 1970 + days.div_euclid(146_097) * 400;
-        days = days.rem_euclid(146_097);
-        loop {
-            let length = if leap(year) { 366 } else { 365 };
-            if days < length {
-                break;
-            }
-            days -= length;
+        // The mean year is 146,097 / 400 days long; the year found by it is right or one off.
+        let mut year = 1970 + (days * 400).div_euclid(146_097);
+        if days_before(year, 1, 1) > days {
+            year -= 1;
+        } else if days_before(year + 1, 1, 1) <= days {
             year += 1;
         }
+        days -= days_before(year, 1, 1);
         let mut month = 1;
         while days >= days_in(year, month) {
             days -= days_in(year, month);
@@ -152,17 +130,14 @@ impl fmt::Display for Time {
     /// RFC 3339 in UTC, trailing zeros of the fraction trimmed as the services do (`.2Z`, `.3266667Z`, none).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day, of_day) = self.civil();
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
-            of_day / 3600,
-            of_day / 60 % 60,
-            of_day % 60
-        )?;
+        write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)?;
         let fraction = self.0.rem_euclid(SECOND);
         if fraction > 0 {
-            let digits = format!("{fraction:07}");
-            write!(f, ".{}", digits.trim_end_matches('0'))?;
+            let (mut digits, mut width) = (fraction, 7);
+            while digits % 10 == 0 {
+                (digits, width) = (digits / 10, width - 1);
+            }
+            write!(f, ".{digits:0width$}")?;
         }
         f.write_str("Z")
     }
@@ -183,9 +158,7 @@ const fn days_in(year: i64, month: i64) -> i64 {
 
 /// Days from 1970-01-01 to a date.
 fn days_before(year: i64, month: i64, day: i64) -> i64 {
-    let leaps = |year: i64| {
-        (year - 1).div_euclid(4) - (year - 1).div_euclid(100) + (year - 1).div_euclid(400)
-    };
+    let leaps = |year: i64| (year - 1).div_euclid(4) - (year - 1).div_euclid(100) + (year - 1).div_euclid(400);
     let years = (year - 1970) * 365 + leaps(year) - leaps(1970);
     years + (1..month).map(|month| days_in(year, month)).sum::<i64>() + day - 1
 }
@@ -198,26 +171,14 @@ mod tests {
 
     #[test]
     fn writes_what_the_documents_show() {
-        for text in [
-            "2021-05-02T14:19:01.3266667Z",
-            "2021-01-26T20:33:59.2Z",
-            "2020-02-29T23:59:59Z",
-            "2000-12-31T00:00:00.0000001Z",
-        ] {
+        for text in
+            ["2021-05-02T14:19:01.3266667Z", "2021-01-26T20:33:59.2Z", "2020-02-29T23:59:59Z", "2000-12-31T00:00:00.0000001Z"]
+        {
             assert_eq!(Time::parse(text).unwrap().to_string(), text);
         }
-        assert_eq!(
-            Time::from_unix(1_619_526_000).to_string(),
-            "2021-04-27T12:20:00Z"
-        );
-        assert_eq!(
-            Time::from_unix(784_111_777).http_date(),
-            "Sun, 06 Nov 1994 08:49:37 GMT"
-        );
-        assert_eq!(
-            Time::parse("2021-04-27T14:20:00+02:00"),
-            Some(Time::from_unix(1_619_526_000))
-        );
+        assert_eq!(Time::from_unix(1_619_526_000).to_string(), "2021-04-27T12:20:00Z");
+        assert_eq!(Time::from_unix(784_111_777).http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(Time::parse("2021-04-27T14:20:00+02:00"), Some(Time::from_unix(1_619_526_000)));
     }
 
     #[test]

@@ -50,24 +50,10 @@ impl Traffic {
         self.exchanges.clear();
     }
 
-    pub(crate) fn record(
-        &mut self,
-        service: Service,
-        route: Route,
-        request: &Request,
-        response: &Response,
-        at: Time,
-    ) {
+    pub(crate) fn record(&mut self, service: Service, route: Route, request: &Request, response: &Response, at: Time) {
         if self.recording == Recording::On {
             let (status, bytes) = (response.status, response.body.len());
-            self.exchanges.push(Exchange {
-                service,
-                route,
-                request: request.clone(),
-                status,
-                bytes,
-                at,
-            });
+            self.exchanges.push(Exchange { service, route, request: request.clone(), status, bytes, at });
         }
     }
 }

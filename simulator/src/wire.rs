@@ -44,19 +44,13 @@ impl Request {
     /// A request without a body. `target` is `path?query`, percent-encoded.
     pub fn new(method: &str, target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        Request {
-            method: method.to_string(),
-            path: path.to_string(),
-            query: query.to_string(),
-            ..Request::default()
-        }
+        Request { method: method.to_string(), path: path.to_string(), query: query.to_string(), ..Request::default() }
     }
 
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers
-            .push((name.to_ascii_lowercase(), value.to_string()));
+        self.headers.push((name.to_ascii_lowercase(), value.to_string()));
         self
     }
 
@@ -75,20 +69,12 @@ impl Request {
 
     /// The value of a header, given in lower case.
     pub fn header_value(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The parts of the path between slashes, percent-decoded one by one; an empty last part is dropped.
     pub fn segments(&self) -> Vec<String> {
-        let mut parts: Vec<_> = self
-            .path
-            .trim_start_matches('/')
-            .split('/')
-            .map(percent_decode)
-            .collect();
+        let mut parts: Vec<_> = self.path.trim_start_matches('/').split('/').map(percent_decode).collect();
         if parts.last().is_some_and(String::is_empty) {
             parts.pop();
         }
@@ -102,10 +88,7 @@ impl Request {
 
     /// The first query value of a name.
     pub fn query_value(&self, name: &str) -> Option<String> {
-        self.query_pairs()
-            .into_iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value)
+        self.query_pairs().into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
     /// The body as form pairs, decoded.
@@ -116,20 +99,13 @@ impl Request {
     /// The media type of the body, without parameters, in lower case.
     pub fn content_type(&self) -> String {
         let value = self.header_value("content-type").unwrap_or_default();
-        value
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase()
+        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
     /// The credential after a scheme such as `Bearer`; schemes compare without case.
     pub fn credential(&self, scheme: &str) -> Option<&str> {
         let (given, credential) = self.header_value("authorization")?.split_once(' ')?;
-        given
-            .eq_ignore_ascii_case(scheme)
-            .then(|| credential.trim())
+        given.eq_ignore_ascii_case(scheme).then(|| credential.trim())
     }
 }
 
@@ -189,12 +165,7 @@ impl Response {
 
     /// An answer without a body.
     pub fn empty(status: u16) -> Self {
-        Response {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-            delivery: Delivery::Whole,
-        }
+        Response { status, headers: Vec::new(), body: Vec::new(), delivery: Delivery::Whole }
     }
 
     /// Adds a header.
@@ -206,10 +177,7 @@ impl Response {
 
     /// The value of a header, whatever its case.
     pub fn header_value(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The body as text.
@@ -237,11 +205,7 @@ pub fn percent_decode(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let digit = |place: usize| {
-            bytes
-                .get(place)
-                .and_then(|byte| (*byte as char).to_digit(16))
-        };
+        let digit = |place: usize| bytes.get(place).and_then(|byte| (*byte as char).to_digit(16));
         match (bytes[at], digit(at + 1), digit(at + 2)) {
             (b'%', Some(high), Some(low)) => {
                 out.push((high * 16 + low) as u8);
@@ -275,10 +239,7 @@ pub fn form_pairs(text: &str) -> Vec<(String, String)> {
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (
-                percent_decode(&name.replace('+', " ")),
-                percent_decode(&value.replace('+', " ")),
-            )
+            (percent_decode(&name.replace('+', " ")), percent_decode(&value.replace('+', " ")))
         })
         .collect()
 }
@@ -292,10 +253,7 @@ mod tests {
     fn a_plus_is_a_blank_in_a_query_and_a_plus_in_a_path() {
         let request = Request::get("/a+b/c%2Fd/?$filter=x+ge+2021-01-01T00:00:00%2B02:00");
         assert_eq!(request.segments(), ["a+b", "c/d"]);
-        assert_eq!(
-            request.query_value("$filter").unwrap(),
-            "x ge 2021-01-01T00:00:00+02:00"
-        );
+        assert_eq!(request.query_value("$filter").unwrap(), "x ge 2021-01-01T00:00:00+02:00");
     }
 
     #[test]

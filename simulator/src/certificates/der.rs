@@ -11,10 +11,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         (usize::from(first), 2)
     } else {
         let digits = usize::from(first & 0x7f);
-        let length = bytes
-            .get(2..2 + digits)?
-            .iter()
-            .fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte));
+        let length = bytes.get(2..2 + digits)?.iter().fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte));
         (length, 2 + digits)
     };
     let end = start.checked_add(length)?;
@@ -26,12 +23,7 @@ fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     if content.len() < 0x80 {
         out.push(content.len() as u8);
     } else {
-        let digits: Vec<u8> = content
-            .len()
-            .to_be_bytes()
-            .into_iter()
-            .skip_while(|byte| *byte == 0)
-            .collect();
+        let digits: Vec<u8> = content.len().to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
         out.push(0x80 | digits.len() as u8);
         out.extend(digits);
     }

@@ -73,9 +73,7 @@ const INCIDENT: [&str; 31] = [
 pub(super) fn endpoint(evidence: &Json) -> Option<Json> {
     let facts = facts(evidence)?;
     let known = ["User", "Process", "File", "Ip", "Url", "Registry"];
-    known
-        .contains(&facts[0].1.text()?)
-        .then(|| filled(&ENDPOINT, &facts))
+    known.contains(&facts[0].1.text()?).then(|| filled(&ENDPOINT, &facts))
 }
 
 /// An entity of an alert in an incident; `None` for types that API does not know.
@@ -109,33 +107,18 @@ pub(super) fn device(device: &Device) -> Json {
 type Facts = Vec<(&'static str, Json)>;
 
 fn filled(members: &[&'static str], facts: &Facts) -> Json {
-    let value = |name: &str| {
-        facts
-            .iter()
-            .find(|(held, _)| *held == name)
-            .map_or(Json::Null, |(_, value)| value.clone())
-    };
-    Json::Object(
-        members
-            .iter()
-            .map(|name| (Cow::from(*name), value(name)))
-            .collect(),
-    )
+    let value = |name: &str| facts.iter().find(|(held, _)| *held == name).map_or(Json::Null, |(_, value)| value.clone());
+    Json::Object(members.iter().map(|name| (Cow::from(*name), value(name))).collect())
 }
 
 /// What evidence says, under the flat names; the type comes first.
 fn facts(evidence: &Json) -> Option<Facts> {
-    let kind = evidence
-        .text_of("@odata.type")?
-        .strip_prefix("#microsoft.graph.security.")?;
+    let kind = evidence.text_of("@odata.type")?.strip_prefix("#microsoft.graph.security.")?;
     let nothing = Json::Null;
     let within = |name: &str| evidence.get(name).unwrap_or(&nothing).clone();
-    let mut facts: Facts = vec![
-        ("entityType", Json::from(entity_type(kind)?)),
-        ("evidenceCreationTime", within("createdDateTime")),
-    ];
-    let mut take =
-        |name: &'static str, from: &Json, member: &str| facts.push((name, from.copy_of(member)));
+    let mut facts: Facts =
+        vec![("entityType", Json::from(entity_type(kind)?)), ("evidenceCreationTime", within("createdDateTime"))];
+    let mut take = |name: &'static str, from: &Json, member: &str| facts.push((name, from.copy_of(member)));
     let file = |file: &Json, take: &mut dyn FnMut(&'static str, &Json, &str)| {
         for name in ["sha1", "sha256", "fileName", "filePath"] {
             take(name, file, name);
@@ -162,32 +145,15 @@ fn facts(evidence: &Json) -> Option<Facts> {
             take("processCommandLine", evidence, "processCommandLine");
             take("processCreationTime", evidence, "processCreationDateTime");
             take("parentProcessId", evidence, "parentProcessId");
-            take(
-                "parentProcessCreationTime",
-                evidence,
-                "parentProcessCreationDateTime",
-            );
-            take(
-                "parentProcessFileName",
-                &within("parentProcessImageFile"),
-                "fileName",
-            );
-            take(
-                "parentProcessFilePath",
-                &within("parentProcessImageFile"),
-                "filePath",
-            );
+            take("parentProcessCreationTime", evidence, "parentProcessCreationDateTime");
+            take("parentProcessFileName", &within("parentProcessImageFile"), "fileName");
+            take("parentProcessFilePath", &within("parentProcessImageFile"), "filePath");
         }
         "userEvidence" => user(&within("userAccount"), &mut take),
         "ipEvidence" => take("ipAddress", evidence, "ipAddress"),
         "urlEvidence" => take("url", evidence, "url"),
         "registryKeyEvidence" | "registryValueEvidence" => {
-            for name in [
-                "registryHive",
-                "registryKey",
-                "registryValueType",
-                "registryValue",
-            ] {
+            for name in ["registryHive", "registryKey", "registryValueType", "registryValue"] {
                 take(name, evidence, name);
             }
         }

@@ -6,9 +6,7 @@ use crate::entra::{Resource, Token};
 use crate::faults::Route;
 use crate::filter::{Kind, Property, Value, property};
 use crate::json::Json;
-use crate::model::spelling::{
-    Classification, Determination, IncidentStatus, detection_source, pascal, service_source,
-};
+use crate::model::spelling::{Classification, Determination, IncidentStatus, detection_source, pascal, service_source};
 use crate::model::{Alert, Comment, Incident, World};
 use crate::object;
 use crate::odata::{self, Dialect, Row};
@@ -41,11 +39,7 @@ static DIALECT: Dialect = Dialect {
 pub(super) fn answer(world: &mut World, request: &Request, route: Route, now: Time) -> Response {
     let reads: &[&str] = &["Incident.Read.All", "Incident.ReadWrite.All"];
     let writes: &[&str] = &["Incident.ReadWrite.All"];
-    let roles = if request.method == "GET" {
-        reads
-    } else {
-        writes
-    };
+    let roles = if request.method == "GET" { reads } else { writes };
     let token = match admit(world, request, Resource::Defender, roles, route, now) {
         Ok(token) => token,
         Err(refused) => return refused,
@@ -55,24 +49,12 @@ pub(super) fn answer(world: &mut World, request: &Request, route: Route, now: Ti
         ("GET", Route::XdrIncidents) => list(world, request, &token, now),
         ("GET", Route::XdrIncident) => one(world, &id, &token, now),
         ("PATCH", Route::XdrIncidentUpdate) => update(world, request, &id, &token, now),
-        _ => error(
-            405,
-            "BadRequest",
-            "The requested resource does not support this http method.",
-            now,
-        ),
+        _ => error(405, "BadRequest", "The requested resource does not support this http method.", now),
     }
 }
 
 fn list(world: &mut World, request: &Request, token: &Token, now: Time) -> Response {
-    let refused = |message: &str| {
-        error(
-            400,
-            "ODataError",
-            &format!("Invalid OData URI query: {message}"),
-            now,
-        )
-    };
+    let refused = |message: &str| error(400, "ODataError", &format!("Invalid OData URI query: {message}"), now);
     let options = match odata::options(request, &DIALECT) {
         Ok(options) => options,
         Err(refusal) => return refused(&refusal.0),
@@ -85,24 +67,14 @@ fn list(world: &mut World, request: &Request, token: &Token, now: Time) -> Respo
     world.next_serial();
     let limit = options.top.unwrap_or(DIALECT.page);
     let link = |world: &World, next: Option<usize>| {
-        next.filter(|_| options.top.is_none())
-            .and_then(|skip| odata::next_link(world.behaviour.links, HOST, request, skip))
+        next.filter(|_| options.top.is_none()).and_then(|skip| odata::next_link(world.behaviour.links, HOST, request, skip))
     };
     if let Some(samples) = world.samples.of(Route::XdrIncidents) {
         let page = odata::page(world, &options, limit, samples::rows(samples, &options));
-        let rows = page
-            .keys
-            .iter()
-            .map(|at| Json::Raw(samples[*at].text.clone()))
-            .collect();
+        let rows = page.keys.iter().map(|at| Json::Raw(samples[*at].text.clone())).collect();
         return listed(CONTEXT, link(world, page.next), rows);
     }
-    let held = |incident: &&Incident| {
-        options
-            .filter
-            .as_ref()
-            .is_none_or(|filter| filter.passes(&|name| value(incident, name)))
-    };
+    let held = |incident: &&Incident| options.filter.as_ref().is_none_or(|filter| filter.passes(&|name| value(incident, name)));
     let row = |incident: &Incident| Row {
         updated: incident.updated,
         created: incident.created,
@@ -114,12 +86,7 @@ fn list(world: &mut World, request: &Request, token: &Token, now: Time) -> Respo
     if page.keys.iter().any(|id| poisoned(world, *id)) {
         return error(500, "InternalServerError", "", now);
     }
-    let rows = page
-        .keys
-        .iter()
-        .filter_map(|id| world.incident(*id))
-        .map(|incident| view(world, incident, token))
-        .collect();
+    let rows = page.keys.iter().filter_map(|id| world.incident(*id)).map(|incident| view(world, incident, token)).collect();
     listed(CONTEXT, link(world, page.next), rows)
 }
 
@@ -132,37 +99,23 @@ fn poisoned(world: &World, id: u64) -> bool {
 }
 
 fn one(world: &World, id: &str, token: &Token, now: Time) -> Response {
-    if let Some(sample) = world
-        .samples
-        .of(Route::XdrIncidents)
-        .and_then(|rows| rows.iter().find(|row| row.id == id))
-    {
+    if let Some(sample) = world.samples.of(Route::XdrIncidents).and_then(|rows| rows.iter().find(|row| row.id == id)) {
         return Response::new(200, "application/json; charset=utf-8", sample.text.as_str());
     }
     match id.parse().ok().and_then(|id| world.incident(id)) {
-        Some(incident) if poisoned(world, incident.id) => {
-            error(500, "InternalServerError", "", now)
+        Some(incident) if poisoned(world, incident.id) => error(500, "InternalServerError", "", now),
+        Some(incident) => {
+            Response::json(200, &object! { "@odata.context" => format!("{CONTEXT}/$entity") }.with(view(world, incident, token)))
         }
-        Some(incident) => Response::json(
-            200,
-            &object! { "@odata.context" => format!("{CONTEXT}/$entity") }
-                .with(view(world, incident, token)),
-        ),
         None => not_found(id, now),
     }
 }
 
 fn update(world: &mut World, request: &Request, id: &str, token: &Token, now: Time) -> Response {
-    let Some(number) = id
-        .parse()
-        .ok()
-        .filter(|number| world.incident(*number).is_some())
-    else {
+    let Some(number) = id.parse().ok().filter(|number| world.incident(*number).is_some()) else {
         return not_found(id, now);
     };
-    match change::body(request)
-        .and_then(|body| change::read(&body, Api::DefenderIncident, &world.behaviour))
-    {
+    match change::body(request).and_then(|body| change::read(&body, Api::DefenderIncident, &world.behaviour)) {
         Ok(change) => {
             change::incident(world, number, &change, &token.name, now);
             one(world, id, token, now)
@@ -172,12 +125,7 @@ fn update(world: &mut World, request: &Request, id: &str, token: &Token, now: Ti
 }
 
 fn not_found(id: &str, now: Time) -> Response {
-    error(
-        404,
-        "ResourceNotFound",
-        &format!("Incident {id} was not found"),
-        now,
-    )
+    error(404, "ResourceNotFound", &format!("Incident {id} was not found"), now)
 }
 
 fn value(incident: &Incident, name: &str) -> Value {
@@ -185,10 +133,7 @@ fn value(incident: &Incident, name: &str) -> Value {
         "lastUpdateTime" => Value::Time(incident.updated),
         "createdTime" => Value::Time(incident.created),
         "status" => Value::Text(incident.status.defender().to_string()),
-        "assignedTo" => incident
-            .assigned_to
-            .clone()
-            .map_or(Value::Null, Value::Text),
+        "assignedTo" => incident.assigned_to.clone().map_or(Value::Null, Value::Text),
         _ => Value::Null,
     }
 }
@@ -216,17 +161,9 @@ fn view(world: &World, incident: &Incident, token: &Token) -> Json {
 
 /// An alert inside an incident; its update time is spelled `lastUpdatedTime` here and nowhere else.
 fn alert(alert: &Alert) -> Json {
-    let known = |classification: Classification| {
-        (classification != Classification::Unknown).then(|| classification.defender())
-    };
-    let why = |determination: Determination| {
-        (determination != Determination::Unknown).then(|| determination.incident_api())
-    };
-    let entities: Vec<_> = alert
-        .evidence
-        .iter()
-        .filter_map(entities::incident)
-        .collect();
+    let known = |classification: Classification| (classification != Classification::Unknown).then(|| classification.defender());
+    let why = |determination: Determination| (determination != Determination::Unknown).then(|| determination.incident_api());
+    let entities: Vec<_> = alert.evidence.iter().filter_map(entities::incident).collect();
     let devices: Vec<_> = alert.device.iter().map(entities::device).collect();
     object! {
         "alertId" => alert.id.as_str(),

@@ -21,11 +21,7 @@ pub fn error(code: u32, detail: &str, now: Time) -> Response {
         "error_uri" => format!("https://login.microsoftonline.com/error?code={code}"),
     };
     let response = Response::json(status, &body).header("Cache-Control", "no-store, no-cache");
-    if status == 429 || status == 503 {
-        response.header("Retry-After", "2")
-    } else {
-        response
-    }
+    if status == 429 || status == 503 { response.header("Retry-After", "2") } else { response }
 }
 
 fn describe(code: u32, detail: &str, now: Time) -> (u16, &'static str, String) {

@@ -73,21 +73,14 @@ pub(super) struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     pub(super) fn new(chance: &'a mut Chance, alert: &Alert) -> Self {
-        Scene {
-            chance,
-            created: alert.created,
-            device: alert.device.clone(),
-            account: alert.account.clone(),
-        }
+        Scene { chance, created: alert.created, device: alert.device.clone(), account: alert.account.clone() }
     }
 
     /// Evidence of a kind, named as its subtype.
     pub(super) fn evidence(&mut self, kind: &str) -> Json {
         let name = format!("#microsoft.graph.security.{kind}Evidence");
         let members = self.members(kind);
-        object! { "@odata.type" => name }
-            .with(self.base())
-            .with(members)
+        object! { "@odata.type" => name }.with(self.base()).with(members)
     }
 
     /// Evidence inside evidence goes without its type where the schema says which it is.
@@ -114,24 +107,14 @@ impl<'a> Scene<'a> {
     }
 
     fn earlier(&mut self, within_seconds: u64) -> Time {
-        self.created
-            .minus(Duration::from_secs(self.chance.below(within_seconds)))
+        self.created.minus(Duration::from_secs(self.chance.below(within_seconds)))
     }
 
     fn address(&mut self) -> String {
         match self.chance.below(4) {
-            0 => format!(
-                "2001:db8:{:x}::{:x}",
-                self.chance.below(0xffff),
-                self.chance.below(0xffff)
-            ),
+            0 => format!("2001:db8:{:x}::{:x}", self.chance.below(0xffff), self.chance.below(0xffff)),
             1 => format!("203.0.113.{}", self.chance.below(256)),
-            _ => format!(
-                "10.{}.{}.{}",
-                self.chance.below(256),
-                self.chance.below(256),
-                self.chance.below(256)
-            ),
+            _ => format!("10.{}.{}.{}", self.chance.below(256), self.chance.below(256), self.chance.below(256)),
         }
     }
 
@@ -152,8 +135,7 @@ impl<'a> Scene<'a> {
 
     fn user_account(&mut self) -> Json {
         let (guid, account) = (self.chance.guid(), self.account.clone());
-        let text =
-            |pick: fn(&Account) -> &String| account.as_ref().map(|account| pick(account).clone());
+        let text = |pick: fn(&Account) -> &String| account.as_ref().map(|account| pick(account).clone());
         object! {
             "accountName" => text(|account| &account.name),
             "domainName" => text(|account| &account.domain),
@@ -168,19 +150,11 @@ impl<'a> Scene<'a> {
     }
 
     fn azure_id(&mut self, kind: &str, name: &str) -> String {
-        format!(
-            "/subscriptions/{}/resourceGroups/prod-{}/providers/{kind}/{name}",
-            self.chance.guid(),
-            self.chance.below(90)
-        )
+        format!("/subscriptions/{}/resourceGroups/prod-{}/providers/{kind}/{name}", self.chance.guid(), self.chance.below(90))
     }
 
     fn sender(&mut self) -> Json {
-        let domain = *self.chance.pick(&[
-            "fabrikam.example",
-            "mail.contoso.co.in",
-            "xn--bcher-kva.example",
-        ]);
+        let domain = *self.chance.pick(&["fabrikam.example", "mail.contoso.co.in", "xn--bcher-kva.example"]);
         object! { "displayName" => "Rechnung – Buchhaltung", "domainName" => domain, "emailAddress" => format!("rechnung@{domain}") }
     }
 
@@ -235,13 +209,8 @@ impl<'a> Scene<'a> {
                 object! { "domainName" => "bücher.example", "dnsServerIp" => self.nested("ip"), "hostIpAddress" => self.nested("ip"), "ipAddresses" => vec![self.nested("ip")] }
             }
             "file" => {
-                let name = *self.chance.pick(&[
-                    "MsSense.exe",
-                    "Rechnung_März.pdf.exe",
-                    "suspicious.dll",
-                    "資料.docm",
-                    "a b'c\"d.ps1",
-                ]);
+                let name =
+                    *self.chance.pick(&["MsSense.exe", "Rechnung_März.pdf.exe", "suspicious.dll", "資料.docm", "a b'c\"d.ps1"]);
                 object! { "detectionStatus" => *self.chance.pick(&["detected", "blocked", "prevented"]), "mdeDeviceId" => self.device_id(), "fileDetails" => self.file_details(name, "C:\\Users\\müller\\AppData\\Local\\Temp") }
             }
             "fileHash" => object! { "algorithm" => "sha256", "value" => self.chance.hex(64) },
@@ -273,9 +242,8 @@ impl<'a> Scene<'a> {
                 "location" => object! { "city" => "Düsseldorf", "countryName" => "Germany", "state" => "Nordrhein-Westfalen", "latitude" => 51.2217, "longitude" => 6.77616 },
             },
             "kubernetesCluster" => {
-                let cloud =
-                    object! { "@odata.type" => "#microsoft.graph.security.azureResourceEvidence" }
-                        .with(self.nested("azureResource"));
+                let cloud = object! { "@odata.type" => "#microsoft.graph.security.azureResourceEvidence" }
+                    .with(self.nested("azureResource"));
                 object! { "cloudResource" => cloud, "distribution" => "AKS", "name" => "prod-weu", "platform" => "aks", "version" => "1.33.2" }
             }
             "kubernetesController" => {
@@ -376,10 +344,8 @@ impl<'a> Scene<'a> {
 
     fn device_members(&mut self) -> Json {
         let device = self.device.clone();
-        let text =
-            |pick: fn(&Device) -> &String| device.as_ref().map(|device| pick(device).clone());
-        let host =
-            text(|device| &device.name).and_then(|name| name.split('.').next().map(str::to_string));
+        let text = |pick: fn(&Device) -> &String| device.as_ref().map(|device| pick(device).clone());
+        let host = text(|device| &device.name).and_then(|name| name.split('.').next().map(str::to_string));
         object! {
             "firstSeenDateTime" => device.as_ref().map(|device| device.first_seen),
             "mdeDeviceId" => text(|device| &device.id),

@@ -9,20 +9,8 @@ pub(super) const SCENARIOS: [(&str, &str, &str, &str, &str); 16] = [
         "microsoftDefenderForEndpoint",
         "microsoftDefenderForEndpoint",
     ),
-    (
-        "'Mimikatz' hacktool was detected",
-        "Malware",
-        "T1003.001",
-        "microsoftDefenderForEndpoint",
-        "antivirus",
-    ),
-    (
-        "Suspicious execution of hidden file",
-        "DefenseEvasion",
-        "T1564.001",
-        "microsoftDefenderForEndpoint",
-        "antivirus",
-    ),
+    ("'Mimikatz' hacktool was detected", "Malware", "T1003.001", "microsoftDefenderForEndpoint", "antivirus"),
+    ("Suspicious execution of hidden file", "DefenseEvasion", "T1564.001", "microsoftDefenderForEndpoint", "antivirus"),
     (
         "Low-reputation arbitrary code executed by signed executable",
         "Execution",
@@ -37,27 +25,9 @@ pub(super) const SCENARIOS: [(&str, &str, &str, &str, &str); 16] = [
         "microsoftDefenderForEndpoint",
         "microsoftDefenderForEndpoint",
     ),
-    (
-        "Connection to a custom network indicator",
-        "CommandAndControl",
-        "T1071",
-        "microsoftDefenderForEndpoint",
-        "customTi",
-    ),
-    (
-        "Registry run key was set by a script",
-        "Persistence",
-        "T1547.001",
-        "microsoftDefenderForEndpoint",
-        "customDetection",
-    ),
-    (
-        "An active 'Wacatac' malware was blocked",
-        "Malware",
-        "T1204.002",
-        "microsoftDefenderForEndpoint",
-        "antivirus",
-    ),
+    ("Connection to a custom network indicator", "CommandAndControl", "T1071", "microsoftDefenderForEndpoint", "customTi"),
+    ("Registry run key was set by a script", "Persistence", "T1547.001", "microsoftDefenderForEndpoint", "customDetection"),
+    ("An active 'Wacatac' malware was blocked", "Malware", "T1204.002", "microsoftDefenderForEndpoint", "antivirus"),
     (
         "Email messages containing malicious URL removed after delivery",
         "InitialAccess",
@@ -72,20 +42,8 @@ pub(super) const SCENARIOS: [(&str, &str, &str, &str, &str); 16] = [
         "microsoftDefenderForOffice365",
         "microsoftDefenderForOffice365",
     ),
-    (
-        "Suspicious inbox manipulation rule",
-        "Persistence",
-        "T1564.008",
-        "microsoftDefenderForCloudApps",
-        "cloudAppSecurity",
-    ),
-    (
-        "Ransomware activity",
-        "Impact",
-        "T1486",
-        "microsoftDefenderForCloudApps",
-        "cloudAppSecurity",
-    ),
+    ("Suspicious inbox manipulation rule", "Persistence", "T1564.008", "microsoftDefenderForCloudApps", "cloudAppSecurity"),
+    ("Ransomware activity", "Impact", "T1486", "microsoftDefenderForCloudApps", "cloudAppSecurity"),
     (
         "Suspected DCSync attack (replication of directory services)",
         "CredentialAccess",
@@ -93,13 +51,7 @@ pub(super) const SCENARIOS: [(&str, &str, &str, &str, &str); 16] = [
         "microsoftDefenderForIdentity",
         "microsoftDefenderForIdentity",
     ),
-    (
-        "Atypical travel",
-        "InitialAccess",
-        "T1078",
-        "azureAdIdentityProtection",
-        "azureAdIdentityProtection",
-    ),
+    ("Atypical travel", "InitialAccess", "T1078", "azureAdIdentityProtection", "azureAdIdentityProtection"),
     (
         "Suspicious request to the Kubernetes API",
         "CredentialAccess",
@@ -107,13 +59,7 @@ pub(super) const SCENARIOS: [(&str, &str, &str, &str, &str); 16] = [
         "microsoftDefenderForCloud",
         "microsoftDefenderForContainers",
     ),
-    (
-        "Anomalous sign-in to a rarely used application",
-        "InitialAccess",
-        "T1078.004",
-        "microsoftSentinel",
-        "scheduledAlerts",
-    ),
+    ("Anomalous sign-in to a rarely used application", "InitialAccess", "T1078.004", "microsoftSentinel", "scheduledAlerts"),
 ];
 
 pub(super) const SCOPES: [&str; 5] = [

@@ -54,7 +54,7 @@ pub(super) fn alert(alert: &Alert, token: &Token) -> Json {
         "additionalData" => alert.additional_data.clone(),
         "customDetails" => alert.custom_details.clone(),
         "comments" => Json::List(alert.comments.iter().map(comment).collect()),
-        "evidence" => alert.evidence.as_slice(),
+        "evidence" => &*alert.evidence,
     }
 }
 
@@ -91,9 +91,7 @@ pub(super) fn hide_new_members(shown: &mut Json) {
         Json::Object(members) => {
             for (name, value) in members {
                 match value {
-                    Json::Text(text) if hides(name, text) => {
-                        *text = "unknownFutureValue".to_string()
-                    }
+                    Json::Text(text) if hides(name, text) => *text = "unknownFutureValue".to_string(),
                     other => hide_new_members(other),
                 }
             }

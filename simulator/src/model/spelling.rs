@@ -79,10 +79,7 @@ impl Determination {
 
     /// Reads the incidents API's spelling.
     pub fn from_incident_api(text: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|member| member.incident_api() == text)
+        Self::ALL.iter().copied().find(|member| member.incident_api() == text)
     }
 
     /// Reads the spelling other pages give the Endpoint API: the alert page, the batch page, and what users report.
@@ -102,19 +99,10 @@ impl Determination {
         match classification {
             Classification::TruePositive => matches!(
                 self,
-                MultiStagedAttack
-                    | MaliciousUserActivity
-                    | CompromisedAccount
-                    | Malware
-                    | Phishing
-                    | UnwantedSoftware
-                    | Other
+                MultiStagedAttack | MaliciousUserActivity | CompromisedAccount | Malware | Phishing | UnwantedSoftware | Other
             ),
             Classification::InformationalExpectedActivity => {
-                matches!(
-                    self,
-                    SecurityTesting | LineOfBusinessApplication | ConfirmedActivity | Other
-                )
+                matches!(self, SecurityTesting | LineOfBusinessApplication | ConfirmedActivity | Other)
             }
             Classification::FalsePositive => {
                 matches!(self, NotMalicious | NotEnoughDataToValidate | Other)
@@ -153,17 +141,8 @@ pub fn behind_sentinel(member: &str) -> bool {
         "securityCopilot",
         "awaitingAction",
     ];
-    const REMEDIATION: [&str; 6] = [
-        "active",
-        "pendingApproval",
-        "declined",
-        "unremediated",
-        "running",
-        "partiallyRemediated",
-    ];
-    SERVICE_SOURCES.contains(&member)
-        || DETECTION_SOURCES.contains(&member)
-        || REMEDIATION.contains(&member)
+    const REMEDIATION: [&str; 6] = ["active", "pendingApproval", "declined", "unremediated", "running", "partiallyRemediated"];
+    SERVICE_SOURCES.contains(&member) || DETECTION_SOURCES.contains(&member) || REMEDIATION.contains(&member)
 }
 
 /// The Defender APIs' name of a detection source.
@@ -192,10 +171,7 @@ pub fn service_source(graph: &str) -> String {
 /// Turns `camelCase` into `PascalCase`.
 pub fn pascal(text: &str) -> String {
     let mut characters = text.chars();
-    characters
-        .next()
-        .map(|first| first.to_uppercase().chain(characters).collect())
-        .unwrap_or_default()
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -207,16 +183,9 @@ mod tests {
         let account = Determination::CompromisedAccount;
         assert_eq!(
             (account.graph(), account.defender(), account.incident_api()),
-            (
-                "compromisedAccount",
-                "CompromisedUser",
-                "CompromisedAccount"
-            )
+            ("compromisedAccount", "CompromisedUser", "CompromisedAccount")
         );
-        assert_eq!(
-            Determination::from_graph("MultiStagedAttack"),
-            Some(Determination::MultiStagedAttack)
-        );
+        assert_eq!(Determination::from_graph("MultiStagedAttack"), Some(Determination::MultiStagedAttack));
         assert_eq!(Determination::from_defender("multiStagedAttack"), None);
         assert!(!Determination::Malware.fits(Classification::FalsePositive));
     }

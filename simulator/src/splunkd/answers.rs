@@ -13,23 +13,16 @@ pub(super) struct Entry {
 
 /// `output_mode` counts in the query and in the form alike.
 fn wants_json(request: &Request) -> bool {
-    let mode = request.query_value("output_mode").or_else(|| {
-        request
-            .form()
-            .into_iter()
-            .find(|(key, _)| key == "output_mode")
-            .map(|(_, value)| value)
-    });
+    let mode = request
+        .query_value("output_mode")
+        .or_else(|| request.form().into_iter().find(|(key, _)| key == "output_mode").map(|(_, value)| value));
     mode.as_deref() == Some("json")
 }
 
 /// An answer that holds a message and no objects.
 pub(super) fn message(request: &Request, status: u16, kind: &str, text: &str) -> Response {
     if wants_json(request) {
-        return Response::json(
-            status,
-            &object! { "messages" => vec![object! { "type" => kind, "text" => text }] },
-        );
+        return Response::json(status, &object! { "messages" => vec![object! { "type" => kind, "text" => text }] });
     }
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<response>\n  <messages>\n    <msg type=\"{kind}\">{}</msg>\n  </messages>\n</response>\n",
@@ -44,34 +37,17 @@ pub(super) fn created(request: &Request, path: &str, entry: Entry, now: Time) ->
 }
 
 /// A list of objects; one object is a list of one.
-pub(super) fn listed(
-    request: &Request,
-    path: &str,
-    entries: Vec<Entry>,
-    status: u16,
-    now: Time,
-) -> Response {
-    let wanted = request
-        .query_value("count")
-        .and_then(|count| count.parse::<i64>().ok())
-        .unwrap_or(30);
-    let offset = request
-        .query_value("offset")
-        .and_then(|offset| offset.parse::<usize>().ok())
-        .unwrap_or(0);
+pub(super) fn listed(request: &Request, path: &str, entries: Vec<Entry>, status: u16, now: Time) -> Response {
+    let wanted = request.query_value("count").and_then(|count| count.parse::<i64>().ok()).unwrap_or(30);
+    let offset = request.query_value("offset").and_then(|offset| offset.parse::<usize>().ok()).unwrap_or(0);
     let total = entries.len();
-    let limit = usize::try_from(wanted)
-        .ok()
-        .filter(|count| *count > 0)
-        .unwrap_or(usize::MAX);
+    let limit = usize::try_from(wanted).ok().filter(|count| *count > 0).unwrap_or(usize::MAX);
     let base = format!("/servicesNS/nobody/{}/{path}", super::APP);
     let shown: Vec<_> = entries.into_iter().skip(offset).take(limit).collect();
     if !wants_json(request) {
         return Response::new(status, "text/xml; charset=UTF-8", atom(&base, &shown, now));
     }
-    let updated = Time::from_unix(now.unix())
-        .to_string()
-        .replace('Z', "+00:00");
+    let updated = Time::from_unix(now.unix()).to_string().replace('Z', "+00:00");
     let entry = |entry: Entry| {
         let id = format!("{base}/{}", percent_encode(&entry.name));
         object! {
@@ -112,11 +88,7 @@ fn atom(base: &str, entries: &[Entry], now: Time) -> String {
         if let Json::Object(members) = &entry.content {
             for (name, value) in members {
                 let text = value.text().map_or_else(|| value.render(), str::to_string);
-                out.push_str(&format!(
-                    "        <s:key name=\"{}\">{}</s:key>\n",
-                    escape(name),
-                    escape(&text)
-                ));
+                out.push_str(&format!("        <s:key name=\"{}\">{}</s:key>\n", escape(name), escape(&text)));
             }
         }
         out.push_str("      </s:dict>\n    </content>\n  </entry>\n");
@@ -126,8 +98,5 @@ fn atom(base: &str, entries: &[Entry], now: Time) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -7,86 +7,41 @@ use crate::object;
 use crate::time::Time;
 use crate::wire::{Request, Response};
 
-pub(super) fn answer(
-    splunkd: &mut Splunkd,
-    request: &Request,
-    user: &User,
-    name: Option<&str>,
-    now: Time,
-) -> Response {
+pub(super) fn answer(splunkd: &mut Splunkd, request: &Request, user: &User, name: Option<&str>, now: Time) -> Response {
     // Splunk 9.1 and older named the second one admin_all_objects; both admins hold both.
-    let needed = if request.method == "GET" {
-        "list_storage_passwords"
-    } else {
-        "edit_storage_passwords"
-    };
+    let needed = if request.method == "GET" { "list_storage_passwords" } else { "edit_storage_passwords" };
     if !user.capabilities.contains(needed) {
-        let text = format!(
-            "You (user={}) do not have permission to perform this operation (requires capability: {needed}).",
-            user.name
-        );
+        let text =
+            format!("You (user={}) do not have permission to perform this operation (requires capability: {needed}).", user.name);
         return message(request, 403, "ERROR", &text);
     }
     let form = request.form();
-    let field = |name: &str| {
-        form.iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
-    };
+    let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let path = "storage/passwords";
     let masking = splunkd.masking;
     match (request.method.as_str(), name) {
         ("GET", None) => {
             // `search=realm=X` finds more than that realm in the real one, too: callers have to compare themselves.
             let search = request.query_value("search").unwrap_or_default();
-            let wanted = search
-                .rsplit('=')
-                .next()
-                .unwrap_or_default()
-                .trim_matches('"')
-                .to_string();
-            let entries = splunkd
-                .passwords
-                .iter()
-                .filter(|((realm, user), _)| realm.contains(&wanted) || user.contains(&wanted));
-            let entries = entries
-                .map(|((realm, user), password)| entry(realm, user, password, masking))
-                .collect();
+            let wanted = search.rsplit('=').next().unwrap_or_default().trim_matches('"').to_string();
+            let entries = splunkd.passwords.iter().filter(|((realm, user), _)| realm.contains(&wanted) || user.contains(&wanted));
+            let entries = entries.map(|((realm, user), password)| entry(realm, user, password, masking)).collect();
             listed(request, path, entries, 200, now)
         }
         ("POST", None) => {
             let (Some(user), Some(password)) = (field("name"), field("password")) else {
-                return message(
-                    request,
-                    400,
-                    "ERROR",
-                    "The following required arguments are missing: name, password.",
-                );
+                return message(request, 400, "ERROR", "The following required arguments are missing: name, password.");
             };
             if password.is_empty() || user.is_empty() {
-                return message(
-                    request,
-                    400,
-                    "ERROR",
-                    "Name and password must not be empty.",
-                );
+                return message(request, 400, "ERROR", "Name and password must not be empty.");
             }
             if password.len() > 255 {
-                return message(
-                    request,
-                    400,
-                    "ERROR",
-                    "The password is longer than 255 characters and cannot be encrypted.",
-                );
+                return message(request, 400, "ERROR", "The password is longer than 255 characters and cannot be encrypted.");
             }
             let realm = field("realm").unwrap_or_default();
             let key = (realm.to_string(), user.to_string());
             if splunkd.passwords.contains_key(&key) {
-                let text = format!(
-                    "Cannot create \"{}\": an object with name={} already exists",
-                    user,
-                    title(realm, user)
-                );
+                let text = format!("Cannot create \"{}\": an object with name={} already exists", user, title(realm, user));
                 return message(request, 409, "ERROR", &text);
             }
             splunkd.passwords.insert(key, password.to_string());
@@ -95,23 +50,13 @@ pub(super) fn answer(
         (method, Some(name)) => {
             let key = parts(name).filter(|key| splunkd.passwords.contains_key(key));
             let Some(key) = key else {
-                return message(
-                    request,
-                    404,
-                    "ERROR",
-                    &format!("Could not find object id={name}"),
-                );
+                return message(request, 404, "ERROR", &format!("Could not find object id={name}"));
             };
             match method {
                 "GET" => {}
                 "POST" => {
                     if field("name").is_some() || field("realm").is_some() {
-                        return message(
-                            request,
-                            400,
-                            "ERROR",
-                            "Argument \"name\" is not supported by this handler.",
-                        );
+                        return message(request, 400, "ERROR", "Argument \"name\" is not supported by this handler.");
                     }
                     match field("password").filter(|password| !password.is_empty()) {
                         Some(password) if password.len() > 255 => {
@@ -126,12 +71,7 @@ pub(super) fn answer(
                             splunkd.passwords.insert(key.clone(), password.to_string());
                         }
                         None => {
-                            return message(
-                                request,
-                                400,
-                                "ERROR",
-                                "The following required arguments are missing: password.",
-                            );
+                            return message(request, 400, "ERROR", "The following required arguments are missing: password.");
                         }
                     }
                 }
@@ -142,13 +82,7 @@ pub(super) fn answer(
                 _ => return message(request, 405, "ERROR", "Method Not Allowed"),
             }
             let password = splunkd.passwords.get(&key).cloned().unwrap_or_default();
-            listed(
-                request,
-                path,
-                vec![entry(&key.0, &key.1, &password, masking)],
-                200,
-                now,
-            )
+            listed(request, path, vec![entry(&key.0, &key.1, &password, masking)], 200, now)
         }
         _ => message(request, 405, "ERROR", "Method Not Allowed"),
     }
@@ -169,10 +103,7 @@ fn entry(realm: &str, user: &str, password: &str, masking: Masking) -> Entry {
         "realm" => Some(realm).filter(|realm| !realm.is_empty()),
         "username" => user,
     };
-    Entry {
-        name: title(realm, user),
-        content,
-    }
+    Entry { name: title(realm, user), content }
 }
 
 fn title(realm: &str, user: &str) -> String {
@@ -205,16 +136,8 @@ mod tests {
 
     #[test]
     fn names_escape_and_read_back() {
-        for (realm, user) in [
-            ("defender_account", "demo.client_secret"),
-            ("a:b", "c\\d"),
-            ("", "x"),
-            ("start:", ":end"),
-        ] {
-            assert_eq!(
-                parts(&title(realm, user)),
-                Some((realm.to_string(), user.to_string()))
-            );
+        for (realm, user) in [("defender_account", "demo.client_secret"), ("a:b", "c\\d"), ("", "x"), ("start:", ":end")] {
+            assert_eq!(parts(&title(realm, user)), Some((realm.to_string(), user.to_string())));
         }
         assert_eq!(title("a:b", "c"), "a\\:b:c:");
         assert_eq!(parts("r:u"), Some(("r".to_string(), "u".to_string())));
