@@ -23,9 +23,6 @@ pub const APP: App = App { id: "TA_defender", secret_role: "defender_responder" 
 const ACCOUNTS: &str = "defender_account";
 /// File of the settings, and realm of the proxy's password.
 const SETTINGS: &str = "defender_settings";
-/// How long before its end a certificate is worth a warning.
-const CERTIFICATE_NOTICE: Duration = Duration::from_secs(30 * 86_400);
-
 /// Whether a clear-text secret found in the conf file is moved to `storage/passwords`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClearText {
@@ -52,7 +49,7 @@ pub struct Account {
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
     /// No such stanza.
-    #[error("there is no account `{name}`: add it on the add-on's configuration page or as a stanza of defender_account.conf")]
+    #[error("there is no account `{name}` on this server: add it as a stanza of defender_account.conf")]
     Missing {
         /// The account.
         name: String,
@@ -183,11 +180,8 @@ fn certificate(splunkd: &Splunkd, name: &str, public: &str) -> Result<Certificat
     let public = public.replace("\\n", "\n");
     let certificate =
         Certificate::from_pem(&public, &key).map_err(|reason| AccountError::Certificate { name: name.to_owned(), reason })?;
-    if let Some(end) = certificate.not_after() {
-        let left = end.since(Ticks::now());
-        if left < CERTIFICATE_NOTICE {
-            log::warn!("account `{name}`: its certificate ends at {end}, in {} days: renew it", left.as_secs() / 86_400);
-        }
+    if let Some(warning) = certificate.expiry_warning(Ticks::now()) {
+        log::warn!("account `{name}`: {warning}");
     }
     Ok(certificate)
 }

@@ -159,7 +159,11 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-fn to_json(checkpoint: &Checkpoint) -> serde_json::Result<Vec<u8>> {
+/// The bytes of a checkpoint file.
+///
+/// # Errors
+/// Those of the serializer, which has no reason for any.
+pub fn to_json(checkpoint: &Checkpoint) -> serde_json::Result<Vec<u8>> {
     #[derive(Serialize)]
     struct Versioned<'a> {
         version: u32,

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::planted::{Planted, planted};
 use crate::time::{PER_MS, PER_SECOND, Ticks};
 use crate::version::{AlertMemory, Version, packed};
 
@@ -90,7 +91,7 @@ struct Step {
     /// The row both pages must share: the last of the page before, the first of this one.
     anchor: Version,
     /// When the first page was read; the proof is as old as its first look.
-    since: Ticks,
+    since: Option<Ticks>,
     restarts: u8,
 }
 
@@ -108,8 +109,9 @@ pub struct Answer<'a> {
     pub next_link: bool,
     /// Whether ascending order was asked for and accepted.
     pub ordered: bool,
-    /// The service's clock when it looked, or earlier: `Date` less the time the exchange took.
-    pub service_time: Ticks,
+    /// The service's clock when it looked, or earlier: `Date` less the time the exchange took. Without a `Date` the look counts
+    /// as old as the newest dated one of the poll, and settles nothing if there is none: this machine's clock may be wrong.
+    pub service_time: Option<Ticks>,
 }
 
 /// What an answer comes to: the rows to emit, and what they prove. The proof changes the cursor only through
@@ -132,7 +134,7 @@ pub struct Proof {
     emitted: Vec<Version>,
     proven: Option<Window>,
     /// When the look was taken that the proof rests on.
-    since: Ticks,
+    since: Option<Ticks>,
     next: Vec<Ask>,
     width: Option<i64>,
     stuck: bool,
@@ -151,7 +153,7 @@ pub enum Failed {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
-    /// Everything below is read, but for `unread` and `given_up`.
+    /// Everything below is read, but for `unread` and `given_up`. Only ever grows.
     #[serde(with = "ticks")]
     settled: Ticks,
     /// History still to read: ascending, disjoint, below `settled`.
@@ -172,8 +174,6 @@ pub struct Cursor {
 struct Poll {
     queue: VecDeque<Ask>,
     lookback: Duration,
-    /// Settled stretches of this poll that do not touch the settled point yet.
-    islands: Vec<Window>,
     /// Rows outside their windows: a service whose filter is coarser than asked must not make us lose or repeat.
     strays: BTreeSet<Version>,
     /// The newest look of this poll.
@@ -186,6 +186,9 @@ const FIRST_WIDTH: i64 = 86_400 * PER_SECOND;
 const MAX_VERSIONS: usize = 150_000;
 /// Beyond this many unreadable windows the input stops instead of going on.
 pub const MAX_GIVEN_UP: usize = 100;
+/// What is dated so far beyond the service's clock is called the future: less is the spread of its clocks, and the time that
+/// passes while a poll asks.
+const CLOCK_SPREAD: Duration = Duration::from_secs(60);
 /// Unreadable windows tried again per poll.
 const RETRIES_PER_POLL: usize = 3;
 
@@ -240,7 +243,7 @@ impl Cursor {
         let mut proof = Proof {
             emitted: emitted.into_iter().collect(),
             proven: None,
-            since: answer.service_time,
+            since: answer.service_time.or(self.poll.latest),
             next: Vec::new(),
             width: None,
             stuck: false,
@@ -255,19 +258,31 @@ impl Cursor {
         let full = answer.next_link || answer.rows.len() >= answer.asked as usize;
         let window = proof.ask.window;
         let part = proof.ask.part();
-        if let Some(step) = proof.ask.step.clone() {
+        if planted(Planted::FollowsPages) {
+            follow_pages(proof, answer, full);
+        } else if let Some(step) = proof.ask.step.clone().filter(|_| proof.ask.skip > 0) {
             self.judge_step(proof, answer, &step, full);
-        } else if !full {
+        } else if !full || planted(Planted::FullIsComplete) {
             proof.proven = Some(window);
         } else if let Some(proven) = ordered_part(window, answer) {
             let rest = Window { lo: proven.hi.unwrap_or(proven.lo), hi: window.hi };
             proof.proven = Some(proven);
             proof.next.push(Ask::new(rest, part));
-        } else if let Some(pieces) = window.split(meeting_point(window, answer)) {
-            proof.next.extend(pieces.map(|piece| Ask::new(piece, part)));
+        } else if let Some(pieces) = window.split(meeting_point(&proof.ask, answer)) {
+            let [older, newer] = pieces;
+            if answer.service_time.is_some_and(|now| newer.lo >= now.plus(CLOCK_SPREAD)) {
+                // Objects dated in the future; they can wait.
+                proof.next.push(Ask::new(older, part));
+                proof.next.push(Ask::new(newer, Aim::BackFillPart));
+            } else {
+                // The newer part first: where the newest come first it fits a page, and each such part is progress.
+                proof.next.push(Ask::new(newer, part));
+                proof.next.push(Ask::new(older, self.older_aim(part, newer.lo, answer.service_time)));
+            }
         } else {
             // One millisecond holds more than a page.
-            self.step_on(proof, answer, answer.service_time, 0);
+            let restarts = proof.ask.step.as_ref().map_or(0, |step| step.restarts);
+            self.step_on(proof, answer, proof.since, restarts);
         }
         if proof.ask.aim == Aim::BackFill {
             let (rows, asked) = (answer.rows.len(), answer.asked as usize);
@@ -277,6 +292,15 @@ impl Cursor {
                 () if full && proof.proven.is_none() => Some((self.width / 2).max(PER_SECOND)),
                 () => None,
             };
+        }
+    }
+
+    /// What the older part of a window is read for. News below what the newer part will settle becomes history, which may
+    /// wait for a later poll; what is younger would never be settled if it waited.
+    fn older_aim(&self, aim: Aim, edge: Ticks, now: Option<Ticks>) -> Aim {
+        match aim {
+            Aim::Head if now.is_some_and(|now| edge <= now.minus(self.poll.lookback)) => Aim::BackFillPart,
+            aim => aim,
         }
     }
 
@@ -298,7 +322,7 @@ impl Cursor {
     }
 
     /// The next page inside one millisecond, sharing a row with this one.
-    fn step_on(&self, proof: &mut Proof, answer: &Answer<'_>, since: Ticks, restarts: u8) {
+    fn step_on(&self, proof: &mut Proof, answer: &Answer<'_>, since: Option<Ticks>, restarts: u8) {
         match answer.rows {
             [_, .., anchor] => {
                 let forward = u32::try_from(answer.rows.len() - 1).unwrap_or(u32::MAX);
@@ -315,7 +339,7 @@ impl Cursor {
     /// (see [`Cursor::give_up`]).
     pub fn commit(&mut self, proof: Proof) -> bool {
         let Proof { ask, emitted, proven, since, next, width, stuck } = proof;
-        self.poll.latest = self.poll.latest.max(Some(since));
+        self.poll.latest = self.poll.latest.max(since);
         for version in emitted {
             let kept = if ask.window.holds(version.updated) { &mut self.versions } else { &mut self.poll.strays };
             kept.insert(version);
@@ -329,10 +353,14 @@ impl Cursor {
         for ask in next.into_iter().rev() {
             self.poll.queue.push_front(ask);
         }
-        if let Some(window) = proven {
+        if let (Some(window), Some(since)) = (proven, since) {
             // All of it that is old enough is settled.
-            let old_enough = since.minus(self.poll.lookback).floor_ms();
-            let hi = window.hi.map_or(old_enough, |hi| hi.min(old_enough));
+            let lookback = if planted(Planted::NoLookback) { Duration::ZERO } else { self.poll.lookback };
+            let old_enough = since.minus(lookback).floor_ms();
+            let mut hi = window.hi.map_or(old_enough, |hi| hi.min(old_enough));
+            if planted(Planted::SettledIsNow) {
+                hi = old_enough;
+            }
             if window.lo < hi {
                 self.given_up.retain(|given_up| !(window.lo <= given_up.lo && given_up.hi <= Some(hi)));
                 self.settle(window.lo, hi);
@@ -346,10 +374,15 @@ impl Cursor {
     /// is to blame, every second part succeeds, and when the service is, none does.
     pub fn failed(&mut self, ask: &Ask, now: Ticks) -> Failed {
         let Window { lo, hi } = ask.window;
-        let middle = Ticks(lo.0 / 2 + hi.unwrap_or(now).max(lo).0 / 2);
+        // An open window ends about now, if this machine's clock is right; a wrong one must not keep halving near `lo`.
+        let about_now = now.max(self.poll.latest.unwrap_or(now)).max(lo.plus(self.poll.lookback * 2 + Duration::from_secs(2)));
+        let middle = Ticks(lo.0 / 2 + hi.unwrap_or(about_now).0 / 2);
         match ask.window.split(middle) {
             Some(pieces) => {
-                self.poll.queue.extend(pieces.map(|piece| Ask::new(piece, ask.part())));
+                let [older, newer] = pieces;
+                let older_aim = self.older_aim(ask.part(), newer.lo, self.poll.latest);
+                self.poll.queue.push_back(Ask::new(newer, ask.part()));
+                self.poll.queue.push_back(Ask::new(older, older_aim));
                 Failed::Halved
             }
             None => Failed::Unsplittable,
@@ -375,16 +408,25 @@ impl Cursor {
         true
     }
 
-    /// Nothing in `[lo, hi)` will be asked again: takes it out of the history and moves the settled point as far as
-    /// settled stretches reach without a gap.
+    /// Nothing in `[lo, hi)` will be asked again. Where it lies above the settled point, what is between becomes history:
+    /// after an outage or in an unordered set the newest part is read first, and the rest is not forgotten.
     fn settle(&mut self, lo: Ticks, hi: Ticks) {
         self.subtract(lo, hi);
-        self.poll.islands.push(Window::between(lo, hi));
-        let settled = &mut self.settled;
-        while let Some(n) = self.poll.islands.iter().position(|island| island.lo <= *settled) {
-            let island = self.poll.islands.swap_remove(n);
-            *settled = (*settled).max(island.hi.unwrap_or(*settled));
+        if hi <= self.settled {
+            return;
         }
+        if self.settled < lo {
+            match self.unread.last_mut() {
+                Some(last) if last.hi == Some(self.settled) => last.hi = Some(lo),
+                _ => self.unread.push(Window::between(self.settled, lo)),
+            }
+        }
+        self.settled = hi;
+    }
+
+    /// What [`Planted::DropsHistory`] does.
+    pub(crate) fn drop_history(&mut self) {
+        self.unread.clear();
     }
 
     /// Removes `[lo, hi)` from the unread history.
@@ -401,6 +443,9 @@ impl Cursor {
         let mut kept = self.versions.split_off(&Version { updated: self.settled, id: 0 });
         std::mem::swap(&mut kept, &mut self.versions);
         let below = kept;
+        if planted(Planted::ForgetsVersions) {
+            self.versions.clear();
+        }
         let asked_again = |at| self.unread.iter().chain(&self.given_up).any(|window| window.holds(at));
         let again: Vec<Version> = below.into_iter().filter(|version| asked_again(version.updated)).collect();
         self.versions.extend(again);
@@ -435,6 +480,9 @@ impl Cursor {
 fn ordered_part(window: Window, answer: &Answer<'_>) -> Option<Window> {
     let (first, last) = (answer.rows.first()?, answer.rows.last()?);
     let hi = last.updated.floor_ms();
+    if planted(Planted::TrustsOrder) && answer.ordered {
+        return (hi > window.lo).then(|| Window::between(window.lo, hi));
+    }
     let shown = answer.ordered
         && first.updated < last.updated
         && answer.rows.is_sorted_by_key(|row| row.updated)
@@ -442,11 +490,30 @@ fn ordered_part(window: Window, answer: &Answer<'_>) -> Option<Window> {
     (shown && hi > window.lo).then(|| Window::between(window.lo, hi))
 }
 
+/// The simpler way, which loses data: the next page by its number.
+fn follow_pages(proof: &mut Proof, answer: &Answer<'_>, full: bool) {
+    if full && !answer.rows.is_empty() {
+        let skip = proof.ask.skip.saturating_add(u32::try_from(answer.rows.len()).unwrap_or(u32::MAX));
+        proof.next.push(Ask { skip, ..proof.ask.clone() });
+    } else {
+        proof.proven = Some(proof.ask.window);
+    }
+}
+
 /// Where to split a window whose full answer proved nothing.
 ///
 /// Newest first (what the Defender APIs do): just above the oldest row, so that the newer part fits one page. Ascending:
 /// after the first row's millisecond. In no order: at the median, which halves the rows.
-fn meeting_point(window: Window, answer: &Answer<'_>) -> Ticks {
+fn meeting_point(ask: &Ask, answer: &Answer<'_>) -> Ticks {
+    let window = ask.window;
+    let point = point_among_rows(window, answer);
+    let Some(now) = answer.service_time else { return point };
+    let latest = now.plus(CLOCK_SPREAD).ceil_ms();
+    // Dates in the future are set apart at once, however many there are; once, or each second would bring a new part.
+    if ask.aim == Aim::Head && point > latest && window.lo < latest { latest } else { point }
+}
+
+fn point_among_rows(window: Window, answer: &Answer<'_>) -> Ticks {
     let mut times: Vec<Ticks> = answer.rows.iter().map(|row| row.updated).filter(|at| window.holds(*at)).collect();
     let above = |at: Ticks| Ticks(at.floor_ms().0 + PER_MS);
     if let (Some(first), Some(last)) = (times.first(), times.last()) {
@@ -459,7 +526,7 @@ fn meeting_point(window: Window, answer: &Answer<'_>) -> Ticks {
         let middle = times.len() / 2;
         return *times.select_nth_unstable(middle).1;
     }
-    Ticks(window.lo.0 / 2 + window.hi.unwrap_or(answer.service_time).max(window.lo).0 / 2)
+    Ticks(window.lo.0 / 2 + window.hi.or(answer.service_time).unwrap_or(window.lo).max(window.lo).0 / 2)
 }
 
 /// Times in the checkpoint: RFC 3339, so that a person can read where an input stands.

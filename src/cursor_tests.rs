@@ -20,7 +20,7 @@ fn row(id: u64, at: Ticks) -> Version {
 const HOUR: i64 = 3_600_000;
 
 fn answer(rows: &[Version], asked: u32, ordered: bool, now: Ticks) -> Answer<'_> {
-    Answer { rows, asked, next_link: false, ordered, service_time: now }
+    Answer { rows, asked, next_link: false, ordered, service_time: Some(now) }
 }
 
 /// Commits and says which rows were to be emitted.
@@ -108,14 +108,16 @@ fn a_full_unordered_answer_splits_the_window_and_fewer_rows_with_a_next_link_pro
     let short = Answer { next_link: true, ..answer(&rows, 10, false, ms(102 * HOUR)) };
     assert_eq!(feed(&mut cursor, ask, &short), [0, 1]);
     assert_eq!(cursor.settled(), now);
-    let (older, newer) = (cursor.next().unwrap(), cursor.next().unwrap());
+    let (newer, older) = (cursor.next().unwrap(), cursor.next().unwrap());
     assert_eq!(older.window, Window::between(now, ms(100 * HOUR + 21)));
     assert_eq!(newer.window, Window { lo: ms(100 * HOUR + 21), hi: None });
-    // Read newest part first: the older part, once proven, joins it.
+    // The newest part is proven, and what is between it and the point before becomes history.
     feed(&mut cursor, newer, &answer(&rows[..1], 10, false, ms(102 * HOUR)));
-    assert_eq!(cursor.settled(), now);
-    feed(&mut cursor, older, &answer(&rows[1..], 10, false, ms(102 * HOUR)));
     assert_eq!(cursor.settled(), ms(102 * HOUR).minus(LOOKBACK));
+    assert_eq!(cursor.history_left(), Duration::from_millis(21));
+    let again = feed(&mut cursor, older, &answer(&rows[1..], 10, false, ms(102 * HOUR)));
+    assert_eq!(again, [0; 0], "its rows were emitted by the answer that proved nothing, and are remembered");
+    assert_eq!(cursor.history_left(), Duration::ZERO);
 }
 
 #[test]
@@ -145,7 +147,7 @@ fn one_time_stamp_with_more_rows_than_a_page_is_stepped_through() {
 fn stepping_begins_again_when_a_row_leaves() {
     let now = ms(100 * HOUR);
     let window = Window::between(ms(5), ms(6));
-    let mut cursor = Cursor::begin(now, now, LOOKBACK);
+    let mut cursor = Cursor::begin(ms(0), now, LOOKBACK);
     cursor.open_poll(LOOKBACK);
     let rows: Vec<Version> = (0..4).map(|id| row(id, ms(5))).collect();
     let batch = cursor.take(Ask::new(window, Aim::BackFillPart), &answer(&rows[..3], 3, false, now));
@@ -156,7 +158,14 @@ fn stepping_begins_again_when_a_row_leaves() {
     let batch = cursor.take(step, &answer(&rows[3..], 3, false, now));
     assert_eq!((batch.emit.len(), batch.proof.proven), (1, None));
     let _ = cursor.commit(batch.proof);
-    assert_eq!(cursor.next().unwrap().skip, 0);
+    let again = cursor.next().unwrap();
+    assert_eq!(again.skip, 0);
+    // All rows were emitted before; nothing comes twice, and now the pages meet.
+    assert_eq!(feed(&mut cursor, again, &answer(&rows[1..], 3, false, now)), [0; 0]);
+    let end = cursor.next().unwrap();
+    assert_eq!(end.skip, 2);
+    let batch = cursor.take(end, &answer(&rows[3..], 3, false, now));
+    assert_eq!(batch.proof.proven, Some(window));
 }
 
 #[test]

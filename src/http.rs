@@ -86,11 +86,29 @@ pub enum HttpError {
     Setup(String),
 }
 
-/// The client: a direct agent for this machine's own addresses, and one for all others.
+/// The client.
 #[derive(Clone, Debug)]
-pub struct Http {
-    direct: Agent,
-    outward: Agent,
+pub struct Http(Way);
+
+#[derive(Clone, Debug)]
+enum Way {
+    /// A direct agent for this machine's own addresses, and one for all others.
+    Network { direct: Agent, outward: Agent },
+    /// A function in the network's place: the callers' code runs as it is, without sockets.
+    #[cfg(test)]
+    StandIn(StandIn),
+}
+
+/// See [`Way::StandIn`].
+#[cfg(test)]
+#[derive(Clone)]
+struct StandIn(std::rc::Rc<dyn Fn(Request) -> Result<Response, HttpError>>);
+
+#[cfg(test)]
+impl std::fmt::Debug for StandIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StandIn")
+    }
 }
 
 impl Http {
@@ -115,7 +133,13 @@ impl Http {
                 .new_agent()
         };
         let proxy = transport.proxy.as_ref().map(ureq_proxy).transpose()?;
-        Ok(Self { direct: agent(None), outward: agent(proxy) })
+        Ok(Self(Way::Network { direct: agent(None), outward: agent(proxy) }))
+    }
+
+    /// A client that asks a function.
+    #[cfg(test)]
+    pub(crate) fn stand_in(answer: impl Fn(Request) -> Result<Response, HttpError> + 'static) -> Self {
+        Self(Way::StandIn(StandIn(std::rc::Rc::new(answer))))
     }
 
     /// Sends a request and reads the whole answer, whatever its status.
@@ -124,7 +148,12 @@ impl Http {
     /// See [`HttpError`]; a status is never one.
     pub fn send(&self, request: Request) -> Result<Response, HttpError> {
         let host = request.uri().authority().map_or_else(String::new, ToString::to_string);
-        let agent = if is_loopback(request.uri().host().unwrap_or_default()) { &self.direct } else { &self.outward };
+        let agent = match &self.0 {
+            Way::Network { direct, .. } if is_loopback(request.uri().host().unwrap_or_default()) => direct,
+            Way::Network { outward, .. } => outward,
+            #[cfg(test)]
+            Way::StandIn(answer) => return (answer.0)(request),
+        };
         let answer = agent.run(request).map_err(|e| explain(e, &host))?;
         let (head, body) = answer.into_parts();
         let mut bytes = Vec::new();

@@ -14,7 +14,7 @@ use crate::time::{Ticks, parse_duration};
 /// The form that Splunk Web makes of the scheme. Splunk's own `interval`, `index` and `host` are not listed in it.
 pub const SCHEME: Scheme<'static> = Scheme {
     title: "Microsoft Defender",
-    description: "Collects incidents and alerts of Microsoft Defender. Accounts are set up in the add-on's configuration.",
+    description: "Collects incidents and alerts of Microsoft Defender with an account of defender_account.conf.",
     arguments: &ARGUMENTS,
 };
 

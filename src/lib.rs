@@ -21,8 +21,11 @@ pub mod json;
 pub mod microsoft;
 pub mod mode;
 pub mod pace;
+mod planted;
 pub mod respond;
 pub mod secret;
+#[cfg(test)]
+mod simulation;
 pub mod splunk;
 pub mod stream;
 pub mod time;

@@ -5,9 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::account::{APP, Account, ClearText, Settings};
-use crate::checkpoint::{Checkpoint, CheckpointError, Store, Subject};
-use crate::collect::{End, Outside, Poll, Tally};
-use crate::cursor::Cursor;
+use crate::checkpoint::{Checkpoint, CheckpointError, Store};
+use crate::collect::{End, Outside, Poll, Tally, position};
 use crate::error::{Error, Exit};
 use crate::feeds::Draft;
 use crate::input::Input;
@@ -32,7 +31,7 @@ pub fn run(stdin: impl Read, splunk_home: Option<&Path>) -> Exit {
     let prepared = definition::read(stdin, Root::Input).map_err(Error::from).and_then(|definition| {
         let stream = SharedStream::new(Stdout::open().map_err(Error::Stdout)?);
         let last_words = stream.clone();
-        let stop = Stop::listen(move || drop(last_words.close())).map_err(Error::Signals)?;
+        let stop = Stop::listen(move || drop(last_words.abandon())).map_err(Error::Signals)?;
         Ok((definition, stream, stop))
     });
     let (definition, stream, stop) = match prepared {
@@ -45,9 +44,17 @@ pub fn run(stdin: impl Read, splunk_home: Option<&Path>) -> Exit {
     let mut exit = Exit::Done;
     for stanza in &definition.stanzas {
         let world = World { definition: &definition, splunk_home, stream: &stream, stop: &stop };
-        if let Err(error) = world.collect(stanza) {
-            log::error!("defender://{}: {}", stanza.name, error.full());
-            exit = error.exit();
+        match world.collect(stanza) {
+            // What a stop interrupts fails in many ways, and none of them is a failure.
+            _ if stop.requested() => {
+                let _ = stream.abandon();
+                return Exit::Done;
+            }
+            Ok(()) => {}
+            Err(error) => {
+                log::error!("defender://{}: {}", stanza.name, error.full());
+                exit = error.exit();
+            }
         }
     }
     match stream.close() {
@@ -83,10 +90,11 @@ impl World<'_> {
         let source = format!("defender:{}:{}", input.feed.name, account.tenant_id);
         let waiting = || self.stop.sleep(LOCK_PAUSE);
         let Some(store) = Store::open(&definition.checkpoint_dir, &input.name, waiting)? else { return Ok(()) };
-        let mut checkpoint = position(&store, &input, &account.tenant_id)?;
+        let (saved, tenant_id) = (store.load(&input.name)?, account.tenant_id.clone());
         let client = account.client(&settings.http(EXCHANGE_LIMIT)?, input.resource.api())?;
         let mut live = Live { client, store, source, input: &input, stream: self.stream, stop: self.stop };
         let begun = Ticks::now();
+        let mut checkpoint = position(saved, &input, &tenant_id, &mut live)?;
         let mut poll = Poll::new(&input, &mut checkpoint, &mut live);
         let end = poll.run();
         let tally = std::mem::take(&mut poll.tally);
@@ -97,39 +105,6 @@ impl World<'_> {
         }
         Ok(())
     }
-}
-
-/// The position to go on from. On the first run it is made and saved, before anything is asked: `start` then means the
-/// same instant however often the first run fails.
-fn position(store: &Store, input: &Input, tenant_id: &str) -> Result<Checkpoint, CheckpointError> {
-    let subject = Subject {
-        stanza: input.name.clone(),
-        tenant_id: tenant_id.to_owned(),
-        feed: input.feed.name.to_owned(),
-        api: input.api.clone(),
-        filter: input.filter.clone(),
-    };
-    if let Some(mut saved) = store.load(&input.name)? {
-        let was = std::mem::replace(&mut saved.subject, subject);
-        let now = &saved.subject;
-        if (&was.tenant_id, &was.feed) == (&now.tenant_id, &now.feed) {
-            if was != *now {
-                log::warn!("{input}: its api or filter changed; it goes on from where it was");
-            }
-            return Ok(saved);
-        }
-        log::warn!("{input}: its tenant or feed changed, so it begins again at its start");
-        return begin(store, input, saved.subject);
-    }
-    begin(store, input, subject)
-}
-
-fn begin(store: &Store, input: &Input, subject: Subject) -> Result<Checkpoint, CheckpointError> {
-    let now = Ticks::now();
-    let cursor = Cursor::begin(input.start.resolve(now), now, input.lookback);
-    let checkpoint = Checkpoint { subject, not_before: None, cursor };
-    store.save(&checkpoint)?;
-    Ok(checkpoint)
 }
 
 /// The poll's one line.

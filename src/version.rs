@@ -11,6 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::planted::{Planted, planted};
 use crate::time::Ticks;
 
 /// One version of one object.
@@ -60,7 +61,7 @@ impl AlertMemory {
 
     /// Whether exactly this version was the last one emitted of its alert.
     pub fn holds(&self, alert: Version) -> bool {
-        self.seen.get(&alert.id).is_some_and(|sight| sight.stamp == stamp(alert))
+        self.seen.get(&alert.id).is_some_and(|sight| sight.stamp == stamp(alert) || planted(Planted::IgnoresAlertVersion))
     }
 
     /// Notes that this version was emitted, or seen again.
@@ -71,6 +72,10 @@ impl AlertMemory {
 
     /// Drops the least recently seen entries beyond the capacity; says how many.
     pub fn evict(&mut self) -> usize {
+        if planted(Planted::ForgetsOldAlerts) {
+            let clock = self.clock;
+            self.seen.retain(|_, sight| clock - sight.at < 3);
+        }
         let surplus = self.seen.len().saturating_sub(Self::CAPACITY);
         if surplus > 0 {
             let mut sights: Vec<u64> = self.seen.values().map(|sight| sight.at).collect();

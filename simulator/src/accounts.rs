@@ -2,6 +2,7 @@
 
 use crate::entra::{Application, Cloud, Resource, Tenant};
 use crate::model::World;
+use crate::splunkd::Splunkd;
 
 /// The tenant's GUID.
 pub const TENANT: &str = "b3c1b5fc-828c-45fa-a1e1-10d74f6d6e9c";
@@ -126,6 +127,21 @@ pub fn add(world: &mut World, account: &Account, addresses: Option<&Addresses>) 
     }
     if let Some(secret) = &account.secret {
         splunkd.set_password("defender_account", &format!("{}.client_secret", account.name), secret);
+    }
+}
+
+/// The longest piece a stored secret is cut into.
+const PIECE: usize = 250;
+
+/// Lets an account sign in with a certificate: its PEM in the conf, its key in stored passwords, in pieces because it is long.
+pub fn use_certificate(splunkd: &mut Splunkd, account: &str, certificate: &str, key: &str) {
+    splunkd.set_conf("defender_account", account, &[("auth", "certificate"), ("certificate", certificate)]);
+    // The first piece begins with the number of pieces, which counts as part of what is cut.
+    let cut = |count: usize| format!("{count}:{key}").as_bytes().chunks(PIECE).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let guess = cut(1).len();
+    for (at, piece) in cut(cut(guess).len()).iter().enumerate() {
+        let user = format!("{account}.certificate_key.{}", at + 1);
+        splunkd.set_password("defender_account", &user, &String::from_utf8_lossy(piece));
     }
 }
 

@@ -318,6 +318,20 @@ fn grant(world: &mut World, request: &Request, now: Time) -> Result<String, (u32
     world.entra.issue(&tenant_id, &client_id, resource, now).ok_or((50_000, String::new()))
 }
 
+/// What the text of an error names, taken from the request it answers.
+pub(crate) fn named(code: u32, request: &Request) -> String {
+    let form = request.form();
+    let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default();
+    let tenant = request.segments().first().cloned().unwrap_or_default();
+    match code {
+        90_002 | 900_023 | 90_038 | 9_001_023 => tenant,
+        500_011 | 50_001 | 70_011 | 28_002 => field("scope").trim_end_matches("/.default").to_string(),
+        700_016 | 700_011 => format!("{}|{tenant}", field("client_id")),
+        900_144 => "client_id".to_string(),
+        _ => field("client_id"),
+    }
+}
+
 /// A GUID or a domain name.
 fn plausible_tenant(tenant: &str) -> bool {
     let guid = tenant.len() == 36

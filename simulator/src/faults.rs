@@ -255,7 +255,7 @@ impl Faults {
 }
 
 /// What a fault does in place of the real answer; `None` when it only changes the real one.
-pub(crate) fn replace(kind: &FaultKind, service: Service, now: Time) -> Option<Response> {
+pub(crate) fn replace(kind: &FaultKind, service: Service, request: &Request, now: Time) -> Option<Response> {
     let with_wait = |response: Response, seconds: i64, form: RetryAfter| match form.value(seconds, now) {
         Some(value) => response.header("Retry-After", &value),
         None => response,
@@ -264,7 +264,7 @@ pub(crate) fn replace(kind: &FaultKind, service: Service, now: Time) -> Option<R
         FaultKind::Status(status) => crate::service_error(service, *status, now),
         FaultKind::Throttled(seconds, form) => with_wait(crate::service_error(service, 429, now), *seconds, *form),
         FaultKind::Unavailable(seconds, form) => with_wait(crate::service_error(service, 503, now), *seconds, *form),
-        FaultKind::Entra(code) => entra::error(*code, crate::accounts::CLIENT_ID, now),
+        FaultKind::Entra(code) => entra::error(*code, &entra::named(*code, request), now),
         FaultKind::TokenRevoked => crate::service_error(service, 401, now),
         FaultKind::Html(status) => Response::new(
             *status,

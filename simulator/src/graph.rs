@@ -1,20 +1,21 @@
 //! Microsoft Graph v1.0, `/security`: alerts_v2 and incidents.
 
+mod properties;
 mod view;
 
 use crate::chance::Chance;
 use crate::change::{self, Api};
 use crate::entra::{Refused, Resource, Token};
 use crate::faults::Route;
-use crate::filter::{Kind, Property, Refusal, Value, property};
+use crate::filter::Refusal;
 use crate::json::Json;
-use crate::model::spelling::{AlertStatus, Classification, Determination, IncidentStatus, Severity};
 use crate::model::{Alert, Incident, MissingRole, World};
 use crate::object;
 use crate::odata::{self, Dialect, Options, Page, Row};
 use crate::samples;
 use crate::time::Time;
 use crate::wire::{Request, Response};
+use properties::{ALERT_PROPERTIES, INCIDENT_PROPERTIES, alert_value, incident_value};
 
 /// More than this in `$skip` is refused.
 const SKIP_LIMIT: usize = 500;
@@ -22,45 +23,6 @@ const SKIP_LIMIT: usize = 500;
 const INCIDENTS_TOP: usize = 50;
 /// More than this in `$top` of alerts is taken for this.
 const ALERTS_TOP: usize = 1000;
-
-const SERVICE_SOURCES: &[&str] = &[
-    "unknown",
-    "microsoftDefenderForEndpoint",
-    "microsoftDefenderForIdentity",
-    "microsoftDefenderForCloudApps",
-    "microsoftDefenderForOffice365",
-    "microsoft365Defender",
-    "azureAdIdentityProtection",
-    "microsoftAppGovernance",
-    "dataLossPrevention",
-    "unknownFutureValue",
-    "microsoftDefenderForCloud",
-    "microsoftSentinel",
-    "microsoftInsiderRiskManagement",
-    "microsoftThreatIntelligence",
-    "microsoftSecurityForAI",
-];
-
-static ALERT_PROPERTIES: [Property; 8] = [
-    property("assignedTo", Kind::Text),
-    property("classification", Kind::Enum(Classification::GRAPH)),
-    property("determination", Kind::Enum(Determination::GRAPH)),
-    property("createdDateTime", Kind::Time),
-    property("lastUpdateDateTime", Kind::Time),
-    property("severity", Kind::Enum(Severity::GRAPH)),
-    property("serviceSource", Kind::Enum(SERVICE_SOURCES)),
-    property("status", Kind::Enum(AlertStatus::GRAPH)),
-];
-
-static INCIDENT_PROPERTIES: [Property; 7] = [
-    property("assignedTo", Kind::Text),
-    property("classification", Kind::Enum(Classification::GRAPH)),
-    property("determination", Kind::Enum(Determination::GRAPH)),
-    property("createdDateTime", Kind::Time),
-    property("lastUpdateDateTime", Kind::Time),
-    property("severity", Kind::Enum(Severity::GRAPH)),
-    property("status", Kind::Enum(IncidentStatus::GRAPH)),
-];
 
 const ORDERED: &[&str] = &["lastUpdateDateTime", "createdDateTime"];
 
@@ -387,33 +349,4 @@ pub(crate) fn error(status: u16, code: &str, message: &str, request: &Request, n
         _ => object! { "code" => code, "message" => message, "innerError" => inner },
     };
     Response::json(status, &object! { "error" => body }).header("request-id", &id)
-}
-
-fn alert_value(alert: &Alert, name: &str) -> Value {
-    let text = |text: &str| Value::Text(text.to_string());
-    match name {
-        "assignedTo" => alert.assigned_to.as_deref().map_or(Value::Null, text),
-        "classification" => text(alert.classification.graph()),
-        "determination" => text(alert.determination.graph()),
-        "createdDateTime" => Value::Time(alert.created),
-        "lastUpdateDateTime" => Value::Time(alert.updated),
-        "severity" => text(alert.severity.graph()),
-        "serviceSource" => text(&alert.service),
-        "status" => text(alert.status.graph()),
-        _ => Value::Null,
-    }
-}
-
-fn incident_value(incident: &Incident, name: &str) -> Value {
-    let text = |text: &str| Value::Text(text.to_string());
-    match name {
-        "assignedTo" => incident.assigned_to.as_deref().map_or(Value::Null, text),
-        "classification" => text(incident.classification.graph()),
-        "determination" => text(incident.determination.graph()),
-        "createdDateTime" => Value::Time(incident.created),
-        "lastUpdateDateTime" => Value::Time(incident.updated),
-        "severity" => text(incident.severity.graph()),
-        "status" => text(incident.status.graph()),
-        _ => Value::Null,
-    }
 }

@@ -3,7 +3,19 @@
 //! Written from the documents alone and without a line of the product, so that two readings of the documents meet in the
 //! tests. In layers: [`model`] is the set of objects and how they change; `entra`, `graph`, `defender` and `splunkd` answer
 //! a [`Request`] about it at a given [`Time`], without I/O and without a clock; [`Simulator`] puts them behind sockets.
-//! A simulation calls [`answer`] directly; an integration test starts a [`Simulator`].
+//! A simulation calls [`answer`] directly; an integration test starts a [`Simulator`]:
+//!
+//! ```
+//! use simulator::{Config, Fault, FaultKind, Route, Simulator};
+//!
+//! let sim = Simulator::start(Config { alerts: 200, incidents: 20, ..Config::default() });
+//! sim.faults().push(Fault::once(Route::GraphAlerts, FaultKind::Status(503)));
+//! // hand `sim.splunkd_url()`, `sim.session_key()` and `sim.checkpoint_dir()` to the program under test, then
+//! let now = sim.now();
+//! let id = sim.world(|world| world.alerts().next().map(|alert| alert.id.clone())).unwrap();
+//! sim.world(|world| world.change_alert(&id, now, |alert| alert.title.push('!')));
+//! assert!(sim.requests().is_empty(), "and look at what it asked");
+//! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -47,7 +59,7 @@ pub fn answer(world: &mut World, service: Service, request: &Request, now: Time)
             if kind == FaultKind::TokenRevoked {
                 world.entra.revoke_all();
             }
-            faults::replace(&kind, service, now).unwrap_or_else(|| {
+            faults::replace(&kind, service, request, now).unwrap_or_else(|| {
                 let real = real_answer(world, service, request, now);
                 faults::bend(&kind, real, now)
             })

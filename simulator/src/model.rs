@@ -43,6 +43,8 @@ pub struct World {
     pub(crate) orderby_seen: u64,
     /// What the services are strict or kind about.
     pub behaviour: Behaviour,
+    /// Seconds by which the services' clock, behind sockets, is ahead of the machine's.
+    pub clock_ahead: i64,
     /// Tenants, applications, tokens.
     pub entra: Entra,
     /// Confs, secrets, collections.
@@ -68,6 +70,7 @@ impl World {
             serial: 0,
             orderby_seen: 0,
             behaviour: Behaviour::default(),
+            clock_ahead: 0,
             entra: Entra::default(),
             splunkd: Splunkd::default(),
             throttle: Throttle::default(),

@@ -1,5 +1,8 @@
 //! HTTP/1.1 over sockets, with or without TLS: one thread per connection, and every byte of an answer in our hands.
 
+mod receive;
+mod send;
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -7,24 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::model::Transfer;
-use crate::wire::{Delivery, Request, Response};
+use crate::wire::{Request, Response};
+use receive::{Incoming, receive};
+use send::send;
 
 /// How often a waiting connection looks whether it should stop.
 const LOOK: Duration = Duration::from_millis(100);
 /// A connection without a request for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
-/// A longer head is refused; a longer body, too.
-const HEAD_LIMIT: usize = 64 * 1024;
-const BODY_LIMIT: usize = 64 * 1024 * 1024;
-/// Bytes in a chunk of a chunked answer.
-const CHUNK: usize = 8 * 1024;
-/// Bodies below this are not worth compressing.
-const GZIP_FROM: usize = 512;
 
 /// What answers requests, and in which framing.
 pub(crate) type Handler = Arc<dyn Fn(&Request) -> (Response, Transfer, Encoding) + Send + Sync>;
@@ -193,218 +189,5 @@ fn converse(mut wire: Wire, scheme: &str, handler: &Handler, stop: &AtomicBool) 
             wire.goodbye();
             return Ok(());
         }
-    }
-}
-
-struct Incoming {
-    request: Request,
-    keep: bool,
-}
-
-/// Reads one request; `None` when the caller is gone, an inner error when it is not HTTP.
-fn receive(wire: &mut Wire, held: &mut Vec<u8>, scheme: &str, stop: &AtomicBool) -> io::Result<Option<Result<Incoming, String>>> {
-    let (mut request, length, version) = loop {
-        let mut headers = [httparse::EMPTY_HEADER; 100];
-        let mut parsed = httparse::Request::new(&mut headers);
-        match parsed.parse(held) {
-            Ok(httparse::Status::Complete(length)) => {
-                let target = parsed.path.unwrap_or_default().to_string();
-                let mut request = Request::new(parsed.method.unwrap_or_default(), &target);
-                let decoded = |header: &httparse::Header<'_>| {
-                    (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).trim().to_string())
-                };
-                request.headers = parsed.headers.iter().map(decoded).collect();
-                break (request, length, parsed.version.unwrap_or(0));
-            }
-            Ok(httparse::Status::Partial) if held.len() > HEAD_LIMIT => {
-                return Ok(Some(Err("The request's head is too long.".to_string())));
-            }
-            Ok(httparse::Status::Partial) => {}
-            Err(error) => return Ok(Some(Err(format!("This is not an HTTP request: {error}.")))),
-        }
-        if wire.more(held, stop)? == 0 {
-            return Ok(None);
-        }
-    };
-    held.drain(..length);
-    if request.header_value("host").is_none() && version == 1 {
-        return Ok(Some(Err("The header Host is missing.".to_string())));
-    }
-    if request.header_value("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
-        wire.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-        wire.flush()?;
-    }
-    let chunked = request.header_value("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"));
-    if chunked {
-        loop {
-            match httparse::parse_chunk_size(held) {
-                Ok(httparse::Status::Complete((start, size))) => {
-                    let (size, end) = (size as usize, start + size as usize + 2);
-                    if size > BODY_LIMIT {
-                        return Ok(Some(Err("The request's body is too long.".to_string())));
-                    }
-                    while held.len() < end {
-                        if wire.more(held, stop)? == 0 {
-                            return Ok(None);
-                        }
-                    }
-                    request.body.extend_from_slice(&held[start..start + size]);
-                    held.drain(..end);
-                    if size == 0 {
-                        break;
-                    }
-                }
-                Ok(httparse::Status::Partial) => {
-                    if wire.more(held, stop)? == 0 {
-                        return Ok(None);
-                    }
-                }
-                Err(_) => {
-                    return Ok(Some(Err("A chunk of the request's body has no size.".to_string())));
-                }
-            }
-        }
-    } else {
-        let size: usize = request.header_value("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
-        if size > BODY_LIMIT {
-            return Ok(Some(Err("The request's body is too long.".to_string())));
-        }
-        while held.len() < size {
-            if wire.more(held, stop)? == 0 {
-                return Ok(None);
-            }
-        }
-        request.body = held.drain(..size).collect();
-    }
-    request.origin = format!("{scheme}://{}", request.header_value("host").unwrap_or_default());
-    let wishes = request.header_value("connection").unwrap_or_default().to_ascii_lowercase();
-    let keep = if version == 1 { !wishes.contains("close") } else { wishes.contains("keep-alive") };
-    Ok(Some(Ok(Incoming { request, keep })))
-}
-
-/// Sends an answer; false when the connection is over.
-fn send(
-    wire: &mut Wire,
-    request: &Request,
-    response: Response,
-    transfer: Transfer,
-    encoding: Encoding,
-    keep: bool,
-    stop: &AtomicBool,
-) -> io::Result<bool> {
-    match response.delivery {
-        Delivery::Refused => return Ok(false),
-        Delivery::Silent => {
-            let mut ignored = Vec::new();
-            while wire.more(&mut ignored, stop)? > 0 {}
-            return Ok(false);
-        }
-        Delivery::Late(wait) => pause(wait, stop),
-        _ => {}
-    }
-    let endless = matches!(response.delivery, Delivery::Endless(_));
-    let mut body = response.body;
-    let mut head = format!("HTTP/1.1 {} {}\r\n", response.status, reason(response.status));
-    for (name, value) in &response.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    let takes_gzip =
-        request.header_value("accept-encoding").is_some_and(|value| value.split(',').any(|part| part.trim().starts_with("gzip")));
-    if encoding == Encoding::Gzip && takes_gzip && body.len() >= GZIP_FROM && !endless {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-        gzip.write_all(&body)?;
-        body = gzip.finish()?;
-        head.push_str("Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n");
-    }
-    let chunked = endless || (transfer == Transfer::Chunked && response.status == 200);
-    if chunked {
-        head.push_str("Transfer-Encoding: chunked\r\n");
-    } else if response.status != 204 {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
-    }
-    if !keep {
-        head.push_str("Connection: close\r\n");
-    }
-    head.push_str("\r\n");
-
-    let (piece, wait) = match response.delivery {
-        Delivery::Slow { piece, pause } => (piece, pause),
-        _ => (CHUNK, Duration::ZERO),
-    };
-    let cut = match response.delivery {
-        Delivery::Cut(after) => Some(after.min(body.len())),
-        _ => None,
-    };
-    wire.write_all(head.as_bytes())?;
-    wire.flush()?;
-    for part in body[..cut.unwrap_or(body.len())].chunks(piece) {
-        if wait > Duration::ZERO {
-            pause(wait, stop);
-            if stop.load(Ordering::SeqCst) {
-                return Ok(false);
-            }
-        }
-        if chunked {
-            let mut framed = format!("{:x}\r\n", part.len()).into_bytes();
-            framed.extend_from_slice(part);
-            framed.extend_from_slice(b"\r\n");
-            wire.write_all(&framed)?;
-        } else {
-            wire.write_all(part)?;
-        }
-        if wait > Duration::ZERO {
-            wire.flush()?;
-        }
-    }
-    if cut.is_some() {
-        wire.flush()?;
-        return Ok(false);
-    }
-    if let Delivery::Endless(wait) = response.delivery {
-        while !stop.load(Ordering::SeqCst) {
-            wire.write_all(b"1\r\n \r\n")?;
-            wire.flush()?;
-            pause(wait, stop);
-        }
-        return Ok(false);
-    }
-    if chunked {
-        wire.write_all(b"0\r\n\r\n")?;
-    }
-    wire.flush()?;
-    Ok(true)
-}
-
-/// Waits, in steps short enough to stop in between.
-fn pause(wait: Duration, stop: &AtomicBool) {
-    let until = Instant::now() + wait;
-    while !stop.load(Ordering::SeqCst) {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return;
-        }
-        thread::sleep(left.min(LOOK));
-    }
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        201 => "Created",
-        204 => "No Content",
-        302 => "Found",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        407 => "Proxy Authentication Required",
-        409 => "Conflict",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "Status",
     }
 }

@@ -209,7 +209,8 @@ impl Simulator {
         &self.certificate
     }
 
-    /// Looks at the objects, or changes them. Requests wait meanwhile.
+    /// Looks at the objects, or changes them. Requests wait meanwhile, and so would any other call to this simulator: make none
+    /// inside.
     pub fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         look(&mut lock(&self.world))
     }
@@ -222,6 +223,16 @@ impl Simulator {
     /// Adds an account that points at the stand-ins.
     pub fn add_account(&self, account: &Account) {
         self.world(|world| accounts::add(world, account, Some(&self.addresses)));
+    }
+
+    /// Adds an account that points at the stand-ins and signs in with [`Simulator::certificate`] in place of a secret.
+    pub fn add_certificate_account(&self, account: &Account) {
+        let account = Account { certificate: Some(self.certificate.der.clone()), secret: None, ..account.clone() };
+        let Certificate { certificate, key, .. } = &self.certificate;
+        self.world(|world| {
+            accounts::add(world, &account, Some(&self.addresses));
+            accounts::use_certificate(&mut world.splunkd, &account.name, certificate, key);
+        });
     }
 
     /// Adds an account that points at its cloud's own hosts; only [`Simulator::proxy`] leads from there to here.
@@ -239,9 +250,9 @@ impl Simulator {
         self.world(|world| world.traffic.clear());
     }
 
-    /// The service's clock.
+    /// The services' clock; see [`World::clock_ahead`].
     pub fn now(&self) -> Time {
-        Time::from_system(SystemTime::now())
+        clock(&lock(&self.world))
     }
 
     /// How to point a real Splunk at the stand-ins, for a person to read.
@@ -327,11 +338,17 @@ fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn clock(world: &World) -> Time {
+    let now = Time::from_system(SystemTime::now());
+    Time(now.0 + world.clock_ahead * 10_000_000)
+}
+
 fn handler(world: &Arc<Mutex<World>>, service: Service) -> Handler {
     let world = Arc::clone(world);
     Arc::new(move |request| {
         let mut world = lock(&world);
-        let response = crate::answer(&mut world, service, request, Time::from_system(SystemTime::now()));
+        let now = clock(&world);
+        let response = crate::answer(&mut world, service, request, now);
         let lists = matches!(service, Service::Graph | Service::Defender);
         let transfer = if lists { world.behaviour.transfer } else { Transfer::Length };
         let encoding = if lists { Encoding::Gzip } else { Encoding::Identity };

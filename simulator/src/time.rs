@@ -109,17 +109,14 @@ impl Time {
     fn civil(self) -> (i64, i64, i64, i64) {
         let seconds = self.unix();
         let (mut days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-        // Whole 400-year cycles first, then years and months by counting: slow enough to be obviously right, and bounded.
-        let mut year = 1970 + days.div_euclid(146_097) * 400;
-        days = days.rem_euclid(146_097);
-        loop {
-            let length = if leap(year) { 366 } else { 365 };
-            if days < length {
-                break;
-            }
-            days -= length;
+        // The mean year is 146,097 / 400 days long; the year found by it is right or one off.
+        let mut year = 1970 + (days * 400).div_euclid(146_097);
+        if days_before(year, 1, 1) > days {
+            year -= 1;
+        } else if days_before(year + 1, 1, 1) <= days {
             year += 1;
         }
+        days -= days_before(year, 1, 1);
         let mut month = 1;
         while days >= days_in(year, month) {
             days -= days_in(year, month);
@@ -136,8 +133,11 @@ impl fmt::Display for Time {
         write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)?;
         let fraction = self.0.rem_euclid(SECOND);
         if fraction > 0 {
-            let digits = format!("{fraction:07}");
-            write!(f, ".{}", digits.trim_end_matches('0'))?;
+            let (mut digits, mut width) = (fraction, 7);
+            while digits % 10 == 0 {
+                (digits, width) = (digits / 10, width - 1);
+            }
+            write!(f, ".{digits:0width$}")?;
         }
         f.write_str("Z")
     }

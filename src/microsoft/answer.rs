@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn retry_after_in_every_spelling() {
         let now = Ticks::parse("2026-11-22T12:00:00Z").unwrap();
-        let table: [(&[(&str, &str)], Option<u64>); 10] = [
+        type Row<'a> = (&'a [(&'a str, &'a str)], Option<u64>);
+        let table: [Row<'_>; 10] = [
             (&[], None),
             (&[("retry-after", "10")], Some(10)),
             (&[("retry-after", " 0 ")], Some(0)),

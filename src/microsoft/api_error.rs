@@ -142,22 +142,27 @@ impl Asked<'_> {
 }
 
 /// The error envelope of all three services: Graph's has an inner error, the Defender APIs' a `target`.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Envelope {
-    #[serde(default)]
-    error: Inner,
+    error: Spoken,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Spoken {
+    Structured(Inner),
+    /// What gateways in front of the services write.
+    Text(String),
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Inner {
-    #[serde(default)]
     code: Option<String>,
-    #[serde(default)]
     message: Option<String>,
-    #[serde(default)]
     target: Option<String>,
     // Both spellings occur.
-    #[serde(default, rename = "innerError", alias = "innererror")]
+    #[serde(rename = "innerError", alias = "innererror")]
     inner: Option<Ids>,
 }
 
@@ -174,12 +179,16 @@ struct Ids {
 pub fn classify(asked: Asked<'_>, status: u16, headers: &HeaderMap, body: &[u8], now: Ticks) -> Result<(), Box<ApiError>> {
     let html = answer::is_html(headers, body);
     let json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
+    if (200..300).contains(&status) && !html && (json || (body.trim_ascii().is_empty() && asked.method != Method::GET)) {
+        return Ok(());
+    }
     let not_json = || Failure::NotJson { title: answer::title(body) };
-    let envelope = if json && status >= 400 { serde_json::from_slice(body).unwrap_or_default() } else { Envelope::default() };
-    let Inner { code, message, target, inner } = envelope.error;
+    let Inner { code, message, target, inner } = match serde_json::from_slice(body) {
+        Ok(Envelope { error: Spoken::Structured(error) }) if status >= 400 => error,
+        Ok(Envelope { error: Spoken::Text(code) }) if status >= 400 => Inner { code: Some(code), ..Inner::default() },
+        _ => Inner::default(),
+    };
     let failure = match status {
-        200..=299 if json && !html => return Ok(()),
-        200..=299 if body.trim_ascii().is_empty() && asked.method != Method::GET => return Ok(()),
         200..=299 => not_json(),
         300..=399 => Failure::Redirect { host: answer::redirect_host(headers) },
         // 509 is Graph's "bandwidth limit exceeded".
@@ -299,7 +308,8 @@ impl ApiError {
             Failure::Disallowed => {
                 "the tenant has this function switched off or not licensed: ask whoever administers Microsoft Defender".to_owned()
             }
-            Failure::BadRequest => "check the input's filter and page_size, or the values of the change".to_owned(),
+            Failure::BadRequest if self.method == Method::GET => "check the input's filter and page_size".to_owned(),
+            Failure::BadRequest => "check the values of the change".to_owned(),
             Failure::NotFound => "check the id, and that it is of this tenant and of this API".to_owned(),
             Failure::NotJson { .. } | Failure::Redirect { .. } => {
                 "a proxy or sign-in page stands between this machine and Microsoft, or the account's URL names another service: \
@@ -311,8 +321,209 @@ impl ApiError {
                     .to_owned()
             }
             Failure::TooLarge(_) => "set a smaller page_size".to_owned(),
-            Failure::Setup(_) => "correct defender_settings.conf".to_owned(),
+            Failure::Setup(_) => "check the proxy, the CA bundle and the account's URLs".to_owned(),
             Failure::Throttled { .. } | Failure::Server | Failure::TimedOut(_) => return None,
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::microsoft::stand_in::fixture;
+    use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+
+    type Headers<'a> = &'a [(HeaderName, &'a str)];
+
+    fn read(api: Api, method: &Method, path: &str, status: u16, headers: Headers<'_>, body: &[u8]) -> Result<(), Box<ApiError>> {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+        let now = Ticks::parse("2026-11-22T12:00:00Z").unwrap();
+        classify(Asked { api, method, path }, status, &headers, body, now)
+    }
+
+    fn list(status: u16, headers: Headers<'_>, body: &[u8]) -> Result<(), Box<ApiError>> {
+        read(Api::Graph, &Method::GET, "/v1.0/security/incidents?$top=50", status, headers, body)
+    }
+
+    /// The kind alone, for tables.
+    fn kind(error: &ApiError) -> &'static str {
+        match error.failure {
+            Failure::Token(_) => "token",
+            Failure::Throttled { .. } => "throttled",
+            Failure::Unauthorized { .. } => "unauthorized",
+            Failure::Forbidden { .. } => "forbidden",
+            Failure::Disallowed => "disallowed",
+            Failure::BadRequest => "bad request",
+            Failure::NotFound => "not found",
+            Failure::Server => "server",
+            Failure::Unreachable(_) => "unreachable",
+            Failure::TimedOut(_) => "timed out",
+            Failure::TooLarge(_) => "too large",
+            Failure::Setup(_) => "setup",
+            Failure::NotJson { .. } => "not json",
+            Failure::Redirect { .. } => "redirect",
+        }
+    }
+
+    #[test]
+    fn every_status_has_its_kind() {
+        let html: Headers<'_> = &[(CONTENT_TYPE, "text/html; charset=utf-8")];
+        // (status, headers, body, kind, permanent, wait in seconds)
+        type Row<'a> = (u16, Headers<'a>, &'a str, &'a str, bool, Option<u64>);
+        let table: [Row<'_>; 24] = [
+            (200, &[], "", "not json", true, None),
+            (200, html, "<html><title>Sign in</title>", "not json", true, None),
+            (200, &[], "OK", "not json", true, None),
+            (204, &[], "", "not json", true, None),
+            (302, &[(LOCATION, "https://portal.example")], "", "redirect", true, None),
+            (304, &[], "", "redirect", true, None),
+            (400, &[], "{\"error\":{\"code\":\"BadRequest\"}}", "bad request", true, None),
+            (401, &[], "", "unauthorized", true, None),
+            (401, html, "<html>", "not json", true, None),
+            (403, &[], "{\"error\":{\"code\":\"Authorization_RequestDenied\"}}", "forbidden", true, None),
+            (403, &[], "", "forbidden", true, None),
+            (403, &[], "{\"error\":{\"code\":\"DisabledFeature\"}}", "disallowed", true, None),
+            (403, html, "<html><title>Blocked</title>", "not json", true, None),
+            (404, &[], "{\"error\":{\"code\":\"ResourceNotFound\"}}", "not found", false, None),
+            (404, html, "", "not json", true, None),
+            (408, &[], "", "server", false, None),
+            (409, &[], "{}", "bad request", true, None),
+            (429, &[(RETRY_AFTER, "10")], "{}", "throttled", false, Some(10)),
+            (429, html, "<html>", "throttled", false, None),
+            (500, &[], "{\"error\":{\"code\":\"InternalServerError\"}}", "server", false, None),
+            (502, html, "<html>", "server", false, None),
+            (503, &[(RETRY_AFTER, "Sun, 22 Nov 2026 12:01:00 GMT")], "", "throttled", false, Some(60)),
+            (503, &[], "", "throttled", false, None),
+            (509, &[(RETRY_AFTER, "3")], "", "throttled", false, Some(3)),
+        ];
+        for (status, headers, body, expected, permanent, wait) in table {
+            let error = list(status, headers, body.as_bytes()).unwrap_err();
+            assert_eq!(kind(&error), expected, "{status} {body}");
+            assert_eq!(error.is_permanent(), permanent, "{status} {body}");
+            assert_eq!(error.retry_after(), wait.map(Duration::from_secs), "{status} {body}");
+            assert_eq!(error.is_throttled(), expected == "throttled");
+            assert_eq!(error.status, Some(status));
+            // Whatever a person has to end comes with what to do.
+            assert!(!permanent || error.remedy().is_some(), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn successes() {
+        assert!(list(200, &[], b" \r\n{\"value\":[]}").is_ok());
+        // What looks like JSON but says it is a page is none; an empty answer is one for a change alone.
+        assert!(list(200, &[(CONTENT_TYPE, "text/html")], b"{}").is_err());
+        for status in [200, 204] {
+            assert!(read(Api::Endpoint, &Method::PATCH, "/api/alerts/x", status, &[], b"").is_ok());
+        }
+        assert!(read(Api::Endpoint, &Method::PATCH, "/api/alerts/x", 200, &[], b"<html>").is_err());
+    }
+
+    #[test]
+    fn the_missing_permission_is_named() {
+        let body = b"{\"error\":{\"code\":\"Forbidden\",\"message\":\"Missing application roles.\"}}";
+        let table = [
+            (Api::Graph, Method::GET, "/v1.0/security/incidents?$top=1", "SecurityIncident.Read.All (Microsoft Graph,"),
+            (Api::Graph, Method::POST, "/v1.0/security/alerts_v2/a/comments", "SecurityAlert.ReadWrite.All (Microsoft Graph,"),
+            (Api::Xdr, Method::PATCH, "/api/incidents/1", "Incident.ReadWrite.All (Microsoft Threat Protection,"),
+            (Api::Endpoint, Method::GET, "/api/alerts?$top=1", "Alert.Read.All (WindowsDefenderATP,"),
+        ];
+        for (api, method, path, permission) in table {
+            for status in [401, 403] {
+                let error = read(api, &method, path, status, &[], body).unwrap_err();
+                let remedy = error.remedy().unwrap();
+                assert!(remedy.starts_with(&format!("grant the app the application permission {permission}")), "{remedy}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_samples_in_microsofts_words() {
+        // (file, status, message)
+        let table = [
+            (
+                "graph-security/error-400-incidents-top.json",
+                400,
+                "Microsoft Graph: GET /v1.0/security/incidents?$top=50: HTTP 400: the request was refused: BadRequest: The limit of '50' \
+                 for Top query has been exceeded. The value from the incoming request is '1000'. \
+                 (request id 00000000-0000-0000-0000-000000000000)",
+            ),
+            (
+                "graph-security/error-429.json",
+                429,
+                "Microsoft Graph: GET /v1.0/security/incidents?$top=50: HTTP 429: asked to wait: TooManyRequests: Please retry again later. \
+                 (request id 94fb3b52-452a-4535-a601-69e0a90e3aa2)",
+            ),
+            (
+                "errors/common-errors-1.json",
+                404,
+                "Microsoft Graph: GET /v1.0/security/incidents?$top=50: HTTP 404: not found: ResourceNotFound: Machine 123123123 was not found \
+                 (request id 43f4cb08-8fac-4b65-9db1-745c2ae65f3a)",
+            ),
+            (
+                "errors/composed-aad-gateway-401-missing-scope.json",
+                403,
+                "Microsoft Graph: GET /v1.0/security/incidents?$top=50: HTTP 403: the application permission is missing: Forbidden: The \
+                 application does not have any of the required application permissions (Alert.Read.All, Alert.ReadWrite.All) to access the \
+                 resource. (request id 1fa66c0f-18bd-4133-b378-36d76f3a2ba0)",
+            ),
+        ];
+        for (file, status, message) in table {
+            let Some(body) = fixture(&format!("msapi/{file}")) else { return };
+            assert_eq!(list(status, &[], &body).unwrap_err().to_string(), message, "{file}");
+        }
+        let Some(body) = fixture("msapi/errors/composed-defender-error-table.json") else { return };
+        let entries: Vec<serde_json::Value> = serde_json::from_slice(&body).unwrap();
+        assert!(entries.len() > 10);
+        for entry in entries {
+            let status = u16::try_from(entry["_http_status"].as_u64().unwrap()).unwrap();
+            let body = entry["body"].to_string();
+            let error = read(Api::Endpoint, &Method::GET, "/api/alerts", status, &[], body.as_bytes()).unwrap_err();
+            assert_eq!(error.code.as_deref(), entry["body"]["error"]["code"].as_str(), "{body}");
+            assert_eq!(error.request_id.as_deref(), entry["body"]["error"]["target"].as_str(), "{body}");
+            let transient = matches!(status, 404 | 429 | 500..);
+            assert_eq!(error.is_permanent(), !transient, "{body}");
+        }
+    }
+
+    #[test]
+    fn odd_error_bodies_are_read_as_far_as_they_go() {
+        let id: Headers<'_> = &[(HeaderName::from_static("request-id"), "from-header")];
+        // (headers, body, code, message, request id)
+        type Row<'a> = (Headers<'a>, &'a [u8], Option<&'a str>, Option<&'a str>, Option<&'a str>);
+        let table: [Row<'_>; 8] = [
+            (&[], b"{\"error\":\"invalid_token\"}", Some("invalid_token"), None, None),
+            (&[], b"{\"error\":{\"code\":null,\"message\":\"a\\r\\nb\\u0007\"}}", None, Some("a b"), None),
+            (&[], b"{\"error\":{\"innererror\":{\"request-id\":\"i\"},\"target\":\"t\"}}", None, None, Some("i")),
+            (id, b"{\"error\":{\"innerError\":{\"request-id\":\"i\"}}}", None, None, Some("from-header")),
+            (&[], b"{\"error\":[1]}", None, None, None),
+            (&[], b"{\"error\":{\"code\":\"x\"", None, None, None),
+            (&[], b"[]", None, None, None),
+            (&[], b"\xff", None, None, None),
+        ];
+        for (headers, body, code, message, request_id) in table {
+            let error = list(400, headers, body).unwrap_err();
+            assert_eq!((error.code.as_deref(), error.message.as_deref()), (code, message));
+            assert_eq!(error.request_id.as_deref(), request_id);
+        }
+        let long = format!("{{\"error\":{{\"message\":\"{}\"}}}}", "x".repeat(10_000));
+        assert!(list(400, &[], long.as_bytes()).unwrap_err().to_string().len() < 500);
+    }
+
+    #[test]
+    fn no_answer_keeps_its_kind() {
+        let host = || "graph.microsoft.com".to_owned();
+        let table = [
+            (HttpError::Unreachable { host: host(), reason: "refused".to_owned() }, "unreachable", false, true),
+            (HttpError::TimedOut { host: host(), limit: "connect".to_owned() }, "timed out", false, false),
+            (HttpError::TooLarge { host: host() }, "too large", false, true),
+            (HttpError::Setup("bad".to_owned()), "setup", true, true),
+        ];
+        for (http, expected, permanent, remedy) in table {
+            let error = Asked { api: Api::Graph, method: &Method::GET, path: "/p" }.unanswered(http);
+            assert_eq!((kind(&error), error.is_permanent(), error.remedy().is_some()), (expected, permanent, remedy));
+            assert!(error.to_string().starts_with("Microsoft Graph: GET /p: "), "{error}");
+        }
     }
 }

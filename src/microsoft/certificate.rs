@@ -13,7 +13,8 @@ use serde::Serialize;
 use std::time::Duration;
 
 use super::guid;
-use super::token::TokenError;
+use super::token_error::TokenError;
+use super::x509::X509;
 use crate::secret::Secret;
 use crate::time::{PER_SECOND, Ticks};
 
@@ -102,7 +103,8 @@ impl Certificate {
     pub fn from_pem(certificate: &str, key: &Secret) -> Result<Self, CertificateError> {
         let key = private_key(key.expose())?;
         let chain = certificates(certificate)?;
-        let parsed = chain.iter().map(|der| X509::read(der)).collect::<Result<Vec<_>, _>>()?;
+        let parsed =
+            chain.iter().map(|der| X509::read(der).ok_or(CertificateError::CertificateDamaged)).collect::<Result<Vec<_>, _>>()?;
         let own = parsed.iter().position(|x509| x509.rsa_key == Some(key.public_key().as_ref()));
         let Some(own) = own else {
             let rsa = parsed.iter().any(|x509| x509.rsa_key.is_some());
@@ -115,6 +117,13 @@ impl Certificate {
     /// When the certificate expires; `None` when it does not say so readably.
     pub fn not_after(&self) -> Option<Ticks> {
         self.not_after
+    }
+
+    /// What to log about a certificate that expires within 30 days, or has; Entra ID's own refusal names no date.
+    pub fn expiry_warning(&self, now: Ticks) -> Option<String> {
+        let end = self.not_after.filter(|end| *end < now.plus(Duration::from_secs(30 * 86_400)))?;
+        let verb = if end < now { "expired" } else { "expires" };
+        Some(format!("the account's certificate {verb} at {end}: register a new one with the app and put it into the account"))
     }
 
     /// The SHA-256 thumbprint, base64url, as it stands in the assertion.
@@ -193,87 +202,130 @@ fn sections(text: &str) -> Option<Vec<(SectionKind, Vec<u8>)>> {
     (!found.is_empty()).then_some(found)
 }
 
-/// What is read of a certificate. Its signature and extensions do not matter here: Entra ID decides what it trusts.
-struct X509<'a> {
-    /// The RSAPublicKey, in the very bytes that ring gives for a private key; `None` for other algorithms.
-    rsa_key: Option<&'a [u8]>,
-    not_after: Option<Ticks>,
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) mod tests {
+    use super::*;
+    use crate::microsoft::x509::{Der, SEQUENCE};
+    use ring::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
+    use serde_json::{Value, json};
 
-const SEQUENCE: u8 = 0x30;
-const BIT_STRING: u8 = 0x03;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-/// `[0] EXPLICIT`, around the version.
-const VERSION: u8 = 0xa0;
-/// 1.2.840.113549.1.1.1, rsaEncryption.
-const RSA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+    const KEY: &str = include_str!("testdata/rsa-key.pem");
+    const CERTIFICATE: &str = include_str!("testdata/rsa-certificate.pem");
+    const OTHER: &str = include_str!("testdata/other-certificate.pem");
+    const EC_KEY: &str = include_str!("testdata/ec-key.pem");
+    const EC_CERTIFICATE: &str = include_str!("testdata/ec-certificate.pem");
+    const SMALL_KEY: &str = include_str!("testdata/small-key.pem");
+    /// By `openssl x509 -fingerprint -sha256`.
+    const FINGERPRINT: &str = "CB:08:43:F3:AA:AB:76:9D:87:5E:FD:E6:0A:06:58:9D:A5:CE:A2:2E:F5:E2:AD:41:97:24:0C:3B:87:F6:1F:0F";
 
-impl<'a> X509<'a> {
-    /// Walks RFC 5280's Certificate: two levels in, seven members on.
-    fn read(der: &'a [u8]) -> Result<Self, CertificateError> {
-        Self::walk(der).ok_or(CertificateError::CertificateDamaged)
+    fn read(certificate: &str, key: &str) -> Result<Certificate, CertificateError> {
+        Certificate::from_pem(certificate, &Secret::new(key))
     }
 
-    fn walk(der: &'a [u8]) -> Option<Self> {
-        let mut outer = Der(der).inside(SEQUENCE)?;
-        let mut certificate = outer.inside(SEQUENCE)?;
-        if certificate.0.first() == Some(&VERSION) {
-            certificate.next()?;
+    /// A certificate with its key, for other tests.
+    pub(in crate::microsoft) fn pair() -> Certificate {
+        read(CERTIFICATE, KEY).unwrap()
+    }
+
+    #[test]
+    fn the_assertion_is_what_entra_id_documents_and_verifies() {
+        let (client, url) = ("11111111-1111-1111-1111-111111111111", "https://login.microsoftonline.com/t/oauth2/v2.0/token");
+        let certificate = pair();
+        let now = Ticks::parse("2026-11-22T12:00:00.9Z").unwrap();
+        let assertion = certificate.assertion(client, url, now).unwrap();
+        let (signed, signature) = assertion.expose().rsplit_once('.').unwrap();
+        let part = |text: &str| -> Value { serde_json::from_slice(&BASE64URL.decode(text).unwrap()).unwrap() };
+        let (header, claims) = signed.split_once('.').unwrap();
+
+        let bytes: Vec<u8> = FINGERPRINT.split(':').map(|hex| u8::from_str_radix(hex, 16).unwrap()).collect();
+        assert_eq!(part(header), json!({"alg": "PS256", "typ": "JWT", "x5t#S256": BASE64URL.encode(bytes)}));
+        let mut claims = part(claims);
+        let jti = claims.as_object_mut().unwrap().remove("jti").unwrap();
+        assert_eq!(jti.as_str().unwrap().len(), 36);
+        assert_eq!(
+            claims,
+            json!({"aud": url, "iss": client, "sub": client, "nbf": 1_795_348_800, "iat": 1_795_348_800, "exp": 1_795_349_400})
+        );
+        let der = &certificates(CERTIFICATE).unwrap()[0];
+        let key = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, X509::read(der).unwrap().rsa_key.unwrap());
+        key.verify(signed.as_bytes(), &BASE64URL.decode(signature).unwrap()).unwrap();
+        assert!(key.verify(&signed.as_bytes()[1..], &BASE64URL.decode(signature).unwrap()).is_err());
+        // Random parts differ, so that no assertion can be taken for a repeated one.
+        let claims_of = |jwt: &Secret| jwt.expose().split('.').nth(1).unwrap().to_owned();
+        assert_ne!(claims_of(&certificate.assertion(client, url, now).unwrap()), claims_of(&assertion));
+    }
+
+    #[test]
+    fn expiry() {
+        // By `openssl x509 -enddate`.
+        assert_eq!(pair().not_after(), Ticks::parse("2099-12-29T21:11:52Z"));
+        let warned = |now: &str| pair().expiry_warning(Ticks::parse(now).unwrap()).unwrap_or_default();
+        assert_eq!(warned("2099-11-29T21:11:52Z"), "");
+        assert!(warned("2099-11-29T21:11:53Z").starts_with("the account's certificate expires at 2099-12-29T21:11:52Z: "));
+        assert!(warned("2100-01-01T00:00:00Z").contains("expired at"));
+    }
+
+    #[test]
+    fn pem_as_conf_files_and_forms_leave_it() {
+        let spaced = |pem: &str| pem.trim().replace('\n', " ");
+        let escaped = |pem: &str| pem.replace('\n', "\\n");
+        let crlf = |pem: &str| pem.replace('\n', "\r\n");
+        let bare = |pem: &str| pem.replace('\n', "");
+        for change in [spaced, escaped, crlf, bare] {
+            assert_eq!(read(&change(CERTIFICATE), &change(KEY)).unwrap().thumbprint(), pair().thumbprint());
         }
-        certificate.next()?; // serial number
-        certificate.next()?; // signature algorithm
-        certificate.next()?; // issuer
-        let mut validity = certificate.inside(SEQUENCE)?;
-        validity.next()?; // not before
-        let (tag, end) = validity.next()?;
-        certificate.next()?; // subject
-        let mut key = certificate.inside(SEQUENCE)?;
-        let algorithm = key.inside(SEQUENCE)?;
-        let (_, bits) = key.next().filter(|(tag, _)| *tag == BIT_STRING)?;
-        // The first byte of a bit string counts the bits that its last byte lacks.
-        let rsa_key = algorithm.0.starts_with(RSA).then(|| bits.get(1..)).flatten();
-        Some(Self { rsa_key, not_after: time(tag, end) })
-    }
-}
-
-/// What is left of a row of DER values.
-struct Der<'a>(&'a [u8]);
-
-impl<'a> Der<'a> {
-    /// The next value's tag and content.
-    fn next(&mut self) -> Option<(u8, &'a [u8])> {
-        let (&tag, rest) = self.0.split_first()?;
-        let (&first, rest) = rest.split_first()?;
-        let (length, rest) = match first {
-            0..=0x7f => (usize::from(first), rest),
-            0x81..=0x84 => {
-                let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-                (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-            }
-            _ => return None,
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((tag, content))
+        // A chain in any order, with text around it.
+        let chain = format!("Bag Attributes\n{OTHER}subject=x\n{CERTIFICATE}");
+        assert_eq!(read(&chain, KEY).unwrap().thumbprint(), pair().thumbprint());
     }
 
-    /// Into the next value, which must have this tag.
-    fn inside(&mut self, tag: u8) -> Option<Self> {
-        self.next().filter(|(found, _)| *found == tag).map(|(_, content)| Self(content))
+    #[test]
+    fn the_older_key_form() {
+        // PKCS#8 wraps PKCS#1 in an octet string behind version and algorithm.
+        let (_, der) = sections(KEY).unwrap().remove(0);
+        let mut inside = Der(&der).inside(SEQUENCE).unwrap();
+        inside.next().unwrap();
+        inside.next().unwrap();
+        let (_, pkcs1) = inside.next().unwrap();
+        let text = base64::prelude::BASE64_STANDARD.encode(pkcs1);
+        let pem = format!("-----BEGIN RSA PRIVATE KEY-----\n{text}\n-----END RSA PRIVATE KEY-----\n");
+        assert_eq!(read(CERTIFICATE, &pem).unwrap().thumbprint(), pair().thumbprint());
     }
-}
 
-/// RFC 5280's two spellings: `YYMMDDHHMMSSZ` for 1950 to 2049, `YYYYMMDDHHMMSSZ` from 2050 on.
-fn time(tag: u8, content: &[u8]) -> Option<Ticks> {
-    let text = std::str::from_utf8(content).ok()?.strip_suffix('Z')?;
-    let text = match tag {
-        UTC_TIME if text.len() == 12 => format!("{}{text}", if text < "50" { "20" } else { "19" }),
-        GENERALIZED_TIME if text.len() == 14 => text.to_owned(),
-        _ => return None,
-    };
-    let part = |range: std::ops::Range<usize>| text.get(range);
-    let (date, clock) =
-        ([part(0..4)?, part(4..6)?, part(6..8)?].join("-"), [part(8..10)?, part(10..12)?, part(12..14)?].join(":"));
-    Ticks::parse(&format!("{date}T{clock}Z"))
+    #[test]
+    fn each_mistake_is_named() {
+        use CertificateError as E;
+        let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIE\n-----END ENCRYPTED PRIVATE KEY-----";
+        let old_encrypted = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIE\n-----END RSA PRIVATE KEY-----";
+        let damaged = CERTIFICATE.replacen("MII", "MIM", 1);
+        let both = format!("{CERTIFICATE}{KEY}");
+        let table = [
+            ("", KEY, E::CertificateNotPem),
+            ("MIIDazCCAlOg", KEY, E::CertificateNotPem),
+            (&CERTIFICATE[..CERTIFICATE.len() / 2], KEY, E::CertificateNotPem),
+            (KEY, KEY, E::KeyInCertificate),
+            (&both, KEY, E::KeyInCertificate),
+            (&damaged, KEY, E::CertificateDamaged),
+            (EC_CERTIFICATE, KEY, E::CertificateNotRsa),
+            (OTHER, KEY, E::NotAPair),
+            (CERTIFICATE, "", E::KeyNotPem),
+            (CERTIFICATE, "s3cr3t", E::KeyNotPem),
+            (CERTIFICATE, &KEY[..200], E::KeyNotPem),
+            (CERTIFICATE, encrypted, E::KeyEncrypted),
+            (CERTIFICATE, old_encrypted, E::KeyEncrypted),
+            (CERTIFICATE, CERTIFICATE, E::NoPrivateKey),
+            (CERTIFICATE, EC_KEY, E::KeyNotRsa),
+            (CERTIFICATE, SMALL_KEY, E::KeyUnusable),
+        ];
+        for (certificate, key, expected) in table {
+            assert_eq!(read(certificate, key).map(|_| ()), Err(expected));
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_key_is_printed() {
+        let printed = format!("{:?}", pair());
+        assert_eq!(printed, format!("Certificate {{ thumbprint: \"{}\", .. }}", pair().thumbprint()));
+    }
 }

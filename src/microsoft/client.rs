@@ -13,6 +13,7 @@ use super::cloud::{Api, Hosts};
 use super::guid;
 use super::token::TokenSource;
 use crate::http::{Http, HttpError, Request, Response};
+use crate::planted::{Planted, planted};
 use crate::secret::Secret;
 use crate::time::Ticks;
 
@@ -92,7 +93,7 @@ impl Client {
     fn exchange(&mut self, method: &Method, path: &str, body: Vec<u8>) -> Result<Reply, Box<ApiError>> {
         let held = self.tokens.holds(Ticks::now());
         let mut answer = self.send(method, path, body.clone())?;
-        if answer.status() == http::StatusCode::UNAUTHORIZED && held {
+        if answer.status() == http::StatusCode::UNAUTHORIZED && held && !planted(Planted::NoRenewal) {
             // The token may have been withdrawn before its time; one that was fetched for this very request was not.
             // Nothing was done by a request that was not let in, so a change may be sent again too.
             self.tokens.forget();
@@ -114,6 +115,10 @@ impl Client {
     fn send(&mut self, method: &Method, path: &str, body: Vec<u8>) -> Result<Response, Box<ApiError>> {
         let (url, api) = (format!("{}{path}", self.base), self.api);
         let asked = Asked { api, method, path };
+        if !path.starts_with('/') {
+            // Without the slash a path could lengthen the host's name, and the token would travel there.
+            return Err(Box::new(asked.unanswered(HttpError::Setup(format!("`{path}` is not a path")))));
+        }
         let token = self.tokens.token(Ticks::now()).map_err(|e| Box::new(asked.failed(Failure::Token(e))))?;
         let request = request(api, method, &url, token, body).map_err(|e| Box::new(asked.unanswered(HttpError::Setup(e))))?;
         self.http.send(request).map_err(|e| Box::new(asked.unanswered(e)))
@@ -141,4 +146,117 @@ fn request(api: Api, method: &Method, url: &str, token: &Secret, body: Vec<u8>) 
         headers.insert(CLIENT_REQUEST_ID, id);
     }
     Ok(request)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) mod tests {
+    use super::*;
+    use crate::microsoft::cloud::{Cloud, Overrides};
+    use crate::microsoft::stand_in::{StandIn, http};
+    use crate::microsoft::token::{Account, Credential};
+
+    pub(in crate::microsoft) const JSON: &str =
+        "200 OK\nContent-Type: application/json\nDate: Sun, 22 Nov 2026 12:00:00 GMT\nrequest-id: r-1";
+    const REFUSED: &str = "401 Unauthorized\nContent-Type: application/json";
+
+    pub(in crate::microsoft) fn token(name: &str) -> (&'static str, String) {
+        (JSON, format!(r#"{{"token_type":"Bearer","expires_in":3599,"access_token":"{name}"}}"#))
+    }
+
+    /// Entra ID and all APIs at one stand-in.
+    pub(in crate::microsoft) fn client(url: &str, api: Api) -> Client {
+        let overrides = Overrides { login_url: Some(url), graph_url: Some(url), defender_url: Some(url) };
+        let hosts = Hosts::new(Cloud::Commercial, overrides).unwrap();
+        let client_id = "11111111-1111-1111-1111-111111111111";
+        let account = Account { cloud: Cloud::Commercial, hosts: &hosts, tenant_id: "contoso.example", client_id };
+        let tokens = TokenSource::new(http(), account, api, Credential::Secret(Secret::new("s3cr3t"))).unwrap();
+        Client::new(http(), tokens, &hosts, api)
+    }
+
+    #[test]
+    fn a_request_carries_what_each_api_wants() {
+        for (api, prefers) in [(Api::Graph, true), (Api::Xdr, false), (Api::Endpoint, false)] {
+            let service = StandIn::new(vec![token("t1"), (JSON, "{\"value\":[]}".to_owned()), (JSON, "{}".to_owned())]);
+            let mut client = client(&service.url, api);
+            let reply = client.get("/v1.0/security/incidents?$top=1&$filter=a%20b").unwrap();
+            assert_eq!(reply.body, b"{\"value\":[]}");
+            assert_eq!(reply.service_time, Ticks::parse("2026-11-22T12:00:00Z"));
+            assert_eq!((reply.request_id.as_deref(), reply.status), (Some("r-1"), 200));
+            client.patch("/x/1", &serde_json::json!({"status": "resolved"})).unwrap();
+            let heard = service.heard();
+            assert!(heard[1].starts_with("GET /v1.0/security/incidents?$top=1&$filter=a%20b HTTP/1.1\r\n"), "{}", heard[1]);
+            let head = heard[1].to_ascii_lowercase();
+            assert!(head.contains("authorization: bearer t1\r\n") && head.contains("accept: application/json\r\n"), "{head}");
+            assert_eq!(head.contains("prefer: include-unknown-enum-members\r\n"), prefers, "{head}");
+            assert!(head.contains("client-request-id: ") && !head.contains("content-type"), "{head}");
+            assert!(
+                heard[2].starts_with("PATCH /x/1 ") && heard[2].ends_with("\r\n\r\n{\"status\":\"resolved\"}"),
+                "{}",
+                heard[2]
+            );
+            assert!(heard[2].to_ascii_lowercase().contains("content-type: application/json\r\n"));
+        }
+    }
+
+    #[test]
+    fn a_token_refused_in_the_middle_is_renewed_once() {
+        let ok = || (JSON, "{\"value\":[]}".to_owned());
+        let refused = || (REFUSED, "{}".to_owned());
+        // The first request's token is good; the second finds it withdrawn, the third finds its successor withdrawn for good.
+        let answers = vec![token("t1"), ok(), refused(), token("t2"), ok(), refused(), token("t3"), refused()];
+        let service = StandIn::new(answers);
+        let mut client = client(&service.url, Api::Endpoint);
+        client.get("/api/alerts").unwrap();
+        client.get("/api/alerts").unwrap();
+        let error = client.get("/api/alerts").unwrap_err();
+        assert!(matches!(error.failure, Failure::Unauthorized { permission: Some("Alert.Read.All") }), "{error:?}");
+        assert!(error.is_permanent());
+        let bearers: Vec<String> = service
+            .heard()
+            .iter()
+            .filter_map(|request| Some(request.split_once("uthorization: Bearer ")?.1.lines().next()?.to_owned()))
+            .collect();
+        assert_eq!(bearers, ["t1", "t1", "t2", "t2", "t3"]);
+    }
+
+    #[test]
+    fn a_fresh_token_that_is_refused_is_not_fetched_again() {
+        let service = StandIn::new(vec![token("t1"), (REFUSED, String::new())]);
+        let error = client(&service.url, Api::Graph).get("/v1.0/security/incidents").unwrap_err();
+        assert!(matches!(error.failure, Failure::Unauthorized { permission: Some("SecurityIncident.Read.All") }), "{error:?}");
+        assert_eq!(service.heard().len(), 2);
+    }
+
+    #[test]
+    fn a_path_cannot_change_the_host() {
+        let mut client = client("http://127.0.0.1:9", Api::Graph);
+        for path in ["", ".evil.example/x", "@evil.example/x", "https://evil.example"] {
+            assert!(matches!(client.get(path).unwrap_err().failure, Failure::Setup(_)), "{path}");
+        }
+    }
+
+    #[test]
+    fn no_token_no_request() {
+        let refusal = r#"{"error":"invalid_client","error_description":"AADSTS7000222: x","error_codes":[7000222]}"#;
+        let service = StandIn::new(vec![("401 Unauthorized\nContent-Type: application/json", refusal.to_owned())]);
+        let error = client(&service.url, Api::Graph).get("/v1.0/security/alerts_v2").unwrap_err();
+        assert!(error.to_string().contains("the client secret has expired (AADSTS7000222, HTTP 401)"), "{error}");
+        assert!(error.is_permanent() && error.remedy().is_some());
+        assert!(!format!("{error:?}").contains("s3cr3t"));
+        assert_eq!(service.heard().len(), 1);
+    }
+
+    #[test]
+    fn redirects_and_cut_connections() {
+        let redirect = "307 Temporary Redirect\nLocation: https://evil.example/v1.0?x=1";
+        let service = StandIn::new(vec![token("t1"), (redirect, String::new())]);
+        let mut client = client(&service.url, Api::Graph);
+        let error = client.get("/v1.0/security/incidents").unwrap_err();
+        assert!(error.to_string().ends_with("HTTP 307: a redirect to evil.example was not followed"), "{error}");
+        service.heard();
+        // Nobody listens any more.
+        let error = client.get("/v1.0/security/incidents").unwrap_err();
+        assert!(matches!(error.failure, Failure::Unreachable(_)) && !error.is_permanent(), "{error:?}");
+    }
 }

@@ -186,3 +186,59 @@ fn first_sentence(description: &str) -> String {
     let sentence = text.split_once(". ").map_or(text.as_str(), |(first, _)| first);
     sentence.trim_end_matches('.').to_owned()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_stands_twice() {
+        let mut codes: Vec<u32> = TABLE.iter().flat_map(|entry| entry.codes).copied().collect();
+        let all = codes.len();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), all);
+    }
+
+    #[test]
+    fn every_documented_number_is_known() {
+        let waits = [90_055, 90_006, 90_012, 90_024, 90_033, 90_090, 50_000];
+        let persons = [
+            7_000_215, 7_000_222, 70_002, 700_016, 700_011, 70_001, 90_002, 900_023, 90_038, 900_382, 900_432, 70_011, 28_002,
+            500_011, 50_001, 700_027, 500_133, 700_024, 50_012, 50_013, 900_384, 700_213, 700_211, 50_034, 50_076, 53_003,
+            9_001_023,
+        ];
+        for (codes, act) in [(&waits[..], Act::Wait), (&persons[..], Act::Person)] {
+            for code in codes {
+                let meaning = meaning(400, "invalid_request", &[*code], "", "S");
+                assert_eq!((meaning.code, meaning.act), (Some(*code), act));
+                assert_eq!(meaning.remedy.is_some(), act == Act::Person, "{code}");
+                assert!(!meaning.meaning.contains('{'), "{code}: {}", meaning.meaning);
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_numbers_speak_in_entra_ids_own_words() {
+        let said = "AADSTS123456: The thing of contoso.com is\u{7} off.\r\nAsk somebody. Trace ID: x Correlation ID: y";
+        // (status, error, codes, description, code, meaning, part of the remedy; empty: none)
+        let table = [
+            (400, "invalid_request", &[123_456][..], said, Some(123_456), "The thing of contoso.com is off", "error?code=123456"),
+            (401, "invalid_client", &[], said, Some(123_456), "The thing of contoso.com is off", "secret or certificate"),
+            (401, "invalid_client", &[], "", None, "invalid_client", "secret or certificate"),
+            (403, "access_denied", &[5], "AADSTS5", Some(5), "access_denied", "Conditional Access"),
+            (503, "server_error", &[5], "AADSTS5: Busy. Trace ID: 1", Some(5), "Busy", ""),
+            (429, "x", &[], "Slow down", None, "Slow down", ""),
+            // The first number is new, the second is known.
+            (401, "invalid_client", &[1, 7_000_222], said, Some(7_000_222), "the client secret has expired", "create a new"),
+        ];
+        for (status, error, codes, description, code, meaning, remedy) in table {
+            let read = super::meaning(status, error, codes, description, "S");
+            assert_eq!((read.code, read.meaning.as_str()), (code, meaning));
+            let given = read.remedy.unwrap_or_default();
+            assert!(given.contains(remedy) && given.is_empty() == remedy.is_empty(), "{meaning}: {given}");
+            assert_eq!(read.act == Act::Wait, remedy.is_empty());
+        }
+    }
+}

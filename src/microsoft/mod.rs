@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod api_error;
 pub mod certificate;
+pub mod change;
 pub mod client;
 pub mod cloud;
 mod entra_errors;
@@ -11,9 +12,11 @@ mod guid;
 pub mod object;
 pub mod page;
 pub mod query;
-
+pub mod resource;
 #[cfg(test)]
 mod stand_in;
 pub mod token;
+pub mod token_error;
 pub mod update;
 pub mod values;
+mod x509;

@@ -4,6 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::cloud::{Api, Resource, What};
 use super::object::names;
+use crate::planted::{Planted, planted};
 use crate::time::Ticks;
 
 /// What may stay readable in a query's value: never a separator, and not `+`, which some servers read as a space.
@@ -53,7 +54,8 @@ impl List<'_> {
     /// rounded down, the upper one up.
     pub fn path_and_query(&self) -> String {
         let updated = names(self.resource).identity.updated;
-        let mut filter = format!("{updated} ge {}", self.lo.floor_ms().rfc3339_ms());
+        let edge = if planted(Planted::StrictEdge) { "gt" } else { "ge" };
+        let mut filter = format!("{updated} {edge} {}", self.lo.floor_ms().rfc3339_ms());
         if let Some(hi) = self.hi {
             filter.push_str(&format!(" and {updated} lt {}", hi.ceil_ms().rfc3339_ms()));
         }

@@ -1,5 +1,7 @@
 //! For tests: a server that gives prepared answers one after another and keeps what it was sent, and the shared samples.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;

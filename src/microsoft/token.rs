@@ -2,18 +2,15 @@
 //! expire.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::time::Duration;
 
-use http::HeaderMap;
 use oauth2::basic::{BasicClient, BasicTokenType};
 use oauth2::{AuthType, ClientId, ClientSecret, RequestTokenError, Scope, TokenResponse, TokenUrl};
-use serde::Deserialize;
 
-use super::answer;
 use super::certificate::Certificate;
 use super::cloud::{Api, Cloud, Hosts, check_client, check_tenant, scope};
-use super::entra_errors::{self, Act, Meaning};
+use super::token_error::refusal;
+pub use super::token_error::{Refusal, TokenError};
 use crate::http::{Http, HttpError};
 use crate::secret::Secret;
 use crate::time::Ticks;
@@ -133,11 +130,7 @@ impl TokenSource {
         let token = Secret::new(issued.access_token().secret().clone());
         let fit = !token.expose().is_empty() && token.expose().bytes().all(|b| b.is_ascii_graphic());
         if !fit || *issued.token_type() != BasicTokenType::Bearer {
-            return Err(TokenError::Other {
-                status: 200,
-                what: "the answer holds no bearer token".to_owned(),
-                retry_after: None,
-            });
+            return Err(TokenError::Garbled { status: 200, what: "the answer holds no bearer token", retry_after: None });
         }
         Ok(Held { token, stale: now.plus(usable(issued.expires_in().unwrap_or(LIFE_UNSAID))) })
     }
@@ -149,181 +142,119 @@ fn usable(life: Duration) -> Duration {
     life.saturating_sub((life / 10).min(Duration::from_secs(300)))
 }
 
-/// Why there is no token. Never holds the secret, the assertion or the token.
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// The account or its certificate is wrong; nothing was asked.
-    #[error("{0}")]
-    Setup(String),
-    /// Entra ID did not answer.
-    #[error("Entra ID: {0}")]
-    NoAnswer(#[source] HttpError),
-    /// Entra ID refused, or asked to come back.
-    #[error("{0}")]
-    Refused(Box<Refusal>),
-    /// Not Entra ID, or not in working order: a web page, an empty answer, a failed gateway.
-    #[error("Entra ID: HTTP {status}: {what}")]
-    Other {
-        /// The answer's status.
-        status: u16,
-        /// What came in place of a token.
-        what: String,
-        /// How long to wait, when the answer said it.
-        retry_after: Option<Duration>,
-    },
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::microsoft::stand_in::{StandIn, http};
 
-/// Entra ID's own refusal.
-#[derive(Debug)]
-pub struct Refusal {
-    /// HTTP status.
-    pub status: u16,
-    /// The AADSTS number that the message is about; `None` when the answer held none.
-    pub code: Option<u32>,
-    /// OAuth's `error`.
-    pub error: String,
-    /// What it means, in one clause.
-    pub meaning: String,
-    /// What to do, in one clause; `None` where waiting is all there is.
-    pub remedy: Option<String>,
-    /// For Microsoft's support.
-    pub trace_id: Option<String>,
-    /// For Microsoft's support.
-    pub correlation_id: Option<String>,
-    /// When, by Entra ID's clock.
-    pub timestamp: Option<String>,
-    /// `Retry-After`.
-    pub retry_after: Option<Duration>,
-    act: Act,
-}
+    const TENANT: &str = "22222222-2222-2222-2222-222222222222";
+    const CLIENT: &str = "11111111-1111-1111-1111-111111111111";
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Entra ID gave no token: {} (", self.meaning)?;
-        match self.code {
-            Some(code) => write!(f, "AADSTS{code}")?,
-            None => write!(f, "{}", self.error)?,
-        }
-        write!(f, ", HTTP {}", self.status)?;
-        for (name, value) in [("trace id", &self.trace_id), ("correlation id", &self.correlation_id), ("at", &self.timestamp)] {
-            if let Some(value) = value {
-                write!(f, ", {name} {value}")?;
-            }
-        }
-        f.write_str(")")
-    }
-}
-
-impl TokenError {
-    /// Entra ID's AADSTS number.
-    pub fn code(&self) -> Option<u32> {
-        match self {
-            Self::Refused(refusal) => refusal.code,
-            _ => None,
-        }
+    fn source(url: &str, credential: Credential) -> TokenSource {
+        let hosts = Hosts { login: url.to_owned(), ..Hosts::of(Cloud::Commercial) };
+        let account = Account { cloud: Cloud::GccHigh, hosts: &hosts, tenant_id: TENANT, client_id: CLIENT };
+        TokenSource::new(http(), account, Api::Graph, credential).unwrap()
     }
 
-    /// Whether asking again cannot help until a person has acted.
-    pub fn is_permanent(&self) -> bool {
-        match self {
-            Self::Setup(_) | Self::NoAnswer(HttpError::Setup(_)) => true,
-            Self::NoAnswer(_) => false,
-            Self::Refused(refusal) => refusal.act == Act::Person,
-            // A gateway's 5xx passes; a sign-in page or a redirect stays until somebody removes it. An empty or cut 200 may pass.
-            Self::Other { status, .. } => (300..500).contains(status),
+    fn secret() -> Credential {
+        Credential::Secret(Secret::new("s3cr3t&=+ \u{fc}"))
+    }
+
+    const ISSUED: &str = r#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"ey.one"}"#;
+    const JSON: &str = "200 OK\nContent-Type: application/json; charset=utf-8";
+
+    #[test]
+    fn the_request_is_the_documented_form_and_the_token_is_kept() {
+        let entra = StandIn::new(vec![(JSON, ISSUED.to_owned()), (JSON, ISSUED.replace("one", "two"))]);
+        let mut source = source(&entra.url, secret());
+        let now = Ticks::parse("2026-11-22T12:00:00Z").unwrap();
+        assert!(!source.holds(now));
+        assert_eq!(source.token(now).unwrap().expose(), "ey.one");
+        // 3599 s: used for 3299, renewed after.
+        let later = now.plus(Duration::from_secs(3298));
+        assert!(source.holds(later));
+        assert_eq!(source.token(later).unwrap().expose(), "ey.one");
+        assert_eq!(source.token(now.plus(Duration::from_secs(3299))).unwrap().expose(), "ey.two");
+        source.forget();
+        assert!(!source.holds(now));
+        let heard = entra.heard();
+        let (head, form) = heard[0].split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("POST /{TENANT}/oauth2/v2.0/token HTTP/1.1\r\n")), "{head}");
+        let head = head.to_ascii_lowercase();
+        assert!(head.contains("content-type: application/x-www-form-urlencoded"), "{head}");
+        assert!(!head.contains("authorization"), "{head}");
+        let mut fields: Vec<&str> = form.split('&').collect();
+        fields.sort_unstable();
+        assert_eq!(
+            fields,
+            [
+                format!("client_id={CLIENT}").as_str(),
+                "client_secret=s3cr3t%26%3D%2B+%C3%BC",
+                "grant_type=client_credentials",
+                "scope=https%3A%2F%2Fgraph.microsoft.us%2F.default",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_certificate_takes_the_secrets_place() {
+        let entra = StandIn::new(vec![(JSON, ISSUED.to_owned())]);
+        let certificate = crate::microsoft::certificate::tests::pair();
+        let mut source = source(&entra.url, Credential::Certificate(Box::new(certificate)));
+        source.token(Ticks::now()).unwrap();
+        let heard = entra.heard().remove(0);
+        let form = heard.split_once("\r\n\r\n").unwrap().1;
+        assert!(
+            form.contains("client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"),
+            "{form}"
+        );
+        assert!(form.contains("client_assertion=ey") && !form.contains("client_secret"), "{form}");
+    }
+
+    #[test]
+    fn tokens_are_renewed_before_they_expire() {
+        for (life, used) in [(3599, 3299), (86_400, 86_100), (60, 54), (10, 9), (0, 0)] {
+            assert_eq!(usable(Duration::from_secs(life)), Duration::from_secs(used));
         }
     }
 
-    /// Whether Entra ID asked to slow down.
-    pub fn is_throttled(&self) -> bool {
-        match self {
-            Self::Refused(refusal) => matches!(refusal.status, 429 | 503),
-            Self::Other { status, .. } => matches!(status, 429 | 503),
-            _ => false,
+    #[test]
+    fn an_account_is_checked_before_anything_is_asked() {
+        let hosts = Hosts::of(Cloud::Commercial);
+        let account = Account { cloud: Cloud::Commercial, hosts: &hosts, tenant_id: TENANT, client_id: CLIENT };
+        for (account, credential, part) in [
+            (Account { tenant_id: "common", ..account }, secret(), "tenant_id `common`"),
+            (Account { client_id: "app", ..account }, secret(), "client_id `app`"),
+            (account, Credential::Secret(Secret::new("")), "no client secret"),
+        ] {
+            let error = TokenSource::new(http(), account, Api::Graph, credential).unwrap_err();
+            assert!(error.to_string().contains(part) && error.is_permanent(), "{error}");
         }
     }
 
-    /// How long Entra ID asked to wait.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Refused(refusal) => refusal.retry_after,
-            Self::Other { retry_after, .. } => *retry_after,
-            _ => None,
-        }
-    }
-
-    /// What to do about it, as one clause; `None` where waiting is all there is or the message says it.
-    pub fn remedy(&self) -> Option<String> {
-        match self {
-            Self::Setup(_) => None,
-            Self::NoAnswer(HttpError::TimedOut { .. }) => None,
-            Self::NoAnswer(_) => {
-                Some("check the account's cloud and login_url, name resolution, firewall, proxy and ca_bundle".to_owned())
-            }
-            Self::Refused(refusal) => refusal.remedy.clone(),
-            Self::Other { status, .. } if (500..600).contains(status) || *status == 429 => None,
-            Self::Other { .. } => Some(
-                "a proxy or sign-in page stands between this machine and Entra ID, or login_url names another service: let this \
-                 machine reach it directly or set the proxy"
-                    .to_owned(),
+    #[test]
+    fn answers_over_the_wire_that_are_no_tokens() {
+        let table = [
+            (JSON, "{\"token_type\":\"mac\",\"access_token\":\"x\",\"expires_in\":1}", "no bearer token"),
+            (JSON, "{\"token_type\":\"Bearer\",\"access_token\":\"a\\r\\nX: b\",\"expires_in\":1}", "no bearer token"),
+            (JSON, "{\"token_type\":\"Bearer\"}", "neither a token nor an error"),
+            ("200 OK\nContent-Type: text/html", "<title>Hello</title>", "a page titled \"Hello\""),
+            ("301 Moved\nLocation: http://127.0.0.1:9/elsewhere", "", "redirect to 127.0.0.1 was not followed"),
+            (
+                "401 Unauthorized\nContent-Type: application/json",
+                "{\"error\":\"invalid_client\"}",
+                "gave no token: invalid_client",
             ),
+            ("504 Gateway Timeout", "", "HTTP 504"),
+        ];
+        for (head, body, part) in table {
+            let entra = StandIn::new(vec![(head, body.to_owned())]);
+            let mut source = source(&entra.url, secret());
+            let error = source.token(Ticks::now()).unwrap_err();
+            assert!(error.to_string().contains(part), "{part}: {error}");
+            assert!(!format!("{error} {error:?} {source:?}").contains("s3cr3t"));
+            assert!(!source.holds(Ticks(0)));
         }
     }
-}
-
-/// Entra ID's error body. All members may be missing.
-#[derive(Default, Deserialize)]
-struct Body {
-    #[serde(default)]
-    error: Option<String>,
-    #[serde(default)]
-    error_description: Option<String>,
-    #[serde(default)]
-    error_codes: Vec<u32>,
-    #[serde(default)]
-    timestamp: Option<String>,
-    #[serde(default)]
-    trace_id: Option<String>,
-    #[serde(default)]
-    correlation_id: Option<String>,
-}
-
-/// Reads an answer that is no token.
-fn refusal(status: u16, headers: &HeaderMap, body: &[u8], scope: &str, now: Ticks) -> TokenError {
-    let retry_after = answer::retry_after(headers, now);
-    let other = |what: String| TokenError::Other { status, what, retry_after };
-    if (300..400).contains(&status) {
-        return other(format!("a redirect to {} was not followed", answer::redirect_host(headers)));
-    }
-    if body.trim_ascii().is_empty() {
-        return other("the answer is empty".to_owned());
-    }
-    if answer::is_html(headers, body) {
-        return other(match answer::title(body) {
-            Some(title) => format!("a page titled \"{title}\" answered"),
-            None => "a web page answered".to_owned(),
-        });
-    }
-    let parsed: Body = match serde_json::from_slice(body) {
-        Ok(parsed) => parsed,
-        Err(_) => return other("the answer is not JSON, or not Entra ID's".to_owned()),
-    };
-    let Some(error) = parsed.error.as_deref().map(answer::plain) else {
-        return other("the answer holds neither a token nor an error".to_owned());
-    };
-    let description = parsed.error_description.unwrap_or_default();
-    let Meaning { code, act, meaning, remedy } = entra_errors::meaning(status, &error, &parsed.error_codes, &description, scope);
-    let plain = |text: Option<String>| text.map(|text| answer::plain(&text)).filter(|text| !text.is_empty());
-    TokenError::Refused(Box::new(Refusal {
-        status,
-        code,
-        error,
-        meaning,
-        remedy,
-        trace_id: plain(parsed.trace_id),
-        correlation_id: plain(parsed.correlation_id),
-        timestamp: plain(parsed.timestamp),
-        retry_after,
-        act,
-    }))
 }

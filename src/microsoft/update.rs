@@ -1,5 +1,4 @@
-//! A change that somebody wants on an incident or alert: read from plain texts, checked before anything is sent, turned
-//! into the requests each API takes, and compared with the object before and after.
+//! A change on its way: compared with the object before and after, and turned into the requests each API takes.
 
 use std::fmt;
 
@@ -7,212 +6,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::api_error::{ApiError, Failure};
+pub use super::change::{Assign, COMMENT_LIMIT, Change, Refusal, TagChange, Wanted};
+use super::change::{holds, same, suits};
 use super::client::{Client, Reply};
 use super::cloud::{Api, Resource, What};
 use super::object::names;
 use super::query::{self, Expand};
 use super::values::{Classification, Determination, Status};
-
-/// The longest comment, in characters (Defender portal's documentation).
-pub const COMMENT_LIMIT: usize = 30_000;
-
-/// What somebody wrote; an empty text leaves the member alone.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted<'a> {
-    /// `new`, `active`, `in progress`, `resolved`, in any spelling.
-    pub status: &'a str,
-    /// A user's name; `none` takes the assignment away.
-    pub assigned_to: &'a str,
-    /// `true positive`, … in any spelling.
-    pub classification: &'a str,
-    /// `malware`, … in any spelling of any API.
-    pub determination: &'a str,
-    /// Text to add.
-    pub comment: &'a str,
-    /// Incidents only: `a, b` adds, `-a` removes, `=a, b` replaces all, `=` removes all.
-    pub tags: &'a str,
-}
-
-/// A change that makes sense in itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Change {
-    /// The status to set.
-    pub status: Option<Status>,
-    /// The assignment to make or take away.
-    pub assigned_to: Option<Assign>,
-    /// The classification to set.
-    pub classification: Option<Classification>,
-    /// The determination to set. Without a classification it must suit the one the object has.
-    pub determination: Option<Determination>,
-    /// The comment to add.
-    pub comment: Option<String>,
-    /// The tags to change.
-    pub tags: Option<TagChange>,
-}
-
-/// Who it is assigned to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Assign {
-    /// This user.
-    To(String),
-    /// Nobody.
-    Nobody,
-}
-
-/// What happens to the tags. A tag is the same tag in another case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TagChange {
-    /// Some are added, some removed, the others stay.
-    Amend {
-        /// Tags to add.
-        add: Vec<String>,
-        /// Tags to remove.
-        remove: Vec<String>,
-    },
-    /// These and no others.
-    Replace(Vec<String>),
-}
-
-/// Why a change is not sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Nothing was asked for.
-    #[error("nothing to change: every parameter is empty")]
-    Nothing,
-    /// A value that the parameter does not take.
-    #[error("{parameter} `{given}` is not allowed: write {allowed}")]
-    Value {
-        /// The parameter.
-        parameter: &'static str,
-        /// What was written, shortened.
-        given: String,
-        /// The allowed values.
-        allowed: String,
-    },
-    /// A determination that does not go with the classification.
-    #[error("determination {} does not go with classification {}: write {allowed}", determination.spelled(Api::Graph).0, classification.spelled(Api::Graph))]
-    Pair {
-        /// The one asked for, or the object's.
-        classification: Classification,
-        /// The one asked for.
-        determination: Determination,
-        /// The determinations that do.
-        allowed: String,
-    },
-    /// A determination for an object that has no classification.
-    #[error("determination without classification: the {0} has none yet, so set classification too")]
-    Unclassified(&'static str),
-    /// A comment beyond the limit.
-    #[error("comment has {0} characters: {COMMENT_LIMIT} is the most")]
-    CommentTooLong(usize),
-    /// Tags on an alert.
-    #[error("tags: alerts have none, only incidents do")]
-    AlertTags,
-    /// Tags that contradict each other.
-    #[error("tags `{0}` says two things: write `a, b` to add, `-a` to remove, or `=a, b` to replace all")]
-    Tags(String),
-    /// The incident was merged.
-    #[error("the incident was merged into incident {0}: change that one")]
-    Redirected(String),
-    /// The id cannot be one.
-    #[error("{0}")]
-    Id(String),
-}
-
-impl Change {
-    /// Reads and checks what was asked for, as far as that needs no look at the object.
-    ///
-    /// # Errors
-    /// The first fault found, with what would be right.
-    pub fn parse(what: What, wanted: &Wanted<'_>) -> Result<Self, Refusal> {
-        let text = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        let status = match text(wanted.status) {
-            Some(given) => Some(status(what, &given)?),
-            None => None,
-        };
-        let classification = match text(wanted.classification) {
-            Some(given) => Some(Classification::parse(&given).ok_or_else(|| {
-                value("classification", &given, list(Classification::ALL.iter().map(|value| value.spelled(Api::Graph))))
-            })?),
-            None => None,
-        };
-        let determination = match text(wanted.determination) {
-            Some(given) => {
-                let allowed = classification.map_or(&Determination::ALL[..], Classification::determinations);
-                Some(Determination::parse(&given).ok_or_else(|| value("determination", &given, determinations(allowed)))?)
-            }
-            None => None,
-        };
-        if let (Some(classification), Some(determination)) = (classification, determination) {
-            suits(classification, determination)?;
-        }
-        let comment = text(wanted.comment);
-        if let Some(length) = comment.as_ref().map(|comment| comment.chars().count()).filter(|length| *length > COMMENT_LIMIT) {
-            return Err(Refusal::CommentTooLong(length));
-        }
-        let assigned_to = text(wanted.assigned_to).map(|given| match given.eq_ignore_ascii_case("none") {
-            true => Assign::Nobody,
-            false => Assign::To(given),
-        });
-        let tags = match (text(wanted.tags), what) {
-            (Some(_), What::Alerts) => return Err(Refusal::AlertTags),
-            (Some(given), What::Incidents) => Some(TagChange::parse(&given)?),
-            (None, _) => None,
-        };
-        let change = Self { status, assigned_to, classification, determination, comment, tags };
-        if change == Self::default() { Err(Refusal::Nothing) } else { Ok(change) }
-    }
-}
-
-impl TagChange {
-    /// Reads `a, b`, `-a` and `=a, b`.
-    fn parse(text: &str) -> Result<Self, Refusal> {
-        let wrong = || Refusal::Tags(short(text));
-        let items = |text: &str| -> Vec<String> {
-            let mut items: Vec<String> = Vec::new();
-            for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
-                if !holds(&items, item) {
-                    items.push(item.to_owned());
-                }
-            }
-            items
-        };
-        if let Some(all) = text.strip_prefix('=') {
-            let all = items(all);
-            // `=a, -b` cannot mean anything: what is replaced need not be removed.
-            return if all.iter().any(|tag| tag.starts_with(['-', '='])) { Err(wrong()) } else { Ok(Self::Replace(all)) };
-        }
-        let (mut add, mut remove) = (Vec::new(), Vec::new());
-        for item in items(text) {
-            match item.strip_prefix('-').map(str::trim) {
-                Some("") => return Err(wrong()),
-                Some(tag) => remove.push(tag.to_owned()),
-                None if item.starts_with('=') => return Err(wrong()),
-                None => add.push(item),
-            }
-        }
-        if (add.is_empty() && remove.is_empty()) || add.iter().any(|tag| holds(&remove, tag)) {
-            return Err(wrong());
-        }
-        Ok(Self::Amend { add, remove })
-    }
-
-    /// The tags after the change, the present ones first and in their order.
-    fn applied(&self, current: &[String]) -> Vec<String> {
-        match self {
-            Self::Replace(all) => all.clone(),
-            Self::Amend { add, remove } => {
-                let mut tags: Vec<String> = current.iter().filter(|tag| !holds(remove, tag)).cloned().collect();
-                for tag in add {
-                    if !holds(&tags, tag) {
-                        tags.push(tag.clone());
-                    }
-                }
-                tags
-            }
-        }
-    }
-}
 
 /// A member that is not as wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -389,7 +189,11 @@ pub fn requests(resource: Resource, id: &str, change: &Change, current: &Value) 
         && current["status"].as_str().is_some_and(|status| status.eq_ignore_ascii_case("redirected"))
     {
         let into = &current["redirectIncidentId"];
-        return Err(Refusal::Redirected(into.as_str().map_or_else(|| into.to_string(), str::to_owned)));
+        return Err(Refusal::Redirected(match into {
+            Value::String(id) => format!("incident {id}"),
+            Value::Number(id) => format!("incident {id}"),
+            _ => "another incident".to_owned(),
+        }));
     }
     let api = resource.api();
     let classification = change.classification.or_else(|| Classification::parse(current["classification"].as_str()?));
@@ -405,13 +209,7 @@ pub fn requests(resource: Resource, id: &str, change: &Change, current: &Value) 
             Member::Status => body.status = change.status.map(|status| status.spelled(api)),
             Member::AssignedTo => body.assigned_to = change.assigned_to.as_ref().map(|assign| assigned(api, assign)),
             Member::Classification => body.classification = classification.map(|value| value.spelled(api)),
-            Member::Determination => {
-                body.classification = classification.map(|value| value.spelled(api));
-                if let Some((spelled, other)) = change.determination.map(|value| value.spelled(api)) {
-                    body.determination = Some(spelled);
-                    other_spelling = other;
-                }
-            }
+            Member::Determination => body.classification = classification.map(|value| value.spelled(api)),
             Member::Comment => comment.clone_from(&change.comment),
             Member::Tags => {
                 let tags = change.tags.as_ref().map(|tags| tags.applied(&tags_of(resource, current)));
@@ -421,6 +219,11 @@ pub fn requests(resource: Resource, id: &str, change: &Change, current: &Value) 
                 }
             }
         }
+    }
+    if let (Some(_), Some(determination)) = (body.classification, change.determination) {
+        // Also where the determination is right already: it belongs to the classification that is about to go.
+        let (spelled, other) = determination.spelled(api);
+        (body.determination, other_spelling) = (Some(spelled), other);
     }
     let comments = query::comments(resource, id);
     if comments.is_none() {
@@ -449,43 +252,6 @@ fn assigned(api: Api, assign: &Assign) -> Option<String> {
     }
 }
 
-fn status(what: What, given: &str) -> Result<Status, Refusal> {
-    let allowed = Status::allowed(what);
-    Status::parse(given)
-        .filter(|status| allowed.contains(status))
-        .ok_or_else(|| value("status", given, list(allowed.iter().map(|status| status.spelled(Api::Graph)))))
-}
-
-fn suits(classification: Classification, determination: Determination) -> Result<(), Refusal> {
-    let allowed = classification.determinations();
-    if allowed.contains(&determination) {
-        return Ok(());
-    }
-    Err(Refusal::Pair { classification, determination, allowed: determinations(allowed) })
-}
-
-fn determinations(allowed: &[Determination]) -> String {
-    list(allowed.iter().map(|value| value.spelled(Api::Graph).0))
-}
-
-fn value(parameter: &'static str, given: &str, allowed: String) -> Refusal {
-    Refusal::Value { parameter, given: short(given), allowed }
-}
-
-/// `a, b or c`.
-fn list(values: impl Iterator<Item = &'static str>) -> String {
-    let mut values: Vec<&str> = values.collect();
-    match values.pop() {
-        Some(last) if !values.is_empty() => format!("{} or {last}", values.join(", ")),
-        last => last.unwrap_or_default().to_owned(),
-    }
-}
-
-/// Enough of a wrong value to find it again.
-fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(60).collect()
-}
-
 fn tags_of(resource: Resource, current: &Value) -> Vec<String> {
     let tags = current[names(resource).tags].as_array().into_iter().flatten();
     tags.filter_map(Value::as_str).map(str::to_owned).collect()
@@ -497,10 +263,256 @@ fn commented(current: &Value, comment: &str) -> bool {
     comments.filter_map(|entry| entry["comment"].as_str()).any(|there| plain(there) == plain(comment))
 }
 
-fn same(a: &str, b: &str) -> bool {
-    a.to_lowercase() == b.to_lowercase()
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::microsoft::client::tests::{JSON, client, token};
+    use crate::microsoft::stand_in::{StandIn, fixture};
+    use serde_json::json;
 
-fn holds(tags: &[String], tag: &str) -> bool {
-    tags.iter().any(|there| same(there, tag))
+    fn change(resource: Resource, wanted: Wanted<'_>) -> Change {
+        Change::parse(resource.what(), &wanted).unwrap()
+    }
+
+    /// Verb, path and body of each request.
+    fn sent(resource: Resource, id: &str, wanted: Wanted<'_>, current: &Value) -> Vec<(Verb, String, Value)> {
+        let steps = requests(resource, id, &change(resource, wanted), current).unwrap();
+        steps.into_iter().map(|step| (step.verb, step.path, serde_json::to_value(&step.body).unwrap())).collect()
+    }
+
+    const ALL: Wanted<'static> = Wanted {
+        status: "resolved",
+        assigned_to: "none",
+        classification: "true positive",
+        determination: "compromised user",
+        comment: "done",
+        tags: "",
+    };
+
+    #[test]
+    fn each_api_gets_its_own_members_and_spelling() {
+        let held = json!({"status": "new", "assignedTo": "x@y", "customTags": ["a"], "tags": ["a"], "comments": []});
+        assert_eq!(
+            sent(Resource::GraphAlerts, "da1_-2", ALL, &held),
+            [
+                (
+                    Verb::Patch,
+                    "/v1.0/security/alerts_v2/da1_-2".to_owned(),
+                    json!({"status": "resolved", "assignedTo": null, "classification": "truePositive", "determination": "compromisedAccount"})
+                ),
+                (
+                    Verb::Post,
+                    "/v1.0/security/alerts_v2/da1_-2/comments".to_owned(),
+                    json!({"@odata.type": "microsoft.graph.security.alertComment", "comment": "done"})
+                ),
+            ]
+        );
+        assert_eq!(
+            sent(Resource::EndpointAlerts, "da1_-2", ALL, &held),
+            [(
+                Verb::Patch,
+                "/api/alerts/da1_-2".to_owned(),
+                json!({"status": "Resolved", "assignedTo": "", "classification": "TruePositive", "determination": "CompromisedUser",
+                       "comment": "done"})
+            )]
+        );
+        let tagged = Wanted { tags: "b, -A", ..ALL };
+        assert_eq!(
+            sent(Resource::XdrIncidents, "7", tagged, &held),
+            [(
+                Verb::Patch,
+                "/api/incidents/7".to_owned(),
+                json!({"status": "Resolved", "assignedTo": "", "classification": "TruePositive", "determination": "CompromisedAccount",
+                       "comment": "done", "tags": ["b"]})
+            )]
+        );
+        let tags = Wanted { tags: "b", ..Wanted::default() };
+        assert_eq!(
+            sent(Resource::GraphIncidents, "7", tags, &held),
+            [(Verb::Patch, "/v1.0/security/incidents/7".to_owned(), json!({"customTags": ["a", "b"]}))]
+        );
+    }
+
+    #[test]
+    fn the_documented_requests() {
+        // (file, resource, wanted); the ids are not in the files.
+        let table = [
+            (
+                "graph-security/patch-alert-request.json",
+                Resource::GraphAlerts,
+                Wanted {
+                    assigned_to: "secAdmin@contoso.onmicrosoft.com",
+                    classification: "TruePositive",
+                    determination: "Malware",
+                    status: "InProgress",
+                    ..Wanted::default()
+                },
+            ),
+            (
+                "mde-alerts/patch-alert-request-valid-pair.json",
+                Resource::EndpointAlerts,
+                Wanted {
+                    status: "resolved",
+                    assigned_to: "secop2@contoso.com",
+                    classification: "falsePositive",
+                    determination: "clean",
+                    comment: "Resolve my alert and assign to secop2",
+                    ..Wanted::default()
+                },
+            ),
+            (
+                "xdr-incidents/patch-incident-request-2024.json",
+                Resource::XdrIncidents,
+                Wanted {
+                    status: "resolved",
+                    assigned_to: "secop2@contoso.com",
+                    classification: "truePositive",
+                    determination: "malware",
+                    comment: "pen testing",
+                    tags: "=Yossi's playground, Don't mess with the Zohan",
+                },
+            ),
+        ];
+        for (file, resource, wanted) in table {
+            let Some(body) = fixture(&format!("msapi/{file}")) else { return };
+            let documented: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(sent(resource, "1", wanted, &json!({}))[0].2, documented, "{file}");
+        }
+        let Some(body) = fixture("msapi/graph-security/post-alert-comment-request.json") else { return };
+        let wanted = Wanted { comment: "Demo for docs", ..Wanted::default() };
+        assert_eq!(sent(Resource::GraphAlerts, "1", wanted, &json!({}))[0].2, serde_json::from_slice::<Value>(&body).unwrap());
+    }
+
+    #[test]
+    fn what_is_so_already_is_not_sent() {
+        // Every spelling of every API, as an object may come back.
+        let held = json!({
+            "status": "Resolved", "assignedTo": null, "classification": "TruePositive", "determination": "CompromisedUser",
+            "comments": [{"comment": "first"}, {"comment": " done\r\n"}],
+        });
+        for resource in [Resource::GraphAlerts, Resource::EndpointAlerts] {
+            assert_eq!(differences(resource, &held, &change(resource, ALL)), []);
+            assert_eq!(requests(resource, "a", &change(resource, ALL), &held), Ok(vec![]));
+        }
+        let held = json!({"assignedTo": "Ann@Contoso.example", "customTags": ["B", "a"]});
+        let wanted = Wanted { assigned_to: "ann@contoso.EXAMPLE", tags: "=A, b", ..Wanted::default() };
+        assert_eq!(differences(Resource::GraphIncidents, &held, &change(Resource::GraphIncidents, wanted)), []);
+        // A repeat after the change arrived and the comment did not.
+        let held = json!({"status": "resolved", "assignedTo": "", "classification": "truePositive", "determination": "compromisedAccount"});
+        let rest = sent(Resource::GraphAlerts, "a", ALL, &held);
+        assert_eq!(rest.len(), 1);
+        assert_eq!(rest[0].0, Verb::Post);
+    }
+
+    #[test]
+    fn differences_read_well() {
+        let held = json!({"status": "active", "assignedTo": "bob", "classification": "unknown", "customTags": ["x"]});
+        let wanted = Wanted { tags: "-x, y", assigned_to: "ann", ..ALL };
+        let said: Vec<String> = differences(Resource::GraphIncidents, &held, &change(Resource::GraphIncidents, wanted))
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "status is `active`, wanted `resolved`",
+                "assigned_to is `bob`, wanted `ann`",
+                "classification is `unknown`, wanted `truePositive`",
+                "determination is not set, wanted `compromisedAccount`",
+                "comment is not there",
+                "tags is `x`, wanted `y`",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_determination_needs_a_classification_it_goes_with() {
+        let alone = Wanted { determination: "malware", ..Wanted::default() };
+        let resource = Resource::EndpointAlerts;
+        let tried = |held: Value| requests(resource, "a", &change(resource, alone), &held);
+        for held in [json!({}), json!({"classification": null}), json!({"classification": "Unknown"})] {
+            assert_eq!(tried(held).unwrap_err(), Refusal::Unclassified("alert"));
+        }
+        let refused = tried(json!({"classification": "FalsePositive"})).unwrap_err().to_string();
+        assert!(refused.contains("malware does not go with classification falsePositive: write notMalicious"), "{refused}");
+        let body = |held: Value, wanted: Wanted<'_>| sent(resource, "a", wanted, &held).remove(0).2;
+        // The object's own classification goes along, so that nothing is worked out anew.
+        assert_eq!(
+            body(json!({"classification": "TruePositive", "determination": "Phishing"}), alone),
+            json!({"classification": "TruePositive", "determination": "Malware"})
+        );
+        // And a determination that fits already goes along with a new classification.
+        let other = Wanted { classification: "falsePositive", determination: "other", ..Wanted::default() };
+        assert_eq!(
+            body(json!({"classification": "TruePositive", "determination": "Other"}), other),
+            json!({"classification": "FalsePositive", "determination": "Other"})
+        );
+    }
+
+    #[test]
+    fn the_other_spelling_is_ready() {
+        let wanted = Wanted { classification: "falsePositive", determination: "insufficient data", ..Wanted::default() };
+        let step = |resource| requests(resource, "1", &change(resource, wanted), &json!({})).unwrap().remove(0);
+        let endpoint = step(Resource::EndpointAlerts);
+        assert_eq!(endpoint.body.determination, Some("InsufficientData"));
+        assert_eq!(endpoint.otherwise.unwrap().determination, Some("NoEnoughDataToValidate"));
+        assert_eq!(step(Resource::XdrIncidents).body.determination, Some("NoEnoughDataToValidate"));
+        assert_eq!(step(Resource::GraphAlerts).otherwise, None);
+    }
+
+    #[test]
+    fn the_other_spelling_is_sent_after_a_400_alone() {
+        let wanted = Wanted { classification: "falsePositive", determination: "insufficient data", ..Wanted::default() };
+        let step =
+            requests(Resource::EndpointAlerts, "a", &change(Resource::EndpointAlerts, wanted), &json!({})).unwrap().remove(0);
+        let refusal =
+            |text: &str| ("400 Bad Request", format!(r#"{{"error":{{"code":"InvalidRequestBody","message":"{text}"}}}}"#));
+        let busy = ("429 Too Many Requests\nRetry-After: 5", String::new());
+        // (answers after the token, how it ends)
+        let table = [
+            (vec![(JSON, "{}".to_owned())], Ok(200)),
+            (vec![refusal("first"), (JSON, "{}".to_owned())], Ok(200)),
+            (vec![refusal("first"), refusal("second")], Err("InvalidRequestBody: first")),
+            (vec![refusal("first"), busy.clone()], Err("HTTP 429")),
+            (vec![busy], Err("HTTP 429")),
+        ];
+        for (answers, expected) in table {
+            let sent = answers.len();
+            let service = StandIn::new([vec![token("t")], answers].concat());
+            let end = step.send(&mut client(&service.url, Api::Endpoint)).map(|reply| reply.status).map_err(|e| e.to_string());
+            match expected {
+                Ok(status) => assert_eq!(end, Ok(status)),
+                Err(part) => assert!(end.as_ref().is_err_and(|text| text.contains(part)), "{end:?}"),
+            }
+            let heard = service.heard();
+            assert_eq!(heard.len(), 1 + sent);
+            let spelled = ["InsufficientData", "NoEnoughDataToValidate"];
+            for (request, spelled) in heard[1..].iter().zip(spelled) {
+                assert!(request.starts_with("PATCH /api/alerts/a ") && request.contains(spelled), "{request}");
+            }
+        }
+    }
+
+    #[test]
+    fn merged_incidents_and_impossible_ids() {
+        let resolve = Wanted { status: "resolved", ..Wanted::default() };
+        let refused = |resource: Resource, id: &str, held: Value| {
+            requests(resource, id, &change(resource, resolve), &held).unwrap_err().to_string()
+        };
+        let merged = "the incident was merged into incident 42: change that one";
+        assert_eq!(refused(Resource::GraphIncidents, "1", json!({"status": "redirected", "redirectIncidentId": "42"})), merged);
+        assert_eq!(refused(Resource::XdrIncidents, "1", json!({"status": "Redirected", "redirectIncidentId": 42})), merged);
+        assert!(refused(Resource::XdrIncidents, "1", json!({"status": "Redirected"})).contains("another incident"));
+        for (resource, id) in [
+            (Resource::GraphIncidents, ""),
+            (Resource::GraphIncidents, "da12"),
+            (Resource::XdrIncidents, "-1"),
+            (Resource::EndpointAlerts, ""),
+            (Resource::EndpointAlerts, "../machines"),
+            (Resource::GraphAlerts, "a b"),
+        ] {
+            assert!(refused(resource, id, json!({})).contains("id: "), "{id}");
+        }
+    }
 }

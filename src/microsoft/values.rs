@@ -211,3 +211,112 @@ impl Determination {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const APIS: [Api; 3] = [Api::Graph, Api::Xdr, Api::Endpoint];
+
+    #[test]
+    fn any_spelling_is_read() {
+        for text in ["In Progress", "in-progress", "IN_PROGRESS", "inProgress", " inprogress "] {
+            assert_eq!(Status::parse(text), Some(Status::InProgress), "{text}");
+        }
+        for text in ["TruePositive", "truePositive", "True Positive", "true-positive"] {
+            assert_eq!(Classification::parse(text), Some(Classification::TruePositive), "{text}");
+        }
+        assert_eq!(
+            Classification::parse("Informational, expected activity"),
+            Some(Classification::InformationalExpectedActivity)
+        );
+        let table = [
+            ("Multi-stage attack", Determination::MultiStagedAttack),
+            ("CompromisedUser", Determination::CompromisedAccount),
+            ("compromised account", Determination::CompromisedAccount),
+            ("ConfirmedUserActivity", Determination::ConfirmedActivity),
+            ("Line-of-business application", Determination::LineOfBusinessApplication),
+            ("Security test", Determination::SecurityTesting),
+            ("Clean", Determination::NotMalicious),
+            ("InsufficientData", Determination::NotEnoughDataToValidate),
+            ("NoEnoughDataToValidate", Determination::NotEnoughDataToValidate),
+            ("not enough data to validate", Determination::NotEnoughDataToValidate),
+        ];
+        for (text, value) in table {
+            assert_eq!(Determination::parse(text), Some(value), "{text}");
+        }
+        // Set by the service, retired, or of no API.
+        for text in ["", "closed", "redirected", "awaitingAction", "unknownFutureValue"] {
+            assert_eq!(Status::parse(text), None, "{text}");
+        }
+        for text in ["", "unknown", "benignPositive"] {
+            assert_eq!(Classification::parse(text), None, "{text}");
+        }
+        for text in ["", "unknown", "NotAvailable", "apt", "SecurityPersonnel"] {
+            assert_eq!(Determination::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_as_the_same() {
+        for api in APIS {
+            for what in [What::Incidents, What::Alerts] {
+                for status in Status::allowed(what) {
+                    assert_eq!(Status::parse(status.spelled(api)), Some(status));
+                }
+            }
+            for value in Classification::ALL {
+                assert_eq!(Classification::parse(value.spelled(api)), Some(value));
+            }
+            for value in Determination::ALL {
+                let (spelled, other) = value.spelled(api);
+                assert_eq!(Determination::parse(spelled), Some(value));
+                assert!(other.is_none_or(|other| other != spelled && Determination::parse(other) == Some(value)), "{spelled}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_apis_documented_spelling() {
+        let names = |api: Api| Determination::ALL.map(|value| value.spelled(api).0);
+        assert_eq!(
+            names(Api::Graph),
+            [
+                "multiStagedAttack",
+                "maliciousUserActivity",
+                "compromisedAccount",
+                "malware",
+                "phishing",
+                "unwantedSoftware",
+                "securityTesting",
+                "lineOfBusinessApplication",
+                "confirmedActivity",
+                "notMalicious",
+                "notEnoughDataToValidate",
+                "other"
+            ]
+        );
+        let differing: Vec<_> =
+            names(Api::Xdr).into_iter().zip(names(Api::Endpoint)).filter(|(xdr, endpoint)| xdr != endpoint).collect();
+        assert_eq!(
+            differing,
+            [
+                ("CompromisedAccount", "CompromisedUser"),
+                ("Clean", "NotMalicious"),
+                ("NoEnoughDataToValidate", "InsufficientData")
+            ]
+        );
+        let others = |api: Api| Determination::ALL.iter().filter_map(|value| value.spelled(api).1).collect::<Vec<_>>();
+        assert!(others(Api::Graph).is_empty());
+        assert_eq!(others(Api::Endpoint), ["CompromisedAccount", "ConfirmedUserActivity", "Clean", "NoEnoughDataToValidate"]);
+    }
+
+    #[test]
+    fn every_determination_goes_with_a_classification() {
+        for value in Determination::ALL {
+            let with = Classification::ALL.iter().filter(|one| one.determinations().contains(&value)).count();
+            assert_eq!(with, if value == Determination::Other { 3 } else { 1 }, "{value:?}");
+        }
+    }
+}

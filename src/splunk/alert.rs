@@ -248,3 +248,173 @@ impl<R: Read> Read for Ending<R> {
         Ok(length)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const KEY: &str = "K3Y";
+
+    fn payload(members: &str) -> Payload {
+        let text = format!(r#"{{"server_uri":"https://127.0.0.1:8089","session_key":"{KEY}"{members}}}"#);
+        read(text.as_bytes()).unwrap()
+    }
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// The rows of a results file with these bytes.
+    fn rows_of(bytes: &[u8]) -> Result<Vec<Row>, AlertError> {
+        let (_dir, payload) = with_file(bytes);
+        rows(&payload)
+    }
+
+    fn with_file(bytes: &[u8]) -> (TempDir, Payload) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("results.csv.gz");
+        fs::write(&path, bytes).unwrap();
+        let payload = Payload { results_file: Some(path), ..payload("") };
+        (dir, payload)
+    }
+
+    #[test]
+    fn a_payload_as_splunkd_writes_it() {
+        let found = payload(
+            r#","app":"search","owner":"admin","results_file":"/r/results.csv.gz","results_link":"http://x","search_uri":"/s",
+            "server_host":"h","sid":"scheduler__admin__x","search_name":"My search","result_id":"0",
+            "configuration":{"account":" contoso ","status":"","dry_run":"0"},
+            "result":{"id":"7","_time":1700000000.5,"tags":["a","b"],"_si":["x"],"gone":null}"#,
+        );
+        assert_eq!((found.app.as_str(), found.owner.as_str(), found.server_host.as_str()), ("search", "admin", "h"));
+        assert_eq!((found.sid.as_str(), found.search_name.as_str()), ("scheduler__admin__x", "My search"));
+        assert_eq!(found.results_file.as_deref(), Some(Path::new("/r/results.csv.gz")));
+        assert_eq!((found.param("account"), found.param("status"), found.param("absent")), (Some("contoso"), None, None));
+        assert_eq!(found.result.values("tags"), ["a", "b"]);
+        assert_eq!((found.result.get("_time"), found.result.get("gone")), (Some("1700000000.5"), None));
+        assert!(!format!("{found:?}").contains(KEY));
+    }
+
+    #[test]
+    fn members_of_other_kinds_and_none() {
+        let found = payload(r#","sid":1465593470.1228,"search_name":null,"configuration":null,"result":"x""#);
+        assert_eq!((found.sid.as_str(), found.search_name.as_str()), ("1465593470.1228", ""));
+        assert!(found.configuration.is_empty());
+        assert!(rows(&found).unwrap().is_empty(), "neither a file nor a result");
+        let found = payload(r#","results_file":"","configuration":{"n":3,"b":true,"o":{"a":1}},"result":{"id":12}"#);
+        assert_eq!(found.configuration["o"], r#"{"a":1}"#);
+        assert_eq!((found.param("n"), found.param("b")), (Some("3"), Some("true")));
+        let only = rows(&found).unwrap();
+        assert_eq!((only.len(), only[0].get("id")), (1, Some("12")));
+    }
+
+    #[test]
+    fn payloads_that_are_none() {
+        let prefix = "the alert payload on standard input ";
+        let hint = "; alert_actions.conf must say payload_format = json";
+        for (text, reason) in [
+            ("", "is not a JSON object (EOF while parsing a value at line 1 column 0)"),
+            (r#"{"session_key":"K3Y","#, "is not a JSON object (EOF while parsing a value at line 1 column 21)"),
+            ("<alert>K3Y</alert>", "is not a JSON object (expected value at line 1 column 1)"),
+            (r#"["K3Y"]"#, "is not a JSON object (another kind of value)"),
+            (r#"{"session_key":"K3Y"}"#, "has no server_uri"),
+            (r#"{"server_uri":"u","session_key":null}"#, "has no session_key"),
+        ] {
+            let error = read(text.as_bytes()).unwrap_err();
+            let hint = if reason.starts_with("is not") { hint } else { "" };
+            assert_eq!(error.to_string(), format!("{prefix}{reason}{hint}"));
+        }
+        assert!(matches!(read(std::io::repeat(b' ')), Err(AlertError::NotJson(_))));
+    }
+
+    #[test]
+    fn every_row_of_a_file_however_it_is_packed() {
+        let text = "id,title,__mv_title,__mv_id\r\n1,\"a, \"\"b\"\"\nc\",,\n2,\"x\ny$z\",\"$x$;$y$$z$\",\n";
+        let (first, second) = text.as_bytes().split_at(40);
+        let marked = ["\u{FEFF}".as_bytes(), text.as_bytes()].concat();
+        let members = [gzip(first), gzip(b""), gzip(second)].concat();
+        for bytes in [text.as_bytes().to_vec(), marked.clone(), gzip(text.as_bytes()), gzip(&marked), members] {
+            let rows = rows_of(&bytes).unwrap();
+            assert_eq!(rows.len(), 2);
+            assert_eq!((rows[0].get("id"), rows[1].get("id")), (Some("1"), Some("2")));
+            assert_eq!(rows[0].values("title"), ["a, \"b\"\nc"]);
+            assert_eq!(rows[1].values("title"), ["x", "y$z"]);
+            assert_eq!(rows[1].names().collect::<Vec<_>>(), ["id", "title"]);
+        }
+        // A gzip file needs no last line end, and may hold no row or no field at all.
+        assert_eq!(rows_of(&gzip(b"id\n1")).unwrap()[0].get("id"), Some("1"));
+        assert_eq!(rows_of(&gzip(b"id\n")).unwrap().len(), 0);
+        assert_eq!(rows_of(&gzip(b"")).unwrap().len(), 0);
+        assert_eq!(rows_of(b"id,t\n1,caf\xE9\n").unwrap()[0].get("t"), Some("caf\u{FFFD}"));
+    }
+
+    #[test]
+    fn only_the_fields_that_are_wanted() {
+        let (_dir, payload) = with_file(&gzip(b"_raw,id,__mv_id,__mv__raw\nlong,\"1\n2\",$1$;$2$,\n"));
+        let rows = rows_with(&payload, |name| name == "id").unwrap();
+        assert_eq!(rows[0].names().collect::<Vec<_>>(), ["id"]);
+        assert_eq!(rows[0].values("id"), ["1", "2"]);
+        assert_eq!(rows[0].get("_raw"), None);
+    }
+
+    #[test]
+    fn a_file_that_is_not_whole_gives_no_row() {
+        let text = b"id,title\n1,one\n2,\"two\nlines\"\n";
+        let packed = gzip(text);
+        let mut flipped = packed.clone();
+        let crc = flipped.len() - 8;
+        flipped[crc] ^= 1;
+        let trailing = [packed.as_slice(), b"anything but gzip"].concat();
+        let unended = "its last line has no end, so it was cut off";
+        for (bytes, reason) in [
+            (packed[..packed.len() - 9].to_vec(), "the gzip data was cut off"),
+            (packed[..packed.len() - 1].to_vec(), "the gzip data was cut off"),
+            (packed[..5].to_vec(), "the gzip data was cut off"),
+            (flipped, "the gzip data is damaged (corrupt gzip stream does not have a matching checksum)"),
+            (trailing, "the gzip data is damaged (invalid gzip header)"),
+            (b"id,title\n1,one\n2,tw".to_vec(), unended),
+            (b"".to_vec(), unended),
+            (b"id,title\n1,one\n2\n".to_vec(), "line 3: 1 fields where the header has 2"),
+            (b"id,title\n1,one\n2,\"two\n".to_vec(), "a quoted field has no end, so it was cut off"),
+            (gzip(b"id,title\n2,\"two\n"), "a quoted field has no end, so it was cut off"),
+        ] {
+            let (_dir, payload) = with_file(&bytes);
+            let path = payload.results_file.as_ref().unwrap().display().to_string();
+            let error = rows(&payload).unwrap_err();
+            assert_eq!(error.to_string(), format!("the search results {path} cannot be used: {reason}; no row was acted on"));
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let payload =
+            Payload { results_file: Some(PathBuf::from("/nowhere/results.csv.gz")), ..payload(r#","result":{"id":"1"}"#) };
+        assert_eq!(
+            rows(&payload).unwrap_err().to_string(),
+            "cannot read the search results /nowhere/results.csv.gz: No such file or directory (os error 2); splunkd deletes \
+             them when the search job expires"
+        );
+    }
+
+    #[test]
+    fn fifty_thousand_rows() {
+        let mut text = String::from("id,status,_raw\n");
+        for number in 0..50_000 {
+            text.push_str(&format!("{number},resolved,\"line {number}\nand another\"\n"));
+        }
+        let rows = rows_of(&gzip(text.as_bytes())).unwrap();
+        assert_eq!(rows.len(), 50_000);
+        assert_eq!(rows[49_999].get("id"), Some("49999"));
+        assert!(rows.iter().map(Row::size).sum::<usize>() < 4_000_000);
+    }
+}

@@ -5,13 +5,16 @@
 //! for element and stanza names.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::PathBuf;
 
-use quick_xml::events::{BytesStart, Event};
-use quick_xml::{Reader, XmlVersion};
+mod document;
+mod error;
+mod utf8;
 
-use super::utf8::Utf8;
+use document::Document;
+pub use error::DefinitionError;
+
 use crate::secret::Secret;
 
 /// The most a document may hold, in bytes. Real ones hold a few thousand.
@@ -31,13 +34,6 @@ impl Root {
         match self {
             Self::Input => "input",
             Self::Items => "items",
-        }
-    }
-
-    fn stanza(self) -> &'static str {
-        match self {
-            Self::Input => "stanza",
-            Self::Items => "item",
         }
     }
 }
@@ -86,297 +82,280 @@ impl Stanza {
     }
 }
 
-/// Why a document was not understood.
-#[derive(Debug, thiserror::Error)]
-pub enum DefinitionError {
-    /// stdin could not be read.
-    #[error("cannot read standard input: {0}")]
-    Read(#[source] std::io::Error),
-    /// stdin ended too early, or held nothing.
-    #[error("standard input ended before </{root}>; splunkd starts this program and writes an <{root}> document to it")]
-    Ended {
-        /// The root expected.
-        root: &'static str,
-    },
-    /// Not such a document: a program or a person was at the other end.
-    #[error("standard input holds no <{root}> document; splunkd starts this program and writes one to it")]
-    OtherRoot {
-        /// The root expected.
-        root: &'static str,
-    },
-    /// More than 4 MiB.
-    #[error("the <{root}> document on standard input is larger than {} MiB", LIMIT >> 20)]
-    TooLarge {
-        /// The root expected.
-        root: &'static str,
-    },
-    /// Not well-formed.
-    #[error("the <{root}> document on standard input is malformed near byte {at}: {fault}")]
-    Malformed {
-        /// The root expected.
-        root: &'static str,
-        /// Bytes read before it.
-        at: u64,
-        /// What is wrong.
-        fault: &'static str,
-    },
-    /// An element where another one belongs.
-    #[error("{found} near byte {at} of standard input, in {within}, where {expected} was expected")]
-    Unexpected {
-        /// The element, if its name looks like one.
-        found: String,
-        /// Bytes read before it.
-        at: u64,
-        /// What it stands in.
-        within: String,
-        /// What belongs there.
-        expected: &'static str,
-    },
-    /// Something every such document holds is not there.
-    #[error("the <{root}> document on standard input has no {what}")]
-    Missing {
-        /// The root expected.
-        root: &'static str,
-        /// What is missing.
-        what: &'static str,
-    },
-}
-
 /// Reads one document from `reader`, in UTF-8 or UTF-16, and not one read beyond its end tag.
 ///
 /// # Errors
 /// See [`DefinitionError`].
 pub fn read(reader: impl Read, root: Root) -> Result<Definition, DefinitionError> {
-    let mut xml = Reader::from_reader(BufReader::new(Utf8::new(reader, LIMIT)));
-    xml.config_mut().expand_empty_elements = true;
-    let mut document = Document { xml, root, spare: Vec::new() };
+    let mut document = Document::new(reader, root);
     document.open()?;
     document.members()
 }
 
-/// What the next piece of a document is.
-enum Piece {
-    /// A start tag, empty elements included: their end follows.
-    Start(Tag),
-    /// An end tag.
-    End,
-    /// Text, references resolved.
-    Text(String),
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write;
+    use std::thread;
 
-/// A start tag's name and the attributes this program reads.
-struct Tag {
-    element: String,
-    name: Option<String>,
-    app: Option<String>,
-}
+    use super::super::fixtures;
+    use super::*;
 
-struct Document<R: Read> {
-    xml: Reader<BufReader<Utf8<R>>>,
-    root: Root,
-    spare: Vec<u8>,
-}
+    const HEAD: &str = "<server_uri>https://127.0.0.1:8089</server_uri><session_key>K3Y</session_key>\
+                        <checkpoint_dir>/c</checkpoint_dir>";
 
-impl<R: Read> Document<R> {
-    /// Up to and with the root's start tag.
-    fn open(&mut self) -> Result<(), DefinitionError> {
-        loop {
-            match self.next()? {
-                Piece::Start(tag) if tag.element == self.root.name() => return Ok(()),
-                Piece::Text(text) if text.trim().is_empty() => {}
-                _ => return Err(DefinitionError::OtherRoot { root: self.root.name() }),
+    fn input(configuration: &str) -> String {
+        format!("<input>{HEAD}<configuration>{configuration}</configuration></input>")
+    }
+
+    fn stanza(document: &str) -> Stanza {
+        read(document.as_bytes(), Root::Input).unwrap().stanzas.remove(0)
+    }
+
+    /// Gives one byte at a time and must not be asked again after the last.
+    struct Trickle<'a>(&'a [u8]);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            let (first, rest) = self.0.split_first().expect("asked for more than the document");
+            into[0] = *first;
+            self.0 = rest;
+            Ok(1)
+        }
+    }
+
+    /// A message without the number of the byte.
+    fn unplaced(message: &str) -> String {
+        message.split_once("near byte ").map_or_else(
+            || message.to_owned(),
+            |(before, after)| format!("{before}near byte N{}", after.trim_start_matches(|c: char| c.is_ascii_digit())),
+        )
+    }
+
+    fn list(values: &[&str]) -> Vec<String> {
+        values.iter().map(|&value| value.to_owned()).collect()
+    }
+
+    #[test]
+    fn the_documents_of_splunks_own_library() {
+        let Some(none) = fixtures::modinput("splunk-sdk-python/conf_with_0_inputs.xml") else { return };
+        let definition = read(none.as_slice(), Root::Input).unwrap();
+        assert!(definition.stanzas.is_empty());
+        assert_eq!(definition.server_host, "tiny");
+        assert_eq!(definition.server_uri, "https://127.0.0.1:8089");
+        assert_eq!(definition.session_key.expose(), "123102983109283019283");
+        assert_eq!(definition.checkpoint_dir, PathBuf::from("/some/dir"));
+
+        let two = fixtures::modinput("splunk-sdk-python/conf_with_2_inputs.xml").unwrap();
+        let [first, second] = read(Trickle(&two), Root::Input).unwrap().stanzas.try_into().unwrap();
+        assert_eq!((first.name.as_str(), first.app.as_deref()), ("aaa", Some("search")));
+        assert_eq!(first.param("param1"), Some("value1"));
+        assert_eq!(first.index(), None);
+        assert_eq!((second.name.as_str(), second.app.as_deref()), ("bbb", Some("my_app")));
+        assert_eq!(second.params["multiValue"], list(&["value1", "value2"]));
+        assert_eq!(second.params["multiValue2"], list(&["value3", "value4"]));
+        assert_eq!(second.params.len(), 6);
+
+        let items = fixtures::modinput("splunk-sdk-python/validation.xml").unwrap();
+        let [item] = read(Trickle(&items), Root::Items).unwrap().stanzas.try_into().unwrap();
+        assert_eq!((item.name.as_str(), item.app), ("aaa", None));
+        assert_eq!(item.params["multiValue2"], list(&["value3", "value4"]));
+
+        let invalid = fixtures::modinput("splunk-sdk-python/conf_with_invalid_inputs.xml").unwrap();
+        let message = read(invalid.as_slice(), Root::Input).unwrap_err().to_string();
+        assert!(message.starts_with("<editor> near byte "), "{message}");
+        assert!(message.ends_with(" of standard input, in stanza aaa, where <param> or <param_list> was expected"), "{message}");
+    }
+
+    #[test]
+    fn what_a_real_splunkd_wrote() {
+        for (file, params) in [("Splunk_TA_otel", 13), ("install", 3), ("uninstall", 3)] {
+            let Some(bytes) = fixtures::modinput(&format!("splunk-otel-collector/{file}.inputs.xml")) else { return };
+            let definition = read(Trickle(bytes.trim_ascii_end()), Root::Input).unwrap();
+            let [stanza] = definition.stanzas.try_into().unwrap();
+            assert_eq!(definition.session_key.expose(), "_fake_session_key");
+            assert!(stanza.params.len() >= params, "{file}: {stanza:?}");
+            assert_eq!(stanza.host(), None, "$decideOnStartup is no host");
+        }
+        let bytes = fixtures::modinput("splunk-otel-collector/Splunk_TA_otel.inputs.xml").unwrap();
+        let definition = read(bytes.as_slice(), Root::Input).unwrap();
+        let dir = r"C:\Program Files\Splunk\var\lib\splunk\modinputs\Splunk_TA_otel";
+        assert_eq!(definition.checkpoint_dir, PathBuf::from(dir));
+        assert_eq!(definition.stanzas[0].name, "Splunk_TA_otel");
+        assert_eq!(definition.stanzas[0].index(), Some("_internal"));
+    }
+
+    #[test]
+    fn values_as_they_may_come() {
+        let found = stanza(&input(
+            r#"<stanza name="x://a&amp;b"><param name="empty"/><param name="blank">  </param><param name="text"> a &lt;b&gt; &#233;<![CDATA[<&]]><!-- no --> </param>
+               <param_list name="none"/><param_list name="some"><value/><value>v</value></param_list><param name="index">main</param>
+               <param name="host">h1</param></stanza>"#,
+        ));
+        assert_eq!((found.name.as_str(), found.app.as_deref()), ("a&b", None));
+        for (name, value) in
+            [("empty", None), ("blank", None), ("absent", None), ("none", None), ("some", Some("v")), ("text", Some("a <b> é<&"))]
+        {
+            assert_eq!(found.param(name), value, "{name}");
+        }
+        assert_eq!(found.params["text"], list(&[" a <b> é<& "]));
+        assert_eq!((found.index(), found.host()), (Some("main"), Some("h1")));
+        assert_eq!(stanza(&input(r#"<stanza name="plain" app=""/>"#)), Stanza { name: "plain".to_owned(), ..Stanza::default() });
+    }
+
+    #[test]
+    fn what_is_new_beside_the_stanzas_is_passed_over() {
+        let document =
+            format!("<?xml version=\"1.0\"?>\n<!-- c --><input>{HEAD}<new a=\"1\">x<y><z/></y></new><configuration/></input>");
+        assert!(read(document.as_bytes(), Root::Input).unwrap().stanzas.is_empty());
+    }
+
+    #[test]
+    fn every_encoding_a_byte_order_mark_or_none_can_tell() {
+        let document = input(r#"<stanza name="x://n"><param name="p">zażółć 🦀</param></stanza>"#);
+        let units = |mark: &str| format!("{mark}{document}").encode_utf16().collect::<Vec<_>>();
+        let little = |mark: &str| units(mark).into_iter().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        let big = |mark: &str| units(mark).into_iter().flat_map(u16::to_be_bytes).collect::<Vec<_>>();
+        let utf8 = |mark: &str| format!("{mark}{document}").into_bytes();
+        let mark = "\u{FEFF}";
+        for bytes in [utf8(""), utf8(mark), little(""), little(mark), big(""), big(mark)] {
+            let definition = read(Trickle(&bytes), Root::Input).unwrap();
+            assert_eq!(definition.stanzas[0].param("p"), Some("zażółć 🦀"));
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_stays_open_is_not_waited_for() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let feeder = thread::spawn(move || {
+            let document = format!("<items>{HEAD}<item name=\"a\"/></items>");
+            for chunk in document.as_bytes().chunks(7) {
+                writer.write_all(chunk).unwrap();
+            }
+            writer
+        });
+        assert_eq!(read(reader, Root::Items).unwrap().stanzas[0].name, "a");
+        // Open until here.
+        drop(feeder.join().unwrap());
+    }
+
+    #[test]
+    fn faults_are_named_and_nothing_is_repeated() {
+        let within = |configuration: &str| input(configuration);
+        let ended = "standard input ended before </input>; splunkd starts this program and writes an <input> document to it";
+        let other = "standard input holds no <input> document; splunkd starts this program and writes one to it";
+        let table = [
+            (String::new(), ended),
+            ("  \n".to_owned(), ended),
+            (input("")[..60].to_owned(), ended),
+            (input("").trim_end_matches('>').to_owned(), ended),
+            ("secret nonsense".to_owned(), other),
+            (r#"{"session_key":"K3Y"}"#.to_owned(), other),
+            (format!("<items>{HEAD}</items>"), other),
+            (
+                format!("<!DOCTYPE x [<!ENTITY a \"K3Y\">]>{}", input("")),
+                "the <input> document on standard input is malformed near byte N: a document type",
+            ),
+            (
+                within(r#"<stanza name="a"><param name="p">&a;</param></stanza>"#),
+                "the <input> document on standard input is malformed near byte N: an unknown reference",
+            ),
+            (
+                within("<stanza name=\"a\"></param>"),
+                "the <input> document on standard input is malformed near byte N: an end tag that does not match its start tag",
+            ),
+            (within("<stanza name=a/>"), "the <input> document on standard input is malformed near byte N: an attribute"),
+            (within("<stanza><param/></stanza>"), "the <input> document on standard input has no name on its stanza or item"),
+            (
+                within("<stanza name=\"a\"><param>K3Y</param></stanza>"),
+                "the <input> document on standard input has no name on one of its parameters",
+            ),
+            (
+                within("<stanza name=\"a\"><K3Y/></stanza>"),
+                "another element near byte N of standard input, in stanza a, where <param> or <param_list> was expected",
+            ),
+            (
+                within("<stanza name=\"a\"><param_list name=\"l\"><param/></param_list></stanza>"),
+                "<param> near byte N of standard input, in stanza a, where <value> was expected",
+            ),
+            (
+                within("<stanza name=\"a\"><param name=\"l\"><b/></param></stanza>"),
+                "<b> near byte N of standard input, in an element that holds text, where its end tag was expected",
+            ),
+            (within("<item/>"), "<item> near byte N of standard input, in <configuration>, where <stanza> was expected"),
+            (
+                "<input><server_uri>u</server_uri></input>".to_owned(),
+                "the <input> document on standard input has no <session_key>",
+            ),
+            (
+                "<input><session_key>K3Y</session_key></input>".to_owned(),
+                "the <input> document on standard input has no <server_uri>",
+            ),
+            (
+                "<input><session_key>K3Y</session_key><server_uri>u</server_uri></input>".to_owned(),
+                "the <input> document on standard input has no <checkpoint_dir>",
+            ),
+        ];
+        for (document, message) in table {
+            let error = read(document.as_bytes(), Root::Input).unwrap_err();
+            assert_eq!(unplaced(&error.to_string()), message, "{document}");
+            assert!(!format!("{error:?}").contains("K3Y"), "{document}: {error:?}");
+        }
+        let unknown = read(input("<b/>").as_bytes(), Root::Input).unwrap_err();
+        let DefinitionError::Unexpected { at, .. } = unknown else { panic!("{unknown}") };
+        assert_eq!(Some(at as usize), input("<b/>").find("<b/>").map(|at| at + "<b/>".len()));
+        let latin1 = [input("").as_bytes(), b"\xE9"].concat();
+        assert!(read(latin1.as_slice(), Root::Input).is_ok(), "what is behind the end tag does not matter");
+        let inside = within("<stanza name=\"a\"><param name=\"p\">?</param></stanza>").replace('?', "\u{7f}").into_bytes();
+        let latin1: Vec<u8> = inside.into_iter().map(|byte| if byte == 0x7F { 0xE9 } else { byte }).collect();
+        let message = read(latin1.as_slice(), Root::Input).unwrap_err().to_string();
+        assert!(message.ends_with("neither UTF-8 nor UTF-16"), "{message}");
+        let none = format!("<items>{HEAD}</items>");
+        let message = read(none.as_bytes(), Root::Items).unwrap_err().to_string();
+        assert_eq!(message, "the <items> document on standard input has no <item>");
+    }
+
+    #[test]
+    fn a_document_cut_off_anywhere_is_refused_without_its_key() {
+        let document = input(r#"<stanza name="x://n" app="a"><param name="p">&amp;</param></stanza>"#);
+        for length in 0..document.len() {
+            let error = read(&document.as_bytes()[..length], Root::Input).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("K3Y"), "{length}: {error}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn damage_is_never_a_panic(at in 0..200_usize, byte: u8, length in 0..4_usize) {
+            let mut bytes = input(r#"<stanza name="x://n"><param_list name="p"><value>&amp;</value></param_list></stanza>"#).into_bytes();
+            let end = (at + length).min(bytes.len());
+            bytes.splice(at.min(end)..end, [byte, b'<']);
+            if let Err(error) = read(bytes.as_slice(), Root::Input) {
+                assert!(!error.to_string().contains("K3Y"), "{error}");
             }
         }
     }
 
-    /// Everything in the root, with its end tag.
-    fn members(&mut self) -> Result<Definition, DefinitionError> {
-        let mut texts: BTreeMap<&'static str, String> = BTreeMap::new();
-        let mut stanzas = Vec::new();
-        // Whether within <configuration>.
-        let mut inside = false;
-        loop {
-            match self.next()? {
-                Piece::End if inside => inside = false,
-                Piece::End => break,
-                Piece::Text(_) => {}
-                Piece::Start(tag) => match tag.element.as_str() {
-                    "server_host" => _ = texts.insert("server_host", self.text()?),
-                    "server_uri" => _ = texts.insert("server_uri", self.text()?),
-                    "session_key" => _ = texts.insert("session_key", self.text()?),
-                    "checkpoint_dir" => _ = texts.insert("checkpoint_dir", self.text()?),
-                    "configuration" if self.root == Root::Input && !inside => inside = true,
-                    element if element == self.root.stanza() && (inside || self.root == Root::Items) => {
-                        stanzas.push(self.stanza(tag)?);
-                    }
-                    _ if inside => return Err(self.unexpected(&tag.element, "<configuration>", "<stanza>")),
-                    // A newer splunkd may say more about itself.
-                    _ => self.skip()?,
-                },
+    #[test]
+    fn an_endless_document_is_given_up() {
+        for start in
+            ["<input>".to_owned(), "<input><".to_owned(), format!("<input>{HEAD}<configuration>"), "<input a=\"".to_owned()]
+        {
+            let endless = start.as_bytes().chain(std::io::repeat(b'x'));
+            let message = read(endless, Root::Input).unwrap_err().to_string();
+            assert_eq!(message, "the <input> document on standard input is larger than 4 MiB");
+        }
+    }
+
+    #[test]
+    fn a_read_error_is_told() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("wire cut"))
             }
         }
-        let root = self.root.name();
-        let mut take = |name: &'static str, what| match texts.remove(name).map(|text| text.trim().to_owned()) {
-            Some(text) if !text.is_empty() => Ok(text),
-            _ => Err(DefinitionError::Missing { root, what }),
-        };
-        let server_host = take("server_host", "").unwrap_or_default();
-        let server_uri = take("server_uri", "<server_uri>")?;
-        let session_key = Secret::new(take("session_key", "<session_key>")?);
-        let checkpoint_dir = match (take("checkpoint_dir", "<checkpoint_dir>"), self.root) {
-            (Ok(dir), _) => PathBuf::from(dir),
-            (Err(_), Root::Items) => PathBuf::new(),
-            (Err(missing), Root::Input) => return Err(missing),
-        };
-        if self.root == Root::Items && stanzas.is_empty() {
-            return Err(DefinitionError::Missing { root, what: "<item>" });
-        }
-        Ok(Definition { server_host, server_uri, session_key, checkpoint_dir, stanzas })
+        let error = read(Broken, Root::Input).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read standard input: wire cut");
     }
-
-    /// A stanza's parameters, with its end tag.
-    fn stanza(&mut self, tag: Tag) -> Result<Stanza, DefinitionError> {
-        let missing = DefinitionError::Missing { root: self.root.name(), what: "name on its stanza" };
-        let full = tag.name.ok_or(missing)?;
-        let name = full.split_once("://").map_or(full.as_str(), |(_, bare)| bare).to_owned();
-        let mut stanza = Stanza { name, app: tag.app.filter(|app| !app.is_empty()), params: BTreeMap::new() };
-        loop {
-            match self.next()? {
-                Piece::End => return Ok(stanza),
-                Piece::Text(_) => {}
-                Piece::Start(tag) => {
-                    let values = match tag.element.as_str() {
-                        "param" => vec![self.text()?],
-                        "param_list" => self.values(&stanza.name)?,
-                        other => return Err(self.unexpected_in_stanza(other, &stanza.name)),
-                    };
-                    let missing = DefinitionError::Missing { root: self.root.name(), what: "name on one of its <param>" };
-                    stanza.params.insert(tag.name.ok_or(missing)?, values);
-                }
-            }
-        }
-    }
-
-    /// A list's values, with its end tag.
-    fn values(&mut self, stanza: &str) -> Result<Vec<String>, DefinitionError> {
-        let mut values = Vec::new();
-        loop {
-            match self.next()? {
-                Piece::End => return Ok(values),
-                Piece::Text(_) => {}
-                Piece::Start(tag) if tag.element == "value" => values.push(self.text()?),
-                Piece::Start(tag) => return Err(self.unexpected(&tag.element, &format!("stanza {stanza}"), "<value>")),
-            }
-        }
-    }
-
-    /// An element's text, with its end tag.
-    fn text(&mut self) -> Result<String, DefinitionError> {
-        let mut all = String::new();
-        loop {
-            match self.next()? {
-                Piece::End => return Ok(all),
-                Piece::Text(text) => all.push_str(&text),
-                Piece::Start(tag) => return Err(self.unexpected(&tag.element, "an element that holds text", "its end tag")),
-            }
-        }
-    }
-
-    /// The rest of an element, with its end tag.
-    fn skip(&mut self) -> Result<(), DefinitionError> {
-        let mut depth = 1_u32;
-        while depth > 0 {
-            match self.next()? {
-                Piece::Start(_) => depth += 1,
-                Piece::End => depth -= 1,
-                Piece::Text(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn next(&mut self) -> Result<Piece, DefinitionError> {
-        loop {
-            self.spare.clear();
-            let root = self.root.name();
-            let malformed = |fault| DefinitionError::Malformed { root, at: 0, fault };
-            let piece = match self.xml.read_event_into(&mut self.spare) {
-                Ok(Event::Start(tag)) => read_tag(&tag).map(Piece::Start).map_err(malformed),
-                Ok(Event::End(_)) => Ok(Piece::End),
-                Ok(Event::Text(text)) => Ok(Piece::Text(text.xml10_content().into_owned())),
-                Ok(Event::CData(text)) => Ok(Piece::Text(text.xml10_content().into_owned())),
-                Ok(Event::GeneralRef(name)) => resolve(&name).map(Piece::Text).ok_or(malformed("an unknown reference")),
-                Ok(Event::Comment(_) | Event::Decl(_) | Event::PI(_)) => continue,
-                // Nothing splunkd writes has one, and entities are how a small document becomes a large one.
-                Ok(Event::DocType(_)) => Err(malformed("a document type")),
-                // The parser is told to give these as a start and an end.
-                Ok(Event::Empty(_)) => Err(malformed("an empty element")),
-                Ok(Event::Eof) => Err(DefinitionError::Ended { root }),
-                Err(error) => Err(explain(error, root)),
-            };
-            return piece.map_err(|error| match error {
-                DefinitionError::Malformed { root, fault, .. } => {
-                    DefinitionError::Malformed { root, at: self.xml.buffer_position(), fault }
-                }
-                other => other,
-            });
-        }
-    }
-
-    fn unexpected_in_stanza(&self, element: &str, stanza: &str) -> DefinitionError {
-        self.unexpected(element, &format!("stanza {stanza}"), "<param> or <param_list>")
-    }
-
-    fn unexpected(&self, element: &str, within: &str, expected: &'static str) -> DefinitionError {
-        // A session key that lost its tags must not come out here as a name.
-        let plain = element.len() <= 24
-            && element.starts_with(|c: char| c.is_ascii_alphabetic())
-            && element.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
-        let found = if plain { format!("<{element}>") } else { "another element".to_owned() };
-        DefinitionError::Unexpected { found, at: self.xml.buffer_position(), within: within.to_owned(), expected }
-    }
-}
-
-/// Reads a start tag, or says what is wrong with it.
-fn read_tag(tag: &BytesStart<'_>) -> Result<Tag, &'static str> {
-    let mut read = Tag { element: tag.name().as_ref().to_owned(), name: None, app: None };
-    for attribute in tag.attributes() {
-        let attribute = attribute.map_err(|_| "an attribute")?;
-        let value = || attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|_| "an attribute's value");
-        match attribute.key.as_ref() {
-            "name" => read.name = Some(value()?.into_owned()),
-            "app" => read.app = Some(value()?.into_owned()),
-            _ => {}
-        }
-    }
-    Ok(read)
-}
-
-/// The text of `&name;`: XML's own five and character references.
-fn resolve(reference: &quick_xml::events::BytesRef<'_>) -> Option<String> {
-    match reference.resolve_char_ref() {
-        Ok(Some(character)) => Some(character.to_string()),
-        Ok(None) => quick_xml::escape::resolve_xml_entity(reference).map(str::to_owned),
-        Err(_) => None,
-    }
-}
-
-/// The parser's error without the piece of input it may quote.
-fn explain(error: quick_xml::Error, root: &'static str) -> DefinitionError {
-    use quick_xml::Error as Xml;
-    use quick_xml::errors::{IllFormedError, SyntaxError};
-    let fault = match error {
-        Xml::Io(io) if io.kind() == std::io::ErrorKind::FileTooLarge => return DefinitionError::TooLarge { root },
-        Xml::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => "neither UTF-8 nor UTF-16",
-        Xml::Io(io) => return DefinitionError::Read(std::io::Error::new(io.kind(), io.to_string())),
-        Xml::Syntax(SyntaxError::InvalidBangMarkup) => "a `<!` that starts nothing",
-        // The end of input inside markup, or with elements open.
-        Xml::Syntax(_) | Xml::IllFormed(IllFormedError::MissingEndTag(_)) => return DefinitionError::Ended { root },
-        Xml::IllFormed(IllFormedError::MismatchedEndTag { .. } | IllFormedError::UnmatchedEndTag(_)) => {
-            "an end tag that does not match its start tag"
-        }
-        Xml::Encoding(_) => "neither UTF-8 nor UTF-16",
-        _ => "not XML",
-    };
-    DefinitionError::Malformed { root, at: 0, fault }
 }

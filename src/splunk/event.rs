@@ -4,6 +4,7 @@
 //! read two events as one; from then on every call fails.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::xml;
@@ -176,7 +177,14 @@ impl<W: Write> EventStream<W> {
 /// An [`EventStream`] that the main flow writes to and that [`Stop`](super::stop::Stop) can end. The lock is held for
 /// one call at a time, so whoever gets it finds whole events only.
 #[derive(Debug)]
-pub struct SharedStream<W: Write>(Arc<Mutex<EventStream<W>>>);
+pub struct SharedStream<W: Write>(Arc<Shared<W>>);
+
+#[derive(Debug)]
+struct Shared<W: Write> {
+    /// Set by whoever abandons, before it waits for the lock: a flow that takes it again and again would keep it out.
+    abandoned: AtomicBool,
+    stream: Mutex<EventStream<W>>,
+}
 
 impl<W: Write> Clone for SharedStream<W> {
     fn clone(&self) -> Self {
@@ -187,14 +195,18 @@ impl<W: Write> Clone for SharedStream<W> {
 impl<W: Write> SharedStream<W> {
     /// A stream that has written nothing.
     pub fn new(out: W) -> Self {
-        Self(Arc::new(Mutex::new(EventStream::new(out))))
+        Self(Arc::new(Shared { abandoned: AtomicBool::new(false), stream: Mutex::new(EventStream::new(out)) }))
     }
 
     /// See [`EventStream::write`].
     ///
     /// # Errors
-    /// See [`StreamError`].
+    /// See [`StreamError`]; [`StreamError::Ended`] also when a stop abandoned the stream meanwhile, which is no failure:
+    /// ask [`Stop::requested`](super::stop::Stop::requested) first.
     pub fn write(&self, event: &Event<'_>) -> Result<(), StreamError> {
+        if self.0.abandoned.load(Ordering::Acquire) {
+            return Err(StreamError::Ended);
+        }
         self.with(|stream| stream.write(event))
     }
 
@@ -203,6 +215,9 @@ impl<W: Write> SharedStream<W> {
     /// # Errors
     /// See [`StreamError`].
     pub fn flush(&self) -> Result<(), StreamError> {
+        if self.0.abandoned.load(Ordering::Acquire) {
+            return Err(StreamError::Ended);
+        }
         self.with(EventStream::flush)
     }
 
@@ -219,6 +234,7 @@ impl<W: Write> SharedStream<W> {
     /// # Errors
     /// See [`StreamError`].
     pub fn abandon(&self) -> Result<(), StreamError> {
+        self.0.abandoned.store(true, Ordering::Release);
         self.with(EventStream::abandon)
     }
 
@@ -228,12 +244,177 @@ impl<W: Write> SharedStream<W> {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut EventStream<W>) -> T) -> T {
-        let mut stream = self.0.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+        let mut stream = self.0.stream.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
             // A panic inside a call may have left part of an event in the buffer or in the pipe.
             let mut stream = poisoned.into_inner();
             stream.state = State::Broken;
             stream
         });
         act(&mut stream)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const EVENT: Event<'_> =
+        Event { time: Ticks(13_722_746_224_930_000), source: "s", sourcetype: "t", index: None, host: None, data: "{}" };
+    const ONE: &str = "<event><time>1372274622.493</time><source>s</source><sourcetype>t</sourcetype><data>{}</data></event>\n";
+
+    /// Takes a number of bytes, then fails; remembers every write that was tried.
+    #[derive(Default)]
+    struct Fails {
+        room: usize,
+        kind: Option<io::ErrorKind>,
+        taken: Vec<u8>,
+        writes: usize,
+    }
+
+    impl Write for Fails {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.writes += 1;
+            let length = bytes.len().min(self.room);
+            self.room -= length;
+            self.taken.extend_from_slice(&bytes[..length]);
+            if length == 0 { Err(self.kind.unwrap().into()) } else { Ok(length) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn text(stream: &EventStream<Vec<u8>>) -> &str {
+        std::str::from_utf8(&stream.out).unwrap()
+    }
+
+    #[test]
+    fn no_event_no_stream() {
+        let mut stream = EventStream::new(Vec::new());
+        stream.flush().unwrap();
+        stream.close().unwrap();
+        stream.close().unwrap();
+        assert_eq!(text(&stream), "");
+        assert!(matches!(stream.write(&EVENT), Err(StreamError::Ended)));
+        assert!(matches!(stream.flush(), Err(StreamError::Ended)));
+    }
+
+    #[test]
+    fn one_document_opened_once_and_closed_once() {
+        let mut stream = EventStream::new(Vec::new());
+        stream.write(&EVENT).unwrap();
+        assert_eq!(text(&stream), "", "gathered, not written");
+        stream.flush().unwrap();
+        assert_eq!(text(&stream), format!("<stream>\n{ONE}"));
+        let full = Event {
+            time: Ticks(0),
+            source: "a&b",
+            sourcetype: "<t>",
+            index: Some("main"),
+            host: Some("h\"1\""),
+            data: "{\"a\":\"]]>\u{1}\"}",
+        };
+        stream.write(&full).unwrap();
+        stream.close().unwrap();
+        stream.close().unwrap();
+        let second = "<event><time>0.000</time><source>a&amp;b</source><sourcetype>&lt;t&gt;</sourcetype><index>main</index>\
+                      <host>h\"1\"</host><data>{\"a\":\"]]&gt;\u{FFFD}\"}</data></event>\n";
+        assert_eq!(text(&stream), format!("<stream>\n{ONE}{second}</stream>\n"));
+    }
+
+    #[test]
+    fn whole_events_are_written_in_blocks() {
+        let data = "x".repeat(1000);
+        let mut stream = EventStream::new(Vec::new());
+        let mut seen = 0;
+        for _ in 0..1000 {
+            stream.write(&Event { data: &data, ..EVENT }).unwrap();
+            if stream.out.len() > seen {
+                assert!(stream.out.len() - seen >= BLOCK);
+                assert!(stream.out.ends_with(b"</event>\n"));
+                seen = stream.out.len();
+            }
+        }
+        assert!(seen > 900_000);
+        stream.write(&Event { data: &"y".repeat(2 << 20), ..EVENT }).unwrap();
+        assert!(stream.buffer.capacity() <= KEEP, "one huge event does not stay in memory");
+        stream.close().unwrap();
+        assert_eq!(text(&stream).matches("</event>\n<event>").count(), 1000);
+    }
+
+    #[test]
+    fn nothing_follows_half_an_event() {
+        for (kind, gone) in [(io::ErrorKind::BrokenPipe, true), (io::ErrorKind::StorageFull, false)] {
+            let mut stream = EventStream::new(Fails { room: 30, kind: Some(kind), ..Fails::default() });
+            stream.write(&EVENT).unwrap();
+            let error = stream.flush().unwrap_err();
+            assert_eq!(matches!(error, StreamError::ReaderGone), gone, "{error}");
+            let writes = stream.out.writes;
+            for result in [stream.write(&EVENT), stream.flush(), stream.close(), stream.abandon()] {
+                assert!(matches!(result, Err(StreamError::Ended)));
+            }
+            assert_eq!((stream.out.writes, stream.out.taken.len()), (writes, 30));
+        }
+    }
+
+    #[test]
+    fn an_abandoned_stream_ends_after_what_was_written() {
+        let mut stream = EventStream::new(Vec::new());
+        stream.write(&EVENT).unwrap();
+        stream.abandon().unwrap();
+        assert_eq!(text(&stream), "", "splunkd saw no beginning");
+        let mut stream = EventStream::new(Vec::new());
+        stream.write(&EVENT).unwrap();
+        stream.flush().unwrap();
+        stream.write(&Event { data: "later", ..EVENT }).unwrap();
+        stream.abandon().unwrap();
+        stream.close().unwrap();
+        assert_eq!(text(&stream), format!("<stream>\n{ONE}</stream>\n"));
+        assert!(matches!(stream.write(&EVENT), Err(StreamError::Ended)));
+    }
+
+    #[test]
+    fn whoever_gets_the_lock_finds_whole_events() {
+        let shared = SharedStream::new(Vec::new());
+        let (begun, other) = (mpsc::channel(), shared.clone());
+        let writer = std::thread::spawn(move || {
+            let data = "z".repeat(10_000);
+            let mut taken = 0;
+            while other.write(&Event { data: &data, ..EVENT }).is_ok() {
+                taken += 1;
+                let _ = begun.0.send(());
+            }
+            taken
+        });
+        for _ in 0..20 {
+            begun.1.recv().unwrap();
+        }
+        shared.abandon().unwrap();
+        assert!(writer.join().unwrap() >= 20);
+        let text = shared.inspect(|out| String::from_utf8(out.clone()).unwrap());
+        assert!(text.starts_with("<stream>\n<event>") && text.ends_with("</event>\n</stream>\n"));
+        assert_eq!(text.matches("</stream>").count(), 1);
+    }
+
+    #[test]
+    fn a_panic_inside_a_call_breaks_the_stream() {
+        struct Panics;
+        impl Write for Panics {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                panic!("in the middle")
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let shared = SharedStream::new(Panics);
+        shared.write(&EVENT).unwrap();
+        let other = shared.clone();
+        std::thread::spawn(move || other.flush()).join().unwrap_err();
+        assert!(matches!(shared.close(), Err(StreamError::Ended)));
     }
 }

@@ -14,10 +14,16 @@ struct Stderr;
 
 static STDERR: Stderr = Stderr;
 
-/// Sends all log records to stderr, from `level` on. Does nothing when it was called before.
+/// Sends all log records to stderr, from `level` on, and a panic as one ERROR line. Does nothing when it was called
+/// before.
 pub fn install(level: LevelFilter) {
     if log::set_logger(&STDERR).is_ok() {
         set_level(level);
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+            // Its message may quote the data it fell over; its place is what a report needs.
+            log::error!("internal error{place}; please report this line with the version of the add-on");
+        }));
     }
 }
 

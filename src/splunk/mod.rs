@@ -4,14 +4,20 @@
 pub mod alert;
 pub mod definition;
 pub mod event;
+#[cfg(test)]
+mod fixtures;
 pub mod log;
 pub mod modalert;
-mod pieces;
 pub mod rest;
-mod rest_error;
 mod row;
 pub mod scheme;
 pub mod stdout;
 pub mod stop;
-mod utf8;
 mod xml;
+
+use std::path::PathBuf;
+
+/// Where Splunk is installed: `SPLUNK_HOME`, which splunkd sets for everything it starts. `None` elsewhere.
+pub fn home() -> Option<PathBuf> {
+    std::env::var_os("SPLUNK_HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
+}

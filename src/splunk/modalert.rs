@@ -40,7 +40,7 @@ struct Run {
 }
 
 impl ModAlert {
-    /// Opens the log of `action` under `splunk_home`, the value of `SPLUNK_HOME`; without one there is no log.
+    /// Opens the log of `action` under [`splunk::home`](super::home); without one there is no log.
     ///
     /// # Errors
     /// When the file cannot be opened. The action itself does not depend on it: warn, and go on with
@@ -146,4 +146,77 @@ fn make_room(path: &Path) -> io::Result<()> {
         }
     }
     fs::rename(path, numbered(1))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::alert;
+    use super::*;
+
+    fn payload(search_name: &str) -> Payload {
+        let text = serde_json::json!({
+            "server_uri": "https://127.0.0.1:8089", "session_key": "K3Y", "sid": "rt_1.2", "app": "search", "owner": "ann",
+            "search_name": search_name,
+        });
+        alert::read(text.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_line_as_enterprise_security_reads_it() {
+        let now = Ticks::parse("2026-11-22T08:09:10.1239Z").unwrap();
+        let log = ModAlert::without_file("act", &payload("Say \"hi\"\n"));
+        let pid = std::process::id();
+        let row = Row::of([("orig_sid", vec!["s1"]), ("rid", vec!["4"]), ("orig_rid", vec!["9"])]);
+        assert_eq!(
+            log.run.line(now, &row, 0, Status::Success, "updated \"x\""),
+            format!(
+                "2026-11-22 08:09:10,123 +0000 INFO pid={pid} sendmodaction - signature=\"updated 'x'\" action_name=\"act\" \
+                 search_name=\"Say 'hi' \" sid=\"rt_1.2\" orig_sid=\"s1\" rid=\"4\" orig_rid=\"9\" app=\"search\" user=\"ann\" \
+                 action_mode=\"saved\" action_status=\"success\"\n"
+            )
+        );
+        let log = ModAlert::without_file("act", &payload(""));
+        let line = log.run.line(now, &Row::of([]), 3, Status::Failure, "no");
+        assert!(line.starts_with(&format!("2026-11-22 08:09:10,123 +0000 ERROR pid={pid} sendmodaction - signature=\"no\"")));
+        assert!(line.contains(" orig_sid=\"\" rid=\"3\" orig_rid=\"\" "), "{line}");
+        assert!(line.ends_with(" action_mode=\"adhoc\" action_status=\"failure\"\n"), "{line}");
+    }
+
+    #[test]
+    fn lines_are_appended_under_splunk_home() {
+        let home = tempfile::tempdir().unwrap();
+        let row = Row::of([]);
+        assert!(ModAlert::open(Some(home.path()), "act", &payload("s")).is_err(), "no log folder");
+        fs::create_dir_all(home.path().join("var/log/splunk")).unwrap();
+        for number in 0..3 {
+            let mut log = ModAlert::open(Some(home.path()), "act", &payload("s")).unwrap();
+            log.record(&row, number, Status::Success, "updated").unwrap();
+        }
+        let text = fs::read_to_string(home.path().join("var/log/splunk/act_modalert.log")).unwrap();
+        assert_eq!(text.lines().count(), 3);
+        assert!(text.lines().all(|line| line.contains("sendmodaction - signature=\"updated\"")));
+    }
+
+    #[test]
+    fn without_splunk_home_nothing_is_written() {
+        let mut log = ModAlert::open(None, "act", &payload("s")).unwrap();
+        log.record(&Row::of([]), 0, Status::Success, "updated").unwrap();
+    }
+
+    #[test]
+    fn a_full_log_is_set_aside() {
+        let home = tempfile::tempdir().unwrap();
+        let logs = home.path().join("var/log/splunk");
+        fs::create_dir_all(&logs).unwrap();
+        let path = logs.join("act_modalert.log");
+        for round in 1..=7 {
+            File::create(&path).unwrap().set_len(FULL + round).unwrap();
+            ModAlert::open(Some(home.path()), "act", &payload("s")).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().len(), 0);
+            assert_eq!(fs::metadata(logs.join("act_modalert.log.1")).unwrap().len(), FULL + round);
+        }
+        assert_eq!(fs::read_dir(&logs).unwrap().count(), 1 + KEPT as usize);
+        assert_eq!(fs::metadata(logs.join("act_modalert.log.5")).unwrap().len(), FULL + 3);
+    }
 }

@@ -1,6 +1,5 @@
 //! splunkd's REST with a session key: configuration, secrets, what kind of server this is.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -8,7 +7,15 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
-pub use super::rest_error::RestError;
+mod conf;
+mod error;
+mod passwords;
+#[cfg(test)]
+mod stand_in;
+
+pub use conf::Settings;
+pub use error::RestError;
+
 use crate::http::{self, Http, HttpError, Request, Response, Transport, Trust};
 use crate::secret::Secret;
 
@@ -32,21 +39,18 @@ pub struct App {
     pub secret_role: &'static str,
 }
 
-/// One conf stanza: its settings as splunkd merges them.
-pub type Settings = BTreeMap<String, String>;
-
 /// splunkd, asked as the owner of a session key, about one app.
 #[derive(Clone, Debug)]
 pub struct Splunkd {
     http: Http,
     base: String,
     session_key: Secret,
-    pub(super) app: App,
+    app: App,
 }
 
 impl Splunkd {
-    /// A client; asks nothing yet. `splunk_home` is the value of `SPLUNK_HOME`: a splunkd elsewhere is believed with
-    /// the certificates of `etc/auth/cacert.pem` there, if that exists.
+    /// A client; asks nothing yet. `splunk_home` is [`splunk::home`](super::home): a splunkd elsewhere is believed
+    /// with the certificates of `etc/auth/cacert.pem` there, if that exists.
     ///
     /// # Errors
     /// [`RestError::Setup`] when `server_uri` is no URL that may be asked, or the certificates cannot be read.
@@ -57,123 +61,6 @@ impl Splunkd {
         let http =
             Http::new(&Transport { trust, proxy: None, limit: LIMIT }).map_err(|error| RestError::Setup(error.to_string()))?;
         Ok(Self { http, base, session_key, app })
-    }
-
-    /// A stanza of `<file>.conf`; `None` when there is no such stanza.
-    ///
-    /// # Errors
-    /// See [`RestError`].
-    pub fn conf(&self, file: &str, stanza: &str) -> Result<Option<Settings>, RestError> {
-        let call = Call::new(Object::stanza(file, stanza), self.conf_path(file, Some(stanza)));
-        Ok(self
-            .get(&call)?
-            .map(|answer| entries(&call, &answer))
-            .transpose()?
-            .and_then(|found| found.into_iter().next())
-            .map(|(_, settings)| settings))
-    }
-
-    /// All stanzas of `<file>.conf` by name, `[default]` aside; none when there is no such file.
-    ///
-    /// # Errors
-    /// See [`RestError`].
-    pub fn conf_stanzas(&self, file: &str) -> Result<BTreeMap<String, Settings>, RestError> {
-        let mut call = Call::new(Object::conf(file), self.conf_path(file, None));
-        // Without it splunkd gives thirty.
-        call.query = "&count=0";
-        let found = self.get(&call)?.map(|answer| entries(&call, &answer)).transpose()?.unwrap_or_default();
-        Ok(found.into_iter().filter(|(name, _)| name != "default").collect())
-    }
-
-    /// Changes settings of a stanza, which is created when it does not exist. Settings not named stay.
-    ///
-    /// # Errors
-    /// See [`RestError`].
-    pub fn set_conf(&self, file: &str, stanza: &str, settings: &[(&str, &str)]) -> Result<(), RestError> {
-        let object = Object::stanza(file, stanza);
-        let change = Call::new(object.clone(), self.conf_path(file, Some(stanza)));
-        if self.post(&change, settings)? != Posted::NotFound {
-            return Ok(());
-        }
-        let create = Call::new(object, self.conf_path(file, None));
-        let named: Vec<_> = [("name", stanza)].into_iter().chain(settings.iter().copied()).collect();
-        match self.post(&create, &named)? {
-            Posted::Done => Ok(()),
-            Posted::NotFound | Posted::Exists => Err(RestError::NotFound { object: create.object.to_string() }),
-        }
-    }
-
-    /// A secret of `storage/passwords`; `None` when there is none.
-    ///
-    /// # Errors
-    /// [`RestError::Masked`] when splunkd gives asterisks instead; otherwise see [`RestError`].
-    pub fn password(&self, realm: &str, username: &str) -> Result<Option<Secret>, RestError> {
-        let call = self.password_call(realm, username);
-        let Some(answer) = self.get(&call)? else { return Ok(None) };
-        let found = contents(&call, &answer)?;
-        // splunkd looks names up, it does not compare them; another one's secret would be sent to the wrong place.
-        let same = |content: &Map<String, Value>, member: &str, expected: &str| text(content.get(member)) == expected;
-        let Some(content) = found.iter().find(|content| same(content, "realm", realm) && same(content, "username", username))
-        else {
-            return Ok(None);
-        };
-        match content.get("clear_password").and_then(Value::as_str) {
-            Some(clear) if clear.chars().any(|c| c != '*') => Ok(Some(Secret::new(clear))),
-            _ => Err(RestError::Masked { object: call.object.to_string() }),
-        }
-    }
-
-    /// Stores a secret, over one of the same name. splunkd keeps at most 255 characters; see
-    /// [`Splunkd::set_secret`](Self::set_secret) for any length.
-    ///
-    /// # Errors
-    /// See [`RestError`].
-    pub fn set_password(&self, realm: &str, username: &str, secret: &Secret) -> Result<(), RestError> {
-        let change = self.password_call(realm, username);
-        let create = Call::new(change.object.clone(), self.app_path("storage/passwords"));
-        let form = [("name", username), ("realm", realm), ("password", secret.expose())];
-        if self.post(&create, &form)? == Posted::Done {
-            return Ok(());
-        }
-        match self.post(&change, &form[2..])? {
-            Posted::Done => Ok(()),
-            Posted::NotFound | Posted::Exists => Err(RestError::NotFound { object: change.object.to_string() }),
-        }
-    }
-
-    /// Deletes a secret; false when there was none.
-    ///
-    /// # Errors
-    /// See [`RestError`].
-    pub fn delete_password(&self, realm: &str, username: &str) -> Result<bool, RestError> {
-        let call = self.password_call(realm, username);
-        let answer = self.exchange(&call, "DELETE", &[])?;
-        if answer.status() == 404 {
-            return Ok(false);
-        }
-        self.accept(&call, &answer, &[]).map(|()| true)
-    }
-
-    /// What this server is: `server_roles` of `server/info`, such as `search_head`, `shc_member`, `shc_captain`.
-    ///
-    /// # Errors
-    /// See [`RestError`].
-    pub fn server_roles(&self) -> Result<Vec<String>, RestError> {
-        let call = Call::new(Object::ServerInfo, "/services/server/info".to_owned());
-        let Some(answer) = self.get(&call)? else { return Err(RestError::NotFound { object: call.object.to_string() }) };
-        let found = contents(&call, &answer)?;
-        let roles = found.first().and_then(|content| content.get("server_roles")).and_then(Value::as_array);
-        Ok(roles.map(|roles| roles.iter().filter_map(Value::as_str).map(str::to_owned).collect()).unwrap_or_default())
-    }
-
-    fn conf_path(&self, file: &str, stanza: Option<&str>) -> String {
-        let file = self.app_path(&format!("configs/conf-{}", segment(file)));
-        stanza.map_or(file.clone(), |stanza| format!("{file}/{}", segment(stanza)))
-    }
-
-    fn password_call(&self, realm: &str, username: &str) -> Call {
-        let path = format!("{}/{}", self.app_path("storage/passwords"), segment(&secret_name(realm, username)));
-        Call::new(Object::Secret { realm: realm.to_owned(), username: username.to_owned() }, path)
     }
 
     /// Never another owner than `nobody` nor another app than ours: what is shared lives there.
@@ -265,19 +152,10 @@ enum Posted {
 
 /// What a call is about, for messages.
 #[derive(Clone, Debug)]
-pub(super) enum Object {
-    /// A conf file.
+enum Object {
     Conf(String),
-    /// One stanza of it.
     Stanza(String, String),
-    /// An entry of `storage/passwords`.
-    Secret {
-        /// The entry's realm.
-        realm: String,
-        /// The entry's user name.
-        username: String,
-    },
-    /// `server/info`.
+    Secret { realm: String, username: String },
     ServerInfo,
 }
 
@@ -336,12 +214,6 @@ fn trust(host: &str, splunk_home: Option<&Path>) -> Trust {
     bundle.map_or(Trust::PublicRoots, Trust::Bundle)
 }
 
-/// splunkd's name of a secret: `realm:username:`, with colons and backslashes inside the parts escaped.
-fn secret_name(realm: &str, username: &str) -> String {
-    let escape = |part: &str| part.replace('\\', r"\\").replace(':', r"\:");
-    format!("{}:{}:", escape(realm), escape(username))
-}
-
 fn segment(text: &str) -> String {
     utf8_percent_encode(text, PLAIN).to_string()
 }
@@ -350,22 +222,15 @@ fn field(text: &str) -> String {
     utf8_percent_encode(text, FORM).to_string()
 }
 
-/// The `content` of every entry of an answer.
-fn contents<'a>(call: &Call, answer: &'a Value) -> Result<Vec<&'a Map<String, Value>>, RestError> {
+/// The entries of an answer.
+fn list<'a>(call: &Call, answer: &'a Value) -> Result<&'a Vec<Value>, RestError> {
     let entries = answer.get("entry").and_then(Value::as_array);
-    let entries = entries.ok_or_else(|| RestError::NotJson { object: call.object.to_string() })?;
-    Ok(entries.iter().filter_map(|entry| entry.get("content").and_then(Value::as_object)).collect())
+    entries.ok_or_else(|| RestError::NotJson { object: call.object.to_string() })
 }
 
-/// Names and settings of every entry of an answer, without splunkd's own `eai:` members.
-fn entries(call: &Call, answer: &Value) -> Result<Vec<(String, Settings)>, RestError> {
-    let found = contents(call, answer)?;
-    let names = answer["entry"].as_array().into_iter().flatten().map(|entry| text(entry.get("name")));
-    let settings = found.into_iter().map(|content| {
-        let ours = content.iter().filter(|(name, _)| !name.starts_with("eai:"));
-        ours.map(|(name, value)| (name.clone(), text(Some(value)))).collect()
-    });
-    Ok(names.zip(settings).collect())
+/// The `content` of every entry of an answer.
+fn contents<'a>(call: &Call, answer: &'a Value) -> Result<Vec<&'a Map<String, Value>>, RestError> {
+    Ok(list(call, answer)?.iter().filter_map(|entry| entry.get("content")?.as_object()).collect())
 }
 
 /// A setting's text; splunkd turns what looks like a number or a boolean into one.
@@ -388,4 +253,124 @@ fn said<'a>(body: &[u8], sent: impl Iterator<Item = &'a str>) -> String {
         return String::new();
     }
     all.chars().take(300).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Instant;
+
+    use super::stand_in::{APP, KEY, StandIn};
+    use super::*;
+
+    #[test]
+    fn each_refusal_says_what_and_what_to_do() {
+        let table = [
+            (401, "", "splunkd no longer accepts this run's session key ([s] of f.conf); the next run gets a new one", false),
+            (
+                403,
+                "",
+                "splunkd refuses [s] of f.conf: the owner of this search or input needs a role with access to the app TA_test",
+                true,
+            ),
+            (
+                500,
+                r#"{"messages":[{"type":"ERROR","text":"In handler\n'x': disk full"}]}"#,
+                "splunkd failed at [s] of f.conf: 500, In handler 'x': disk full; see splunkd.log on this server",
+                false,
+            ),
+            (500, "<html>", "splunkd failed at [s] of f.conf: 500; see splunkd.log on this server", false),
+            (400, "", "splunkd failed at [s] of f.conf: 400; see splunkd.log on this server", true),
+            (302, "", "splunkd failed at [s] of f.conf: 302; see splunkd.log on this server", false),
+            (
+                200,
+                "<html>Log in</html>",
+                "the answer for [s] of f.conf is not splunkd's JSON; something else answers at splunkd's server_uri",
+                true,
+            ),
+            (
+                200,
+                r#"{"entries":1}"#,
+                "the answer for [s] of f.conf is not splunkd's JSON; something else answers at splunkd's server_uri",
+                true,
+            ),
+        ];
+        for (status, body, message, person) in table {
+            let splunkd = StandIn::always(status, body);
+            let error = splunkd.client().conf("f", "s").unwrap_err();
+            assert_eq!(error.to_string(), message);
+            assert_eq!(error.needs_a_person(), person, "{status}");
+            assert_eq!(splunkd.asked().len(), 1, "{status} is not tried again");
+        }
+    }
+
+    #[test]
+    fn a_starting_splunkd_is_asked_again_twice() {
+        let splunkd = StandIn::in_turn([(503, "{}"), (503, "{}"), (404, "{}")]);
+        assert!(splunkd.client().conf("f", "s").unwrap().is_none());
+        let splunkd = StandIn::always(503, "{}");
+        let error = splunkd.client().conf("f", "s").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "splunkd is not ready ([s] of f.conf: 503); it is starting or overloaded, the next run asks again"
+        );
+        assert!(!error.needs_a_person());
+        assert_eq!(splunkd.asked().len(), 3);
+    }
+
+    #[test]
+    fn nobody_at_the_port() {
+        let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let uri = format!("https://127.0.0.1:{port}");
+        let begun = Instant::now();
+        let error = Splunkd::new(&uri, Secret::new(KEY), APP, None).unwrap().server_roles().unwrap_err();
+        assert!(begun.elapsed() >= 2 * PAUSE, "tried three times");
+        assert!(!error.needs_a_person());
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("splunkd cannot be asked for server/info: no answer from 127.0.0.1:{port}")), "{text}");
+    }
+
+    #[test]
+    fn what_was_sent_is_never_repeated() {
+        let echo = |value: &str| format!(r#"{{"messages":[{{"type":"ERROR","text":"Invalid value {value}"}}]}}"#);
+        let client = StandIn::always(400, &echo("hunter22")).client();
+        for secret in ["hunter22", "unter"] {
+            let error = client.set_conf("f", "s", &[("client_secret", secret)]).unwrap_err();
+            assert_eq!(error.to_string(), "splunkd failed at [s] of f.conf: 400; see splunkd.log on this server");
+        }
+        let error = StandIn::always(400, &echo(KEY)).client().conf("f", "s").unwrap_err();
+        assert!(!error.to_string().contains(KEY) && !format!("{error:?}").contains(KEY));
+        assert!(!format!("{client:?}").contains(KEY));
+        // What was not sent helps.
+        let error = client.set_conf("f", "s", &[("cloud", "mars")]).unwrap_err();
+        assert!(error.to_string().contains("400, Invalid value hunter22"), "{error}");
+    }
+
+    #[test]
+    fn server_uris() {
+        let refused = |uri: &str| Splunkd::new(uri, Secret::new(KEY), APP, None).unwrap_err();
+        for (uri, part) in [
+            ("http://splunk.example.com:8089", "splunkd's server_uri: `http://splunk.example.com:8089` must be https"),
+            ("127.0.0.1:8089", "splunkd's server_uri"),
+            ("", "splunkd's server_uri"),
+        ] {
+            assert!(refused(uri).to_string().starts_with(part), "{uri}: {}", refused(uri));
+            assert!(refused(uri).needs_a_person());
+        }
+        let broken = Splunkd::new("https://127.0.0.1:1", Secret::new("a\nb"), APP, None).unwrap();
+        assert!(broken.server_roles().unwrap_err().needs_a_person());
+    }
+
+    #[test]
+    fn certificates_are_checked_off_this_machine() {
+        let home = tempfile::tempdir().unwrap();
+        let is = |host: &str| format!("{:?}", trust(host, Some(home.path())));
+        assert_eq!(is("127.0.0.1"), "Anything");
+        assert_eq!(is("[::1]"), "Anything");
+        assert_eq!(is("splunk.example.com"), "PublicRoots");
+        std::fs::create_dir_all(home.path().join("etc/auth")).unwrap();
+        std::fs::write(home.path().join("etc/auth/cacert.pem"), "").unwrap();
+        assert!(is("splunk.example.com").starts_with("Bundle("));
+        assert_eq!(is("localhost"), "Anything");
+    }
 }

@@ -95,3 +95,52 @@ fn decode(text: &str) -> Option<Vec<String>> {
         rest = rest.strip_prefix(";$")?;
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn splunks_spelling_of_several_values() {
+        for (text, values) in [
+            ("$a$;$b$", Some(vec!["a", "b"])),
+            ("$a$", Some(vec!["a"])),
+            ("$$$$;$b;$$;$$c$", Some(vec!["$", "b;$;$c"])),
+            ("$$;$x$", Some(vec!["", "x"])),
+            ("$a\nb$;$$", Some(vec!["a\nb", ""])),
+            ("", None),
+            ("plain", None),
+            ("$open", None),
+            ("$$$", None),
+            ("$a$b$", None),
+            ("$a$;", None),
+        ] {
+            let expected = values.map(|values| values.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(decode(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn fields() {
+        let row = Row::of([("id", vec!["7"]), ("blank", vec![" "]), ("none", vec![]), ("many", vec!["a", "", "b$c"])]);
+        assert_eq!(row.get("id"), Some("7"));
+        assert_eq!(row.values("id"), ["7"]);
+        assert_eq!((row.get("blank"), row.values("blank").len()), (None, 0));
+        assert_eq!((row.get("none"), row.values("none").len()), (None, 0));
+        assert_eq!((row.get("absent"), row.values("absent").len()), (None, 0));
+        assert_eq!(row.get("many"), Some("a\n\nb$c"));
+        assert_eq!(row.values("many"), ["a", "b$c"]);
+        assert_eq!(row.names().collect::<Vec<_>>(), ["id", "blank", "none", "many"]);
+    }
+
+    proptest! {
+        #[test]
+        fn values_come_back(values in prop::collection::vec("[a-c$;\\n ]{1,6}", 1..5)) {
+            let borrowed: Vec<&str> = values.iter().map(String::as_str).collect();
+            prop_assert_eq!(decode(&encode(&borrowed)), Some(values));
+        }
+    }
+}

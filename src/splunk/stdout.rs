@@ -35,7 +35,11 @@ impl Stdout {
     #[cfg(unix)]
     pub fn open() -> io::Result<Self> {
         use std::os::fd::AsFd;
-        let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        Self::of(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+    }
+
+    #[cfg(unix)]
+    fn of(file: File) -> io::Result<Self> {
         let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode);
         Ok(Self { file, pipe: kind == rustix::fs::FileType::Fifo })
     }
@@ -123,5 +127,75 @@ pub fn drain<W: Output>(stream: &SharedStream<W>, limit: Duration, stop: &Stop) 
             return Ok(Drained::Stopped);
         }
         pause = longest.min(pause * 2);
+    }
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::{PipeReader, Read};
+    use std::os::fd::OwnedFd;
+    use std::thread;
+
+    use super::super::event::Event;
+    use super::*;
+    use crate::time::Ticks;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// A stream with one event flushed into a pipe, and the pipe's other end.
+    fn flushed() -> (SharedStream<Stdout>, PipeReader) {
+        let (reader, writer) = io::pipe().unwrap();
+        let stream = SharedStream::new(Stdout::of(File::from(OwnedFd::from(writer))).unwrap());
+        stream.write(&Event { time: Ticks(0), source: "s", sourcetype: "t", index: None, host: None, data: "d" }).unwrap();
+        stream.flush().unwrap();
+        (stream, reader)
+    }
+
+    #[test]
+    fn a_pipe_is_drained_when_its_reader_took_everything() {
+        let (stream, mut reader) = flushed();
+        let stop = Stop::new();
+        assert!(stream.inspect(Output::unread).unwrap().unwrap() > 50);
+        assert_eq!(drain(&stream, Duration::from_millis(30), &stop).unwrap(), Drained::NotInTime);
+        let splunkd = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(60));
+            let taken = reader.read(&mut [0; 4096]).unwrap();
+            (taken, reader)
+        });
+        assert_eq!(drain(&stream, LONG, &stop).unwrap(), Drained::Yes);
+        splunkd.join().unwrap();
+    }
+
+    #[test]
+    fn a_reader_that_left_is_told_from_one_that_is_slow() {
+        let (stream, reader) = flushed();
+        drop(reader);
+        assert!(matches!(drain(&stream, LONG, &Stop::new()), Err(StreamError::ReaderGone)));
+        // One that took everything before it left.
+        let (stream, mut reader) = flushed();
+        let _ = reader.read(&mut [0; 4096]).unwrap();
+        drop(reader);
+        assert_eq!(drain(&stream, LONG, &Stop::new()).unwrap(), Drained::Yes);
+    }
+
+    #[test]
+    fn a_stop_ends_the_wait() {
+        let (stream, _reader) = flushed();
+        let stop = Stop::new();
+        let other = stop.clone();
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            other.request();
+        });
+        assert_eq!(drain(&stream, LONG, &stop).unwrap(), Drained::Stopped);
+    }
+
+    #[test]
+    fn a_file_cannot_tell() {
+        for file in [tempfile::tempfile().unwrap(), File::options().write(true).open("/dev/null").unwrap()] {
+            let stream = SharedStream::new(Stdout::of(file).unwrap());
+            assert_eq!(drain(&stream, LONG, &Stop::new()).unwrap(), Drained::CannotTell);
+        }
     }
 }

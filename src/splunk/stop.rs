@@ -1,6 +1,6 @@
 //! The end that splunkd asks for: SIGTERM (and Ctrl-C), or CTRL_BREAK on Windows.
 //!
-//! The process ends within a second of the signal whatever it is doing. The main flow gets [`GRACE`] to notice and
+//! The process ends within a second of the signal whatever it is doing. The main flow gets 400 ms to notice and
 //! return by itself; a network read or a full pipe may keep it from that, and then a thread ends the process.
 
 use std::io;
@@ -136,5 +136,147 @@ mod signals {
                 thread::sleep(Duration::from_millis(50));
             }
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Child, ChildStdout, Command, Stdio};
+    use std::time::Instant;
+
+    use super::super::event::{Event, SharedStream};
+    use super::super::stdout::Stdout;
+    use super::*;
+    use crate::time::Ticks;
+
+    const LONG: Duration = Duration::from_secs(60);
+    /// Names the situation that a copy of this test program is to get into.
+    const SITUATION: &str = "TA_DEFENDER_TEST_STOP";
+
+    #[test]
+    fn a_sleep_ends_with_the_request() {
+        let stop = Stop::new();
+        assert!(!stop.sleep(Duration::from_millis(10)));
+        assert!(!stop.requested());
+        let other = stop.clone();
+        let asking = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            other.request();
+        });
+        let begun = Instant::now();
+        assert!(stop.sleep(LONG));
+        assert!(begun.elapsed() < LONG / 2);
+        asking.join().unwrap();
+        assert!(stop.requested() && stop.sleep(LONG), "every later sleep ends at once");
+    }
+
+    /// Not a test of its own: what [`in_situation`] runs in a process that can be ended.
+    #[test]
+    fn situation() {
+        let Ok(situation) = std::env::var(SITUATION) else { return };
+        let stream = SharedStream::new(Stdout::open().unwrap());
+        let last = stream.clone();
+        let stop = Stop::listen(move || _ = last.abandon()).unwrap();
+        let event =
+            |data: &str| stream.write(&Event { time: Ticks(0), source: "s", sourcetype: "t", index: None, host: None, data });
+        event("first").unwrap();
+        stream.flush().unwrap();
+        match situation.as_str() {
+            // A read that never returns.
+            "stuck" => _ = io::stdin().read(&mut [0; 1]),
+            // A reader that takes no more: the write blocks half-way through an event.
+            "full" => while event(&"x".repeat(10_000)).is_ok() {},
+            // A flow that looks after itself, and one that would never look.
+            "polite" => {
+                assert!(stop.sleep(LONG));
+                stream.close().unwrap();
+                #[allow(clippy::exit, reason = "tells this end from the one of the stop thread")]
+                std::process::exit(7);
+            }
+            "busy" => loop {
+                let _ = event("busy");
+                let _ = stream.flush();
+            },
+            other => panic!("{other}"),
+        }
+        thread::sleep(LONG);
+    }
+
+    /// A copy of this test program in a situation, up to its first event, and what is left of its output.
+    fn in_situation(situation: &str) -> (Child, BufReader<ChildStdout>) {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "splunk::stop::tests::situation", "--nocapture"])
+            .env(SITUATION, situation)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("<data>first</data>") {
+            line.clear();
+            assert!(output.read_line(&mut line).unwrap() > 0, "{situation} never began");
+        }
+        (child, output)
+    }
+
+    /// Sends the signal; gives back the exit code and how long the process lived on.
+    fn signalled(child: &mut Child, signal: &str) -> (Option<i32>, Duration) {
+        let begun = Instant::now();
+        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        let status = child.wait().unwrap();
+        (status.code(), begun.elapsed())
+    }
+
+    fn rest(mut output: BufReader<ChildStdout>) -> String {
+        let mut rest = String::new();
+        output.read_to_string(&mut rest).unwrap();
+        rest
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_stuck_process_closes_its_stream_and_ends_within_a_second() {
+        for signal in ["-TERM", "-INT"] {
+            let (mut child, output) = in_situation("stuck");
+            let (code, lived) = signalled(&mut child, signal);
+            assert_eq!(code, Some(0));
+            assert!(lived < SECOND, "{lived:?}");
+            assert_eq!(rest(output), "</stream>\n");
+        }
+    }
+
+    #[test]
+    fn a_full_pipe_does_not_keep_the_process() {
+        let (mut child, output) = in_situation("full");
+        thread::sleep(Duration::from_millis(300));
+        let (code, lived) = signalled(&mut child, "-TERM");
+        assert_eq!(code, Some(0));
+        assert!(lived < SECOND, "{lived:?}");
+        assert!(!rest(output).contains("</stream>"), "nothing follows half an event");
+    }
+
+    #[test]
+    fn a_busy_process_ends_after_a_whole_event() {
+        let (mut child, output) = in_situation("busy");
+        let reader = thread::spawn(move || rest(output));
+        let (code, lived) = signalled(&mut child, "-TERM");
+        assert_eq!(code, Some(0));
+        assert!(lived < SECOND, "{lived:?}");
+        let rest = reader.join().unwrap();
+        assert!(rest.ends_with("<data>busy</data></event>\n</stream>\n"), "{}", &rest[rest.len().saturating_sub(200)..]);
+        assert_eq!(rest.matches("</stream>").count(), 1);
+    }
+
+    #[test]
+    fn a_polite_process_ends_by_itself() {
+        let (mut child, output) = in_situation("polite");
+        let (code, lived) = signalled(&mut child, "-TERM");
+        assert_eq!(code, Some(7));
+        assert!(lived < SECOND, "{lived:?}");
+        assert_eq!(rest(output), "</stream>\n");
     }
 }

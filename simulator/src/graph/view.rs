@@ -54,7 +54,7 @@ pub(super) fn alert(alert: &Alert, token: &Token) -> Json {
         "additionalData" => alert.additional_data.clone(),
         "customDetails" => alert.custom_details.clone(),
         "comments" => Json::List(alert.comments.iter().map(comment).collect()),
-        "evidence" => alert.evidence.as_slice(),
+        "evidence" => &*alert.evidence,
     }
 }
 

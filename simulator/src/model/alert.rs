@@ -1,5 +1,7 @@
 //! An alert, in the meaning all three APIs share.
 
+use std::sync::Arc;
+
 use super::spelling::{AlertStatus, Classification, Determination, Severity};
 use crate::json::Json;
 use crate::time::Time;
@@ -110,8 +112,8 @@ pub struct Alert {
     pub device: Option<Device>,
     /// The account, if it is about one.
     pub account: Option<Account>,
-    /// Evidence, in Graph's shape; the other views are made from it.
-    pub evidence: Vec<Json>,
+    /// Evidence, in Graph's shape; the other views are made from it. Shared, because large sets repeat it.
+    pub evidence: Arc<[Json]>,
     /// Tags the service set.
     pub system_tags: Vec<String>,
     /// An open dictionary, or null.
@@ -153,7 +155,7 @@ impl Alert {
             investigation: None,
             device: None,
             account: None,
-            evidence: Vec::new(),
+            evidence: Arc::from([]),
             system_tags: Vec::new(),
             custom_details: Json::Null,
             additional_data: Json::Null,

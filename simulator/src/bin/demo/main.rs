@@ -51,6 +51,7 @@ fn story(program: PathBuf, keep: bool) -> Result<(), String> {
     let simulator = Simulator::try_start(config).map_err(|error| format!("0, starting the stand-ins: {error}"))?;
     simulator.add_account(&Account { secret_is_right: false, ..Account::new("wrong_secret") });
     simulator.add_account(&Account { roles: Roles::None, ..Account::new("no_permission") });
+    simulator.add_certificate_account(&Account::new("by_certificate"));
     let splunk = Splunk { program, simulator: &simulator };
     println!("The stand-ins for Microsoft and splunkd are up, over HTTPS, with 12 incidents and 40 alerts from a seed.");
 
@@ -105,8 +106,9 @@ fn scheme(splunk: &Splunk<'_>) -> Result<(), String> {
 }
 
 fn validate(splunk: &Splunk<'_>) -> Result<(), String> {
-    let cases: [(&str, &str, &str, bool); 5] = [
+    let cases: [(&str, &str, &str, bool); 6] = [
         ("a good input", "incidents", "demo", true),
+        ("a certificate", "incidents", "by_certificate", true),
         ("a wrong secret", "incidents", "wrong_secret", false),
         ("no permission", "alerts", "no_permission", false),
         ("an unknown account", "alerts", "nobody", false),

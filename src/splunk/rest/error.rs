@@ -6,7 +6,7 @@ use crate::http::HttpError;
 #[derive(Debug, thiserror::Error)]
 pub enum RestError {
     /// 401: the session key is no longer good. splunkd gives every run a new one.
-    #[error("splunkd no longer accepts this run's session key ({object}); it starts this program again with a new one")]
+    #[error("splunkd no longer accepts this run's session key ({object}); the next run gets a new one")]
     SessionEnded {
         /// What was asked for.
         object: String,

@@ -1,11 +1,15 @@
 //! The stand-ins over real sockets, asked by a client written in twenty lines.
 
-#![allow(clippy::unwrap_used, missing_docs)]
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use simulator::proxy::Access;
 use simulator::{Config, Fault, FaultKind, Route, Service, Simulator, accounts};
 
 /// Sends one request and reads until the end of the connection; returns status, head and decoded body.
@@ -134,4 +138,108 @@ fn an_endless_answer_ends_with_the_stand_in() {
     drop(sim);
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     while matches!(stream.read(&mut bytes), Ok(read) if read > 0) {}
+}
+
+/// A TLS client that trusts the certificates of a PEM file and nothing else.
+fn tls(name: &str, trust: &Path, stream: TcpStream) -> StreamOwned<ClientConnection, TcpStream> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(trust).unwrap() {
+        // A root of version 1 is taken; it is the leaf that is refused.
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from(name.to_string()).unwrap();
+    StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), stream)
+}
+
+#[test]
+fn microsofts_own_names_lead_here_through_the_proxy() {
+    let sim = Simulator::start(Config { tls: true, ..Config::default() });
+    let proxy = sim.proxy(Access::Basic("user".to_string(), "pass word".to_string())).unwrap();
+    let connect = |authorization: &str| {
+        let mut stream = TcpStream::connect(proxy.url().strip_prefix("http://").unwrap()).unwrap();
+        write!(stream, "CONNECT graph.microsoft.com:443 HTTP/1.1\r\nHost: graph.microsoft.com:443\r\n{authorization}\r\n")
+            .unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        (String::from_utf8(head).unwrap(), stream)
+    };
+    let (refused, _) = connect("");
+    assert!(refused.starts_with("HTTP/1.1 407") && refused.contains("Proxy-Authenticate: Basic"), "{refused}");
+    let (accepted, stream) = connect("Proxy-Authorization: Basic dXNlcjpwYXNzIHdvcmQ=\r\n");
+    assert!(accepted.starts_with("HTTP/1.1 200"), "{accepted}");
+    let mut secure = tls("graph.microsoft.com", sim.ca_bundle(), stream);
+    write!(secure, "GET /v1.0/security/incidents HTTP/1.1\r\nHost: graph.microsoft.com\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    secure.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    let statuses: Vec<_> = proxy.tunnels().iter().map(|tunnel| (tunnel.target.clone(), tunnel.status)).collect();
+    assert_eq!(statuses, [("graph.microsoft.com:443".to_string(), 407), ("graph.microsoft.com:443".to_string(), 200)]);
+    assert_eq!(sim.requests().len(), 1);
+}
+
+#[test]
+fn the_proxy_leads_nowhere_else() {
+    let sim = Simulator::start(Config::default());
+    let proxy = sim.proxy(Access::Open).unwrap();
+    let mut stream = TcpStream::connect(proxy.url().strip_prefix("http://").unwrap()).unwrap();
+    write!(stream, "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+}
+
+#[test]
+fn an_ordinary_client_refuses_splunkds_certificate_as_it_refuses_splunks() {
+    let sim = Simulator::start(Config { splunkd_tls: true, ..Config::default() });
+    let stream = TcpStream::connect(sim.splunkd_url().strip_prefix("https://").unwrap()).unwrap();
+    let mut secure = tls("127.0.0.1", &sim.splunk_home().join("etc/auth/cacert.pem"), stream);
+    let error = secure.write_all(b"GET / HTTP/1.1\r\n\r\n").and_then(|()| secure.flush()).unwrap_err();
+    assert!(error.to_string().contains("UnsupportedCertVersion"), "{error}");
+}
+
+#[test]
+fn a_cut_answer_ends_before_its_frame_says_so() {
+    let sim = Simulator::start(Config::default());
+    sim.faults().push(Fault::once(Route::Any, FaultKind::Cut(40)));
+    let (status, head, body) = ask(sim.graph_url(), "GET /v1.0/security/incidents", "");
+    let promised: usize = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap().parse().unwrap();
+    assert_eq!((status, body.len()), (401, 40));
+    assert!(promised > 40);
+}
+
+#[test]
+fn two_requests_share_a_connection_and_chunks_are_read() {
+    let sim = Simulator::start(Config::default());
+    let host = sim.splunkd_url().split_once("://").unwrap().1.to_string();
+    let mut stream = TcpStream::connect(&host).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let key = sim.session_key();
+    let head = format!(
+        "POST /servicesNS/nobody/TA_defender/storage/passwords HTTP/1.1\r\nHost: {host}\r\nAuthorization: Splunk {key}\r\n"
+    );
+    let head = format!("{head}Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n");
+    write!(stream, "{head}\r\n9\r\nname=a&pa\r\n8\r\nssword=b\r\n0\r\n\r\n").unwrap();
+    write!(stream, "{head}Connection: close\r\n\r\n11\r\nname=a&password=b\r\n0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201") && answer.contains("HTTP/1.1 409"), "{answer}");
+    assert_eq!(sim.world(|world| world.splunkd.password("", "a").map(str::to_string)), Some("b".to_string()));
+}
+
+#[test]
+fn the_services_clock_may_differ_from_ours() {
+    let sim = Simulator::start(Config::default());
+    sim.world(|world| world.clock_ahead = 7200);
+    let (_, head, _) = ask(sim.graph_url(), "GET /v1.0/security/incidents", "");
+    let date = head.lines().find_map(|line| line.strip_prefix("Date: ")).unwrap();
+    let ahead = sim.now().unix();
+    let near = (ahead - 2..=ahead).map(|second| simulator::Time::from_unix(second).http_date());
+    assert!(near.into_iter().any(|wanted| wanted == date), "{date}");
 }

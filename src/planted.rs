@@ -1,0 +1,61 @@
+//! Faults planted in the collection engine, to show that the simulation would notice them. In the program itself none
+//! exists: [`planted`] is a constant `false` there.
+
+/// A fault that other collectors shipped, or that this one could have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Planted {
+    /// `gt` for `ge` at the lower edge of a window.
+    StrictEdge,
+    /// The settled point is moved to the look itself.
+    SettledIsNow,
+    /// The settled point is not held back by the look-back.
+    NoLookback,
+    /// The position is saved before its events are flushed.
+    SaveFirst,
+    /// Versions are forgotten although they will be asked for again.
+    ForgetsVersions,
+    /// Alerts inside incidents are forgotten by their age.
+    ForgetsOldAlerts,
+    /// A full answer is taken for a complete one.
+    FullIsComplete,
+    /// Order is believed without looking at the rows.
+    TrustsOrder,
+    /// The next page is asked by its number while the set changes.
+    FollowsPages,
+    /// An error is taken for an empty answer.
+    ErrorIsEmpty,
+    /// A token that is no longer accepted is not renewed.
+    NoRenewal,
+    /// An alert is known by its id alone.
+    IgnoresAlertVersion,
+    /// `start` is resolved anew after a first run that failed.
+    StartNotSaved,
+    /// What is left of the history is dropped at a restart.
+    DropsHistory,
+}
+
+/// Whether this fault is planted in the running test.
+#[cfg(not(test))]
+pub(crate) const fn planted(_: Planted) -> bool {
+    false
+}
+
+#[cfg(test)]
+pub(crate) use switch::{PLANTED, planted};
+
+#[cfg(test)]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Planted;
+
+    thread_local! {
+        /// The fault of the test that runs on this thread.
+        pub(crate) static PLANTED: Cell<Option<Planted>> = const { Cell::new(None) };
+    }
+
+    /// Whether this fault is planted in the running test.
+    pub(crate) fn planted(fault: Planted) -> bool {
+        PLANTED.get() == Some(fault)
+    }
+}

@@ -1,0 +1,298 @@
+//! How the set of objects changes while it is read.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use simulator::Time;
+use simulator::chance::Chance;
+use simulator::model::{Alert, Behaviour, Incident, Links, Order, OrderBy, Pending, Stamps, Ties, World};
+
+use super::hazards::Hazards;
+use crate::microsoft::cloud::{Api, Resource};
+
+/// What a seed makes of the service, and how lively its objects are.
+#[derive(Debug)]
+pub(super) struct Changes {
+    /// How late an object may become visible; what the input is told.
+    pub(super) lookback: Duration,
+    /// Mean time between changes.
+    pace: Duration,
+    next: Time,
+    serial: u64,
+    /// Objects with a state that is dated and not visible yet; nothing else happens to them meanwhile.
+    busy: BTreeMap<String, Time>,
+    page: u64,
+    futures: u32,
+    /// Incidents are read: alerts change together with them.
+    incidents: bool,
+}
+
+impl Changes {
+    pub(super) fn new(chance: &mut Chance, now: Time, incidents: bool, page: u32, lookback: Duration) -> Self {
+        let pace = Duration::from_secs(2 + chance.below(60));
+        Self { lookback, pace, next: now, serial: 0, busy: BTreeMap::new(), page: u64::from(page), futures: 0, incidents }
+    }
+
+    /// Lets everything happen that is due.
+    pub(super) fn advance(&mut self, world: &mut World, chance: &mut Chance, now: Time, hazards: &mut Hazards) -> u32 {
+        let mut happened = 0;
+        while self.next <= now {
+            let at = self.next;
+            self.busy.retain(|_, until| *until > at);
+            world.settle(at);
+            self.one(world, chance, at, hazards);
+            happened += 1;
+            let pace = u64::try_from(self.pace.as_millis()).unwrap_or(1);
+            // Often in bursts: several changes while one answer is under way.
+            let gap = if chance.percent(30) { 300 } else { 2 * pace };
+            self.next = at.plus(Duration::from_millis(1 + chance.below(gap)));
+        }
+        world.settle(now);
+        happened
+    }
+
+    fn one(&mut self, world: &mut World, chance: &mut Chance, now: Time, hazards: &mut Hazards) {
+        match (chance.below(20), self.incidents) {
+            (0..5, false) => self.create_alert(world, chance, now, hazards),
+            (5..14, false) => self.change_alert(world, chance, now, hazards),
+            (0..5, true) => self.create_incident(world, chance, now, hazards),
+            (5..10, true) => self.change_incident(world, chance, now, hazards),
+            (10..13, true) => self.change_alert_of_incident(world, chance, now, hazards),
+            (13, true) => merge(world, chance, now, &self.busy, hazards),
+            (14, _) => self.remove(world, chance, hazards),
+            (15, _) => self.tie(world, chance, now, hazards),
+            (16, _) if self.futures < 3 && chance.percent(20) => self.future(world, chance, now, hazards),
+            _ => {}
+        }
+    }
+
+    fn id(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    /// A time at or a little before `now`, with as many digits as the service happens to write. Far less than the
+    /// look-back is lost to rounding, so that a late object stays within it.
+    fn stamp(&self, chance: &mut Chance, now: Time, after: Option<Time>, hazards: &mut Hazards) -> Time {
+        let digits = *chance.pick(&[0, 1, 2, 3, 3, 5, 6, 7, 7, 7]);
+        // The clock here moves in milliseconds, the services' does not.
+        let exact = Time(now.0 - i64::try_from(chance.below(10_000)).unwrap_or(0));
+        let stamped = exact.floor(10_i64.pow(7 - digits));
+        let stamped = if after.is_some_and(|after| stamped <= after) { now } else { stamped };
+        hazards.met(match fraction_digits(stamped) {
+            0 => "time with 0 digits",
+            7 => "time with 7 digits",
+            _ => "time with 1-6 digits",
+        });
+        stamped
+    }
+
+    /// When a state dated `stamped` becomes visible: at once, or late, but within the look-back.
+    fn late(&mut self, chance: &mut Chance, id: &str, stamped: Time, now: Time, hazards: &mut Hazards) -> Option<Time> {
+        if !chance.percent(25) {
+            return None;
+        }
+        let most = u64::try_from(self.lookback.as_millis()).unwrap_or(0);
+        let visible = stamped.plus(Duration::from_millis(chance.below(most)));
+        if visible <= now {
+            return None;
+        }
+        hazards.met("visible late");
+        self.busy.insert(id.to_owned(), visible);
+        Some(visible)
+    }
+
+    fn create_alert(&mut self, world: &mut World, chance: &mut Chance, now: Time, hazards: &mut Hazards) {
+        hazards.met("alert created");
+        let id = format!("da{:06}_1", self.id());
+        let mut alert = Alert::plain(&id, None, now);
+        alert.updated = self.stamp(chance, now, None, hazards);
+        match self.late(chance, &id, alert.updated, now, hazards) {
+            Some(visible) => world.show_later(visible, Pending::Alert(Box::new(alert))),
+            None => world.put_alert(alert),
+        }
+    }
+
+    fn change_alert(&mut self, world: &mut World, chance: &mut Chance, now: Time, hazards: &mut Hazards) {
+        let Some(mut alert) =
+            pick(world.alerts(), chance, |alert| !self.busy.contains_key(&alert.id) && alert.updated < now).cloned()
+        else {
+            return;
+        };
+        hazards.met("alert changed");
+        alert.assigned_to = Some(format!("analyst{}@contoso.com", chance.below(9)));
+        alert.updated = self.stamp(chance, now, Some(alert.updated), hazards);
+        match self.late(chance, &alert.id.clone(), alert.updated, now, hazards) {
+            Some(visible) => world.show_later(visible, Pending::Alert(Box::new(alert))),
+            None => world.put_alert(alert),
+        }
+    }
+
+    fn create_incident(&mut self, world: &mut World, chance: &mut Chance, now: Time, hazards: &mut Hazards) {
+        hazards.met("incident created");
+        let id = self.id();
+        let mut incident = Incident::plain(id, now);
+        incident.updated = self.stamp(chance, now, None, hazards);
+        for n in 0..chance.below(4) {
+            hazards.met("alert created");
+            world.put_alert(Alert::plain(&format!("da{id:06}_{n}"), Some(id), now));
+        }
+        match self.late(chance, &id.to_string(), incident.updated, now, hazards) {
+            Some(visible) => world.show_later(visible, Pending::Incident(Box::new(incident))),
+            None => world.put_incident(incident),
+        }
+    }
+
+    fn change_incident(&mut self, world: &mut World, chance: &mut Chance, now: Time, hazards: &mut Hazards) {
+        let free = |incident: &Incident| !self.busy.contains_key(&incident.id.to_string()) && incident.updated < now;
+        let Some(mut incident) = pick(world.incidents(), chance, free).cloned() else { return };
+        hazards.met("incident changed");
+        incident.assigned_to = Some(format!("analyst{}@contoso.com", chance.below(9)));
+        incident.updated = self.stamp(chance, now, Some(incident.updated), hazards);
+        match self.late(chance, &incident.id.to_string(), incident.updated, now, hazards) {
+            Some(visible) => world.show_later(visible, Pending::Incident(Box::new(incident))),
+            None => world.put_incident(incident),
+        }
+    }
+
+    /// An alert of an incident changes, and dates the incident: otherwise a reader of incidents could not know.
+    fn change_alert_of_incident(&mut self, world: &mut World, chance: &mut Chance, now: Time, hazards: &mut Hazards) {
+        let free = |incident: &Incident| !self.busy.contains_key(&incident.id.to_string()) && incident.updated < now;
+        let Some(id) = pick(world.incidents(), chance, free).map(|incident| incident.id) else { return };
+        let alerts: Vec<String> = world.alerts_of(id).filter(|alert| alert.updated < now).map(|alert| alert.id.clone()).collect();
+        if alerts.is_empty() {
+            return;
+        }
+        hazards.met("alert changed");
+        let alert = chance.pick(&alerts).clone();
+        world.change_alert(&alert, now, |alert| alert.assigned_to = Some("somebody@contoso.com".to_owned()));
+        world.change_incident(id, now, |_| {});
+    }
+
+    fn remove(&mut self, world: &mut World, chance: &mut Chance, hazards: &mut Hazards) {
+        if self.incidents {
+            let free = |incident: &Incident| !self.busy.contains_key(&incident.id.to_string());
+            if let Some(id) = pick(world.incidents(), chance, free).map(|incident| incident.id) {
+                hazards.met("object removed");
+                world.remove_incident(id);
+            }
+        } else if let Some(id) =
+            pick(world.alerts(), chance, |alert| !self.busy.contains_key(&alert.id)).map(|alert| alert.id.clone())
+        {
+            hazards.met("object removed");
+            world.remove_alert(&id);
+        }
+    }
+
+    /// Several objects with one time: what a bulk operation leaves.
+    fn tie(&mut self, world: &mut World, chance: &mut Chance, now: Time, hazards: &mut Hazards) {
+        // Rows that come in another order each time and fill more than a page can be read by nobody.
+        let stable = world.behaviour.ties == Ties::Stable && world.behaviour.order != Order::Shuffled;
+        let many = if stable && chance.percent(30) {
+            self.page + 1 + chance.below(2 * self.page)
+        } else {
+            2 + chance.below(self.page - 1)
+        };
+        hazards.met("tie of several objects");
+        if many > self.page {
+            hazards.met("tie of more objects than a page");
+        }
+        let stamped = self.stamp(chance, now, None, hazards);
+        for _ in 0..many {
+            let id = self.id();
+            if self.incidents {
+                let mut incident = Incident::plain(id, now);
+                incident.updated = stamped;
+                world.put_incident(incident);
+            } else {
+                let mut alert = Alert::plain(&format!("da{id:06}_1"), None, now);
+                alert.updated = stamped;
+                world.put_alert(alert);
+            }
+        }
+    }
+
+    fn future(&mut self, world: &mut World, chance: &mut Chance, now: Time, hazards: &mut Hazards) {
+        hazards.met("object dated in the future");
+        self.futures += 1;
+        let id = self.id();
+        let updated = now.plus(Duration::from_secs(60 + chance.below(1_000_000)));
+        if self.incidents {
+            let mut incident = Incident::plain(id, now);
+            incident.updated = updated;
+            world.put_incident(incident);
+        } else {
+            let mut alert = Alert::plain(&format!("da{id:06}_1"), None, now);
+            alert.updated = updated;
+            world.put_alert(alert);
+        }
+    }
+
+    /// No state is on its way any more.
+    pub(super) fn rest(&mut self, now: Time) {
+        self.next = Time(i64::MAX);
+        self.busy.retain(|_, until| *until > now);
+    }
+}
+
+/// Digits after the second, trailing zeros dropped.
+fn fraction_digits(at: Time) -> u32 {
+    (0..7).find(|digits| at.0 % 10_i64.pow(7 - digits) == 0).unwrap_or(7)
+}
+
+fn pick<'a, T: 'a>(all: impl Iterator<Item = &'a T>, chance: &mut Chance, free: impl Fn(&T) -> bool) -> Option<&'a T> {
+    let all: Vec<&T> = all.filter(|one| free(one)).collect();
+    if all.is_empty() { None } else { Some(all[usize::try_from(chance.below(all.len() as u64)).unwrap_or(0)]) }
+}
+
+fn merge(world: &mut World, chance: &mut Chance, now: Time, busy: &BTreeMap<String, Time>, hazards: &mut Hazards) {
+    let free = |incident: &Incident| {
+        !busy.contains_key(&incident.id.to_string()) && incident.redirect.is_none() && incident.updated < now
+    };
+    let from = pick(world.incidents(), chance, free).map(|incident| incident.id);
+    let into =
+        pick(world.incidents(), chance, |incident| free(incident) && Some(incident.id) != from).map(|incident| incident.id);
+    if let (Some(from), Some(into)) = (from, into) {
+        hazards.met("incidents merged");
+        world.merge(from, into, now);
+    }
+}
+
+/// What the service of this seed is like.
+pub(super) fn behaviour(resource: Resource, chance: &mut Chance, hazards: &mut Hazards) -> Behaviour {
+    let (order, name) = *chance.pick(&[
+        (Order::NewestFirst, "order: newest first"),
+        (Order::NewestFirst, "order: newest first"),
+        (Order::OldestFirst, "order: oldest first"),
+        (Order::CreatedFirst, "order: by creation"),
+        (Order::Shuffled, "order: none"),
+    ]);
+    hazards.met(name);
+    let orderby = match chance.below(8) {
+        0 => {
+            hazards.met("orderby refused");
+            OrderBy::Refused
+        }
+        1 => {
+            hazards.met("orderby refused sometimes");
+            OrderBy::RefusedEvery(2 + chance.below(4))
+        }
+        // In another order, two or three rows would often rise by chance, which no reader can tell from an order.
+        2 if order == Order::NewestFirst => {
+            hazards.met("orderby ignored");
+            OrderBy::Ignored
+        }
+        _ => OrderBy::Accepted,
+    };
+    let ties = if chance.percent(20) {
+        hazards.met("ties in another order each time");
+        Ties::Shuffled
+    } else {
+        Ties::Stable
+    };
+    let links = if chance.percent(30) { Links::Missing } else { Links::Own };
+    let stable = ties == Ties::Stable && order != Order::Shuffled;
+    // Fewer rows than asked are the end of the set where no next link is ever given; nobody can read such a service.
+    let short_pages = (chance.percent(15) && resource.api() == Api::Graph && links == Links::Own && stable).then_some(2);
+    Behaviour { order, orderby, ties, links, short_pages, stamps: Stamps::Incident, ..Behaviour::default() }
+}

@@ -1,0 +1,492 @@
+//! One seed: a service, an input and this machine, on a clock of their own.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use simulator::Time;
+use simulator::accounts::{self, Account};
+use simulator::chance::Chance;
+use simulator::faults::{Fault, FaultKind, Route, When};
+use simulator::model::World;
+use simulator::throttle::RetryAfter;
+use simulator::wire::{Delivery, Service};
+
+use super::changes::{Changes, behaviour};
+use super::hazards::Hazards;
+use super::judge::{ALERT, ALERT_OF_INCIDENT, INCIDENT, Judge, Shown, visible};
+use crate::checkpoint::{self, Checkpoint, CheckpointError};
+use crate::collect::{End, Outside, Poll, position};
+use crate::feeds::{self, Draft, Form, IncludeAlerts};
+use crate::http::{Http, HttpError, Request, Response};
+use crate::input::{Input, Start};
+use crate::microsoft::api_error::ApiError;
+use crate::microsoft::client::{Client, Reply};
+use crate::microsoft::cloud::{Api, Cloud, Hosts, Overrides, Resource, What};
+use crate::microsoft::page;
+use crate::microsoft::query::List;
+use crate::microsoft::token::{self, Credential, TokenSource};
+use crate::secret::Secret;
+use crate::splunk::event::StreamError;
+use crate::time::Ticks;
+
+/// 2026-03-01T00:00:00Z, where every simulation begins.
+const BEGIN: i64 = 1_772_323_200;
+/// Polls with everything happening.
+const LIVELY_POLLS: u64 = 9;
+/// Polls after the last change and fault within which everything must have come out.
+const QUIET_POLLS: usize = 60;
+
+/// The service's side, with its clock.
+struct Theatre {
+    world: World,
+    changes: Changes,
+    chance: Chance,
+    clock: Time,
+    hazards: Hazards,
+    quiet: bool,
+}
+
+impl Theatre {
+    /// Lets time pass, and everything happen that falls into it.
+    fn pass(&mut self, span: Duration) -> u32 {
+        self.clock = self.clock.plus(span);
+        self.changes.advance(&mut self.world, &mut self.chance, self.clock, &mut self.hazards)
+    }
+
+    fn answer(&mut self, request: Request) -> Result<Response, HttpError> {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let service = if host.starts_with("login") {
+            Service::Login
+        } else if host.starts_with("graph") {
+            Service::Graph
+        } else {
+            Service::Defender
+        };
+        let asked = as_sent(&request);
+        let upstream = Duration::from_millis(self.chance.below(400));
+        self.pass(upstream);
+        if !self.quiet && service != Service::Login {
+            self.tempt();
+        }
+        let happened = self.world.faults.happened().len();
+        let answer = simulator::answer(&mut self.world, service, &asked, self.clock);
+        for (_, kind) in &self.world.faults.happened()[happened..] {
+            self.hazards.met(fault_name(kind));
+        }
+        let listed = answer.status == 200 && service != Service::Login;
+        if listed && asked.query.contains("filter") {
+            let top = asked.query_value("$top").and_then(|top| top.parse().ok()).unwrap_or(0);
+            match page::rows(&answer.body) {
+                Ok(page) if page.has_next_link && page.rows.len() < top => {
+                    self.hazards.met("fewer rows than asked with a next link");
+                }
+                Ok(page) if !page.has_next_link && page.rows.len() == top => {
+                    self.hazards.met("as many rows as asked without a next link");
+                }
+                _ => {}
+            }
+        }
+        // What happens now happens between the look and the last byte.
+        let download = Duration::from_millis(self.chance.below(1_500));
+        if self.pass(download) > 0 && listed {
+            self.hazards.met("changed while an answer was under way");
+        }
+        let broken = |host: String| HttpError::Unreachable { host, reason: "connection reset".to_owned() };
+        match answer.delivery {
+            Delivery::Whole | Delivery::Late(_) | Delivery::Slow { .. } => {}
+            Delivery::Silent | Delivery::Endless(_) => {
+                self.pass(Duration::from_secs(60));
+                return Err(HttpError::TimedOut { host, limit: "receive response".to_owned() });
+            }
+            Delivery::Cut(_) | Delivery::Refused => return Err(broken(host)),
+        }
+        let mut response = http::Response::builder().status(answer.status);
+        for (name, value) in &answer.headers {
+            response = response.header(name, value);
+        }
+        response.body(answer.body).map_err(|_| broken(host))
+    }
+
+    /// Sets a fault now and then.
+    fn tempt(&mut self) {
+        if !self.chance.percent(9) || !self.world.faults.waiting().is_empty() {
+            return;
+        }
+        let wait = i64::try_from(1 + self.chance.below(90)).unwrap_or(1);
+        let kind = match self.chance.below(13) {
+            0 => FaultKind::Throttled(wait, RetryAfter::Seconds),
+            1 => FaultKind::Throttled(wait, RetryAfter::Date),
+            2 => FaultKind::Throttled(wait, RetryAfter::Missing),
+            3 => FaultKind::Unavailable(wait, RetryAfter::Seconds),
+            4 | 5 => FaultKind::Status(500),
+            6 => FaultKind::TokenRevoked,
+            7 => FaultKind::Html(200),
+            8 => FaultKind::HalfJson,
+            9 => FaultKind::Array,
+            10 => FaultKind::Refused,
+            _ => FaultKind::NoDate,
+        };
+        let when = if self.chance.percent(70) { When::Once } else { When::Times(1 + self.chance.below(12)) };
+        self.world.faults.push(Fault::new(Route::Any, when, kind));
+    }
+}
+
+fn fault_name(kind: &FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Throttled(_, RetryAfter::Seconds) => "fault: 429 with seconds",
+        FaultKind::Throttled(_, RetryAfter::Date) => "fault: 429 with a date",
+        FaultKind::Throttled(_, _) => "fault: 429 without wait",
+        FaultKind::Unavailable(..) => "fault: 503",
+        FaultKind::Status(_) => "fault: 500",
+        FaultKind::TokenRevoked => "fault: token revoked",
+        FaultKind::Html(_) => "fault: html",
+        FaultKind::HalfJson => "fault: half of the JSON",
+        FaultKind::Array => "fault: an array",
+        FaultKind::Refused => "fault: connection broken",
+        _ => "answer without date",
+    }
+}
+
+/// The request as the simulator reads one.
+fn as_sent(request: &Request) -> simulator::Request {
+    let target = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let mut sent = simulator::Request::new(request.method().as_str(), target);
+    for (name, value) in request.headers() {
+        sent = sent.header(name.as_str(), value.to_str().unwrap_or_default());
+    }
+    sent.body.clone_from(request.body());
+    sent
+}
+
+/// This machine's side: splunkd, the disk, a clock that may be wrong, and a kill that may come at any step.
+struct Stage {
+    theatre: Rc<RefCell<Theatre>>,
+    client: Client,
+    judge: Judge,
+    skew: Duration,
+    ahead: bool,
+    /// Written, not flushed.
+    pipe: Vec<Shown>,
+    disk: Option<Vec<u8>>,
+    steps_to_live: Option<u64>,
+    dead: bool,
+}
+
+impl Stage {
+    /// Counts a step; `true` when this is the one at which the process is killed.
+    fn killed(&mut self, hazard: &'static str) -> bool {
+        let last = match &mut self.steps_to_live {
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        };
+        if last && !self.dead {
+            self.dead = true;
+            self.theatre.borrow_mut().hazards.met(hazard);
+            // Part of what was written may be in the pipe already, and splunkd reads it to its end.
+            let sent = usize::try_from(self.theatre.borrow_mut().chance.below(self.pipe.len() as u64 + 1)).unwrap_or(0);
+            for shown in self.pipe.drain(..).take(sent) {
+                self.judge.taken(shown);
+            }
+            self.judge.killed();
+        }
+        self.dead
+    }
+
+    fn kill_error() -> Box<ApiError> {
+        use crate::microsoft::api_error::{Asked, Failure};
+        let asked = Asked { api: Api::Graph, method: &http::Method::GET, path: "" };
+        Box::new(asked.failed(Failure::Setup(HttpError::Setup("killed".to_owned()))))
+    }
+}
+
+impl Outside for Stage {
+    fn now(&self) -> Ticks {
+        let now = Ticks(self.theatre.borrow().clock.0);
+        if self.ahead { now.plus(self.skew) } else { now.minus(self.skew) }
+    }
+
+    fn pause(&self, span: Duration) -> bool {
+        if !span.is_zero() {
+            self.theatre.borrow_mut().pass(span);
+        }
+        self.dead
+    }
+
+    fn list(&mut self, list: &List<'_>) -> Result<Reply, Box<ApiError>> {
+        if self.killed("killed while asking") {
+            return Err(Self::kill_error());
+        }
+        let reply = self.client.get(&list.path_and_query());
+        let rows = reply.as_ref().ok().and_then(|reply| page::rows(&reply.body).ok()).map(|page| page.rows.len());
+        log::debug!(
+            "{} asked [{}, {:?}) skip {} order {:?}: {rows:?} rows",
+            self.theatre.borrow().clock,
+            list.lo,
+            list.hi.map(|hi| hi.to_string()),
+            list.skip,
+            list.order
+        );
+        reply
+    }
+
+    fn write(&mut self, draft: &Draft) -> Result<(), StreamError> {
+        if self.killed("killed while writing") {
+            return Err(StreamError::ReaderGone);
+        }
+        log::debug!("writes {:?}", shown(draft));
+        self.pipe.push(shown(draft));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<bool, StreamError> {
+        if self.dead {
+            return Err(StreamError::ReaderGone);
+        }
+        for shown in self.pipe.drain(..) {
+            self.judge.taken(shown);
+        }
+        Ok(true)
+    }
+
+    fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
+        let bytes = checkpoint::to_json(checkpoint).unwrap_or_default();
+        let renamed = self.theatre.borrow_mut().chance.percent(50);
+        let hazard = if renamed { "killed while saving, new position left" } else { "killed while saving, old position left" };
+        if renamed && !self.dead && self.steps_to_live == Some(0) {
+            self.disk = Some(bytes.clone());
+            self.judge.saved();
+        }
+        if self.killed(hazard) {
+            return Err(CheckpointError::Unsaved { path: "killed".into(), reason: std::io::ErrorKind::Other.into() });
+        }
+        self.disk = Some(bytes);
+        self.judge.saved();
+        Ok(())
+    }
+}
+
+/// What an event shows of its object.
+fn shown(draft: &Draft) -> Shown {
+    let object: serde_json::Value = serde_json::from_str(&draft.data).unwrap_or_default();
+    let id = ["incidentId", "alertId", "id"].iter().rev().find_map(|name| match &object[*name] {
+        serde_json::Value::String(id) => Some(id.clone()),
+        serde_json::Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    });
+    let sourcetype = [ALERT, INCIDENT, ALERT_OF_INCIDENT].into_iter().find(|name| *name == draft.sourcetype);
+    (sourcetype.unwrap_or("none"), id.unwrap_or_default(), Time(draft.time.0))
+}
+
+fn input(chance: &mut Chance, resource: Resource, page_size: u32, lookback: Duration) -> Input {
+    let feed = if resource.what() == What::Incidents { "incidents" } else { "alerts" };
+    let back = Duration::from_secs(chance.below(7_200));
+    Input {
+        name: "simulated".to_owned(),
+        feed: feeds::find(feed).unwrap_or(feeds::FEEDS[0]),
+        account: accounts::ACCOUNT.to_owned(),
+        api: if resource.api() == Api::Graph { "graph".to_owned() } else { "defender".to_owned() },
+        resource,
+        start: if chance.percent(10) { Start::Now } else { Start::Back(back) },
+        lookback,
+        filter: None,
+        include_alerts: *chance.pick(&[IncludeAlerts::Changed, IncludeAlerts::Changed, IncludeAlerts::All, IncludeAlerts::None]),
+        form: if chance.percent(50) { Form::Compact } else { Form::Verbatim },
+        page_size,
+        index: None,
+        host: None,
+        budget: Duration::from_secs(30),
+    }
+}
+
+fn client(theatre: &Rc<RefCell<Theatre>>, api: Api) -> Client {
+    let urls = Overrides {
+        login_url: Some("https://login.simulated"),
+        graph_url: Some("https://graph.simulated"),
+        defender_url: Some("https://defender.simulated"),
+    };
+    let hosts = Hosts::new(Cloud::Commercial, urls).unwrap_or_else(|reason| panic!("{reason}"));
+    let account =
+        token::Account { cloud: Cloud::Commercial, hosts: &hosts, tenant_id: accounts::TENANT, client_id: accounts::CLIENT_ID };
+    let theatre = Rc::clone(theatre);
+    let http = Http::stand_in(move |request| theatre.borrow_mut().answer(request));
+    let credential = Credential::Secret(Secret::new(accounts::CLIENT_SECRET));
+    let tokens = TokenSource::new(http.clone(), account, api, credential).unwrap_or_else(|reason| panic!("{reason}"));
+    Client::new(http, tokens, &hosts, api)
+}
+
+/// Plays one seed to its end.
+pub(super) fn run_seed(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
+    let mut chance = Chance::new(seed);
+    let resource = *chance.pick(&Resource::ALL);
+    let page_size = 2 + u32::try_from(chance.below(6)).unwrap_or(0);
+    let lookback = Duration::from_secs(5 + chance.below(120));
+    let input = input(&mut chance, resource, page_size, lookback);
+    let mut world = World::empty();
+    accounts::furnish(&mut world, None, None);
+    let account = Account {
+        client_id: accounts::CLIENT_ID.to_owned(),
+        secret: Some(accounts::CLIENT_SECRET.to_owned()),
+        ..Account::new(accounts::ACCOUNT)
+    };
+    accounts::add(&mut world, &account, None);
+    world.throttle = simulator::throttle::Throttle::default();
+    let mut counted = Hazards::default();
+    world.behaviour = behaviour(resource, &mut chance, &mut counted);
+    world.entra.token_life = if chance.percent(20) { 20 } else { 3599 };
+    if world.entra.token_life == 20 {
+        counted.met("token ended");
+    }
+    let clock = Time::from_unix(BEGIN);
+    let mut changes = Changes::new(&mut chance, clock, resource.what() == What::Incidents, page_size, lookback);
+    // Some history before anybody looks.
+    let clock = clock.plus(Duration::from_secs(chance.below(1_200)));
+    changes.advance(&mut world, &mut chance, clock, &mut counted);
+    let theatre = Theatre { world, changes, chance, clock, hazards: counted, quiet: false };
+    let theatre = Rc::new(RefCell::new(theatre));
+    let mut stage = Stage {
+        client: client(&theatre, resource.api()),
+        theatre,
+        judge: Judge::new(input.include_alerts),
+        skew: Duration::ZERO,
+        ahead: false,
+        pipe: Vec::new(),
+        disk: None,
+        steps_to_live: None,
+        dead: false,
+    };
+    let result = play(&mut stage, &input);
+    hazards.add(&stage.theatre.borrow().hazards);
+    result.map_err(|reason| format!("seed {seed}: {resource:?}, page {page_size}, look-back {lookback:?}: {reason}"))
+}
+
+fn play(stage: &mut Stage, input: &Input) -> Result<(), String> {
+    let mut start = None;
+    let polls = LIVELY_POLLS + stage.theatre.borrow_mut().chance.below(LIVELY_POLLS);
+    for _ in 0..polls {
+        trouble(stage);
+        one_poll(stage, input, &mut start)?;
+        let pause = Duration::from_secs(stage.theatre.borrow_mut().chance.below(120));
+        stage.theatre.borrow_mut().pass(pause);
+    }
+    {
+        let mut theatre = stage.theatre.borrow_mut();
+        let theatre = &mut *theatre;
+        theatre.quiet = true;
+        theatre.changes.rest(theatre.clock);
+        theatre.world.faults.clear();
+        theatre.world.behaviour.poisoned.clear();
+        theatre.world.behaviour.expand_fails.clear();
+        theatre.pass(input.lookback * 2);
+    }
+    (stage.steps_to_live, stage.skew) = (None, Duration::ZERO);
+    let input = &Input { budget: Duration::from_secs(36_000), ..input.clone() };
+    for _ in 0..QUIET_POLLS {
+        let done = one_poll(stage, input, &mut start)?;
+        stage.theatre.borrow_mut().pass(Duration::from_secs(300));
+        if done {
+            break;
+        }
+    }
+    // One more: the look-back's rest.
+    one_poll(stage, input, &mut start)?;
+    let wanted = visible(&stage.theatre.borrow().world, input.resource, input.include_alerts, start.unwrap_or(Time(i64::MAX)));
+    stage.judge.want(&wanted, "newest at the end");
+    stage.judge.verdict()
+}
+
+/// What befalls this machine and some objects before a poll.
+fn trouble(stage: &mut Stage) {
+    let mut theatre = stage.theatre.borrow_mut();
+    let theatre = &mut *theatre;
+    stage.steps_to_live = theatre.chance.percent(35).then(|| theatre.chance.below(30));
+    if theatre.chance.percent(10) {
+        theatre.hazards.met("clock of this machine jumped");
+        stage.skew = Duration::from_secs(theatre.chance.below(5_000));
+        stage.ahead = theatre.chance.percent(50);
+    }
+    if theatre.chance.percent(8) {
+        let ids: Vec<String> = match stage.client.api() {
+            Api::Graph if theatre.chance.percent(50) => {
+                theatre.world.incidents().map(|incident| incident.id.to_string()).collect()
+            }
+            _ => theatre.world.alerts().map(|alert| alert.id.clone()).collect(),
+        };
+        if !ids.is_empty() {
+            theatre.hazards.met("poisoned object");
+            let id = theatre.chance.pick(&ids).clone();
+            theatre.world.behaviour.poisoned.insert(id);
+        }
+    }
+    if theatre.chance.percent(8) {
+        let ids: Vec<u64> = theatre.world.incidents().map(|incident| incident.id).collect();
+        if !ids.is_empty() {
+            theatre.hazards.met("expansion that fails");
+            let id = *theatre.chance.pick(&ids);
+            theatre.world.behaviour.expand_fails.insert(id);
+        }
+    }
+    if theatre.chance.percent(30) {
+        theatre.world.behaviour.poisoned.clear();
+        theatre.world.behaviour.expand_fails.clear();
+    }
+}
+
+/// One process from start to end. `true` when it read everything there was.
+fn one_poll(stage: &mut Stage, input: &Input, start: &mut Option<Time>) -> Result<bool, String> {
+    stage.dead = false;
+    let saved = stage.disk.as_deref().map(checkpoint::parse).transpose()?;
+    let seen = |stage: &Stage, start: Option<Time>| -> BTreeSet<Shown> {
+        start.map_or_else(BTreeSet::new, |start| {
+            visible(&stage.theatre.borrow().world, input.resource, input.include_alerts, start)
+        })
+    };
+    // The first run's clock says where it all begins, whether that run lives or dies.
+    if start.is_none() {
+        *start = Some(Time(input.start.resolve(stage.now()).floor_ms().0));
+    }
+    let before = seen(stage, *start);
+    let began = stage.theatre.borrow().clock;
+    let Ok(mut checkpoint) = position(saved, input, accounts::TENANT, stage) else {
+        if stage.disk.is_none() {
+            // Killed before the very first position was saved: nothing was asked either.
+            *start = None;
+        }
+        return Ok(false);
+    };
+    let mut poll = Poll::new(input, &mut checkpoint, stage);
+    let end = poll.run();
+    // After a failure some part above the settled point may be left to the next poll.
+    let complete = matches!(end, Ok(End::Done)) && poll.tally.halved == 0;
+    let complete = complete && !stage.dead;
+    let cursor = &checkpoint.cursor;
+    if !cursor.given_up().is_empty() {
+        stage.theatre.borrow_mut().hazards.met("window set aside");
+    }
+    if complete && !cursor.history_left().is_zero() {
+        stage.theatre.borrow_mut().hazards.met("history left at the end of a poll");
+    }
+    log::debug!(
+        "poll ended {end:?} dead {} settled {} left {:?} aside {}",
+        stage.dead,
+        cursor.settled(),
+        cursor.history_left(),
+        cursor.given_up().len()
+    );
+    let news_read = cursor.settled().plus(input.lookback) >= Ticks(began.0).floor_ms();
+    let whole = complete && news_read && cursor.history_left().is_zero() && cursor.given_up().is_empty();
+    if whole {
+        let after = seen(stage, *start);
+        let all_along: BTreeSet<Shown> = before.intersection(&after).cloned().collect();
+        // Alerts show with their incident, which may be read before they change.
+        let all_along = all_along.into_iter().filter(|(kind, ..)| *kind != ALERT_OF_INCIDENT).collect();
+        stage.judge.want(&all_along, "visible through a whole poll");
+    }
+    stage.judge.verdict()?;
+    Ok(whole)
+}
