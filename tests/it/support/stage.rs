@@ -273,6 +273,11 @@ impl Input<'_> {
         self
     }
 
+    /// Lets it read all there is with its first request: what is not older than the look back is no history.
+    pub(crate) fn at_once(self) -> Self {
+        self.set("lookback", "4d")
+    }
+
     /// Gives it another name.
     pub(crate) fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.stanza.name);
