@@ -93,6 +93,8 @@ struct Step {
     /// When the first page was read; the proof is as old as its first look.
     since: Option<Ticks>,
     restarts: u8,
+    /// Whether that page was ordered: pages of different orders do not fit together, whatever row they share.
+    ordered: bool,
 }
 
 /// How often stepping begins again because the rows moved.
@@ -138,6 +140,13 @@ pub struct Proof {
     next: Vec<Ask>,
     width: Option<i64>,
     stuck: bool,
+}
+
+impl Proof {
+    /// The same without proving anything: something of the rows is still missing.
+    pub fn of_nothing(self) -> Self {
+        Self { proven: None, ..self }
+    }
 }
 
 /// What became of a request that failed for good.
@@ -305,7 +314,7 @@ impl Cursor {
     }
 
     fn judge_step(&self, proof: &mut Proof, answer: &Answer<'_>, step: &Step, full: bool) {
-        if answer.rows.first() != Some(&step.anchor) {
+        if answer.rows.first() != Some(&step.anchor) || answer.ordered != step.ordered {
             // Rows left or moved: what was stepped over is not certain. From the top again.
             if step.restarts < MAX_RESTARTS {
                 let again = Step { restarts: step.restarts + 1, ..step.clone() };
@@ -327,7 +336,7 @@ impl Cursor {
             [_, .., anchor] => {
                 let forward = u32::try_from(answer.rows.len() - 1).unwrap_or(u32::MAX);
                 let skip = proof.ask.skip.saturating_add(forward);
-                let step = Some(Step { anchor: *anchor, since, restarts });
+                let step = Some(Step { anchor: *anchor, since, restarts, ordered: answer.ordered });
                 proof.next.push(Ask { skip, step, aim: proof.ask.part(), window: proof.ask.window });
             }
             // A next page is named and nothing to hold on to.
@@ -393,16 +402,12 @@ impl Cursor {
     /// `false` when too many are set aside already: then the caller must stop, for nothing may be forgotten.
     pub fn give_up(&mut self, ask: &Ask) -> bool {
         let Window { lo, hi: Some(hi) } = ask.window else { return false };
-        if ask.aim != Aim::Retry && !self.given_up.contains(&ask.window) {
-            if self.given_up.len() >= MAX_GIVEN_UP {
-                return false;
-            }
-            self.given_up.push(ask.window);
-        } else if let Some(n) = self.given_up.iter().position(|window| *window == ask.window) {
-            // To the end of the line, so that every one gets its turn.
-            let window = self.given_up.remove(n);
-            self.given_up.push(window);
+        // To the end of the line, so that every one gets its turn.
+        self.given_up.retain(|window| *window != ask.window);
+        if self.given_up.len() >= MAX_GIVEN_UP {
+            return false;
         }
+        self.given_up.push(ask.window);
         self.settle(lo, hi);
         self.prune();
         true

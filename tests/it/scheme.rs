@@ -16,7 +16,7 @@ fn the_scheme_is_a_document_and_nothing_else_is_said() {
     insta::assert_snapshot!(ended.text(), @r#"
     <scheme>
       <title>Microsoft Defender</title>
-      <description>Collects incidents and alerts of Microsoft Defender. Accounts are set up in the add-on's configuration.</description>
+      <description>Collects incidents and alerts of Microsoft Defender with an account of defender_account.conf.</description>
       <use_external_validation>true</use_external_validation>
       <use_single_instance>false</use_single_instance>
       <streaming_mode>xml</streaming_mode>

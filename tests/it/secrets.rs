@@ -92,7 +92,7 @@ fn nothing_secret_comes_out() {
 
     for list in List::ALL {
         for account in ["demo", "cloud", "signed"] {
-            let input = stage.input(list).named(&format!("{list:?}-{account}")).set("account", account);
+            let input = stage.input(list).named(&format!("{list:?}-{account}")).set("account", account).at_once();
             for (mode, run) in [("validation", input.validate()), ("collection", input.run())] {
                 let run = run.exits(0);
                 forbidden.add_tokens(&stage);
@@ -130,7 +130,7 @@ fn nothing_secret_comes_out() {
     for (number, (route, kind)) in faults.into_iter().enumerate() {
         for account in ["demo", "signed"] {
             let what = format!("{route:?} {kind:?} as {account}");
-            let input = stage.input(list).named(&format!("fault{number}-{account}")).set("account", account);
+            let input = stage.input(list).named(&format!("fault{number}-{account}")).set("account", account).at_once();
             for validating in [true, false] {
                 stage.fault(route, When::Once, kind.clone());
                 let run = if validating { input.validate() } else { input.run() };

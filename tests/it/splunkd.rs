@@ -27,13 +27,12 @@ fn every_no_of_splunkd_is_told_apart() {
     const ACCESS: &str = "the owner of this search or input needs a role with access to the app TA_defender";
     const LIST_PASSWORDS: &str = "the owner of this search or input needs a role with the capability list_storage_passwords \
                                   (edit_storage_passwords to change a secret), such as defender_responder";
-    const NO_ACCOUNT: &str =
-        "there is no account `demo`: add it on the add-on's configuration page or as a stanza of defender_account.conf";
+    const NO_ACCOUNT: &str = "there is no account `demo` on this server: add it as a stanza of defender_account.conf";
     const NO_SECRET: &str = "account `demo` has no client_secret: enter it again for this account, or store it in storage/passwords \
                              with realm defender_account and username demo.client_secret";
     const HANDLER: &str = "Unexpected error in the REST handler. See splunkd.log/python.log.; see splunkd.log on this server";
     let account = "[demo] of defender_account.conf";
-    let again = "it starts this program again with a new one";
+    let again = "the next run gets a new one";
     let late = "it is starting or overloaded, the next run asks again";
     let else_answers = "something else answers at splunkd's server_uri";
     let table = [
@@ -216,7 +215,7 @@ fn who_inspects_tls_names_the_ca() {
     bundle("");
     let ended = stage.input(LIST).run().exits(1);
     let unknown = "Entra ID: no answer from HOST: invalid peer certificate: UnknownIssuer; check the account's cloud and login_url, \
-                   name resolution, firewall, proxy and ca_bundle";
+                   name resolution, firewall, proxy and, where TLS is inspected, the CA bundle";
     assert_eq!(ended.said("ERROR"), [format!("defender://test: {unknown}")]);
     let empty = stage.sim.splunk_home().join("empty.pem");
     std::fs::write(&empty, "nothing").unwrap();
@@ -300,11 +299,12 @@ fn a_proxy_may_want_a_user_and_a_password() {
     let (user, password) = ("splunk", "p:ä ss\"w%rd");
     let proxy = through(&stage, Access::Basic(user.to_owned(), password.to_owned()));
     let input = stage.input(LIST).set("account", "cloud");
-    let check = "check the account's cloud and login_url, name resolution, firewall, proxy and ca_bundle";
+    let check =
+        "check the account's cloud and login_url, name resolution, firewall, proxy and, where TLS is inspected, the CA bundle";
     let refused = "defender://test: Entra ID: no answer from login.microsoftonline.com: the proxy refused the connection: 407, it wants \
                    another user name or password";
     let refused = format!("{refused}; {check}");
-    assert_eq!(input.run().exits(1).said("ERROR"), [refused.clone()]);
+    assert_eq!(input.run().exits(1).said("ERROR"), std::slice::from_ref(&refused));
     stage.conf("defender_settings", "proxy", "username", user);
     stage.sim.world(|world| world.splunkd.set_password("defender_settings", "proxy", "wrong"));
     assert_eq!(input.run().exits(1).said("ERROR"), [refused]);

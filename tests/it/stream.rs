@@ -75,7 +75,7 @@ fn verbatim_brings_every_object_once_byte_for_byte() {
 fn compact_leads_with_the_update_time_then_scalars_and_drops_nulls() {
     let stage = Stage::new();
     for list in List::ALL {
-        let events = stage.input(list).named(&format!("{list:?}")).run().exits(0).quietly().events();
+        let events = stage.input(list).named(&format!("{list:?}")).at_once().run().exits(0).quietly().events();
         let expected = expected(list, &stage.objects(list));
         for (time, kind, text) in &expected {
             let wanted = stripped(text);

@@ -217,8 +217,7 @@ fn what_an_account_lacks_is_said_with_its_name() {
         assert_eq!(message, format!("account `{name}`: {reason}"));
     }
     let nobody = refused(stage.input(list).set("account", "nobody").validate());
-    let add = "add it on the add-on's configuration page or as a stanza of defender_account.conf";
-    assert_eq!(nobody, format!("there is no account `nobody`: {add}"));
+    assert_eq!(nobody, "there is no account `nobody` on this server: add it as a stanza of defender_account.conf");
     stage.sim.add_account(&Account { secret: None, ..Account::new("bare") });
     assert_eq!(
         refused(stage.input(list).set("account", "bare").validate()),
@@ -267,7 +266,7 @@ fn a_filter_the_service_does_not_understand_is_refused_in_its_words() {
         refused(stage.input(list).set("filter", "nonsense eq 'x'").validate()),
         format!(
             "{}: HTTP 400: the request was refused: BadRequest: Could not find a property named 'nonsense' on type \
-             'microsoft.graph.security.incident'. (request id GUID); check the input's filter and page_size, or the values of the change",
+             'microsoft.graph.security.incident'. (request id GUID); check the input's filter and page_size",
             trial(list, "%20and%20%28nonsense%20eq%20%27x%27%29")
         )
     );
