@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use simulator::Config;
 use ta_defender::json::{CUTOFF, Members};
 
-use crate::search::{Fields, Knowledge};
+use crate::search::{self, Fields, Knowledge};
 use crate::support::{Event, List, Stage, shared};
 
 const INCIDENT: &str = "ms365:defender:incident";
@@ -355,4 +355,80 @@ fn the_alerts_data_model_gets_every_grave_alert() {
         rows += usize::from(counts && first(&fields, "severity") == "high");
     }
     assert!(graver > 5 && rows == graver, "{rows} of {graver}");
+}
+
+#[test]
+fn every_key_of_the_search_files_is_one_splunk_knows() {
+    let known: [(&str, &[&str]); 5] = [
+        ("eventtypes", &["search"]),
+        ("transforms", &["filename", "case_sensitive_match", "max_matches"]),
+        ("macros", &["definition", "iseval"]),
+        ("savedsearches", &["disabled", "description", "search", "dispatch.earliest_time", "dispatch.latest_time"]),
+        ("tags", &[]),
+    ];
+    for (name, keys) in known {
+        for (stanza, settings) in search::conf(name) {
+            let set: BTreeSet<&str> = settings.iter().map(|(key, _)| key.as_str()).collect();
+            assert_eq!(set.len(), settings.len(), "{name}.conf [{stanza}]: a key stands twice");
+            if name == "tags" {
+                assert!(settings.iter().all(|(_, value)| value == "enabled"), "[{stanza}]");
+            } else {
+                assert_eq!(set, keys.iter().copied().collect(), "{name}.conf [{stanza}]");
+            }
+        }
+    }
+}
+
+#[test]
+fn shipped_searches_are_off_and_their_macros_exist() {
+    let macros = search::conf("macros");
+    let uses = |text: &str| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let searches = search::conf("savedsearches");
+    assert!(searches.len() >= 10);
+    for (name, settings) in searches.iter().chain(&macros) {
+        for (key, value) in settings {
+            assert!(key != "disabled" || value == "1", "{name} is on");
+            for used in uses(value) {
+                assert!(macros.contains_key(&used), "{name}: no macro {used}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_table_of_fields_is_what_the_events_have() {
+    let knowledge = Knowledge::load();
+    let stage = Stage::with(Config { alerts: 60, ..Stage::config() });
+    // Per sourcetype and field: whether Graph's events have it, and the Defender APIs'.
+    let mut table: BTreeMap<String, BTreeMap<String, [bool; 2]>> = BTreeMap::new();
+    for list in List::ALL {
+        let input = stage.input(list).named(&format!("{list:?}")).set("evidence", "both").at_once();
+        let api = usize::from(list.feed_and_api().1 == "defender");
+        for event in input.run().exits(0).quietly().events() {
+            let fields = knowledge.fields(&event);
+            let names = table.entry(event.sourcetype.clone()).or_default();
+            for name in knowledge.names_given(&event.sourcetype) {
+                let has = fields.contains_key(&name);
+                names.entry(name).or_default()[api] |= has;
+            }
+        }
+    }
+    let mut text = String::from(
+        "# Fields\n\nWhat `default/props.conf` adds to the members of the events, and whether events of Microsoft Graph and of the\n\
+         Defender APIs have it. A test writes this table from real events and compares it\n\
+         (`TA_DEFENDER_BLESS=1 cargo test --test it table_of_fields` writes it anew).\n",
+    );
+    for (sourcetype, names) in table {
+        text += &format!("\n## {sourcetype}\n\n| field | Graph | Defender |\n| --- | --- | --- |\n");
+        for (name, has) in names {
+            let [graph, defender] = has.map(|has| if has { "yes" } else { "" });
+            text += &format!("| `{name}` | {graph} | {defender} |\n");
+        }
+    }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/fields.md");
+    if std::env::var_os("TA_DEFENDER_BLESS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &text).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), text, "docs/fields.md is not what the events have");
 }

@@ -13,7 +13,8 @@ use crate::support::Event;
 
 /// Fields of an event; a field may have several values.
 pub(crate) type Fields = BTreeMap<String, Vec<String>>;
-type Settings = BTreeMap<String, Vec<(String, String)>>;
+/// Settings by stanza, in their order.
+pub(crate) type Settings = BTreeMap<String, Vec<(String, String)>>;
 
 /// Settings that act when an event is indexed, or describe the sourcetype.
 const NOT_AT_SEARCH: [&str; 9] = [
@@ -38,8 +39,7 @@ pub(crate) struct Knowledge {
 
 impl Knowledge {
     pub(crate) fn load() -> Self {
-        let read = |name: &str| stanzas(&file(&format!("default/{name}.conf")));
-        Self { props: read("props"), transforms: read("transforms"), eventtypes: read("eventtypes"), tags: read("tags") }
+        Self { props: conf("props"), transforms: conf("transforms"), eventtypes: conf("eventtypes"), tags: conf("tags") }
     }
 
     /// The fields of an event as a search sees them; `tag` and `eventtype` among them.
@@ -96,6 +96,16 @@ impl Knowledge {
         fields.insert("eventtype".to_owned(), types);
         fields.insert("tag".to_owned(), tags.into_iter().collect());
         fields
+    }
+
+    /// The names the settings of a sourcetype give to fields.
+    pub(crate) fn names_given(&self, sourcetype: &str) -> BTreeSet<String> {
+        let given = self.props[sourcetype].iter().filter_map(|(name, value)| match name.split_once('-')? {
+            ("EVAL", field) => Some(field.to_owned()),
+            ("FIELDALIAS" | "LOOKUP", _) => value.split_whitespace().next_back().map(str::to_owned),
+            _ => None,
+        });
+        given.collect()
     }
 
     fn look_up(&self, lookup: &str, fields: &mut Fields) {
@@ -162,6 +172,11 @@ impl Knowledge {
         }
         all
     }
+}
+
+/// The stanzas of one of the app's conf files.
+pub(crate) fn conf(name: &str) -> Settings {
+    stanzas(&file(&format!("default/{name}.conf")))
 }
 
 fn file(path: &str) -> String {
