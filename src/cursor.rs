@@ -185,6 +185,8 @@ struct Poll {
     lookback: Duration,
     /// Rows outside their windows: a service whose filter is coarser than asked must not make us lose or repeat.
     strays: BTreeSet<Version>,
+    /// The first look of this poll: history ends where that look can settle.
+    first: Option<Ticks>,
     /// The newest look of this poll.
     latest: Option<Ticks>,
 }
@@ -205,7 +207,9 @@ impl Cursor {
     /// A position that has read nothing: news from `now - lookback`, history from `start` up to there.
     pub fn begin(start: Ticks, now: Ticks, lookback: Duration) -> Self {
         let start = start.floor_ms();
-        let settled = now.minus(lookback).floor_ms().max(start);
+        // The service's clock tells later how far history may be read; a minute more is read as news, so that two clocks
+        // that do not quite agree leave no sliver between the two.
+        let settled = now.minus(lookback + CLOCK_SPREAD).floor_ms().max(start);
         let unread = if start < settled { vec![Window::between(start, settled)] } else { Vec::new() };
         Self {
             settled,
@@ -226,13 +230,13 @@ impl Cursor {
     }
 
     /// The next request of this poll: news first, then history from its newest end. `None` when nothing is left to ask.
-    pub fn next(&mut self) -> Option<Ask> {
+    pub fn next_ask(&mut self) -> Option<Ask> {
         self.poll.queue.pop_front().or_else(|| self.cut_history())
     }
 
     fn cut_history(&self) -> Option<Ask> {
         // A clock ahead of the service's may have put history into the service's future; it waits until it is past.
-        let horizon = self.poll.latest?.minus(self.poll.lookback).floor_ms();
+        let horizon = self.poll.first?.minus(self.poll.lookback).floor_ms();
         let newest = self.unread.iter().rev().find(|window| window.lo < horizon)?;
         let hi = newest.hi.unwrap_or(horizon).min(horizon);
         let lo = Ticks(hi.0.saturating_sub(self.width)).floor_ms().max(newest.lo);
@@ -349,6 +353,7 @@ impl Cursor {
     pub fn commit(&mut self, proof: Proof) -> bool {
         let Proof { ask, emitted, proven, since, next, width, stuck } = proof;
         self.poll.latest = self.poll.latest.max(since);
+        self.poll.first = self.poll.first.or(since);
         for version in emitted {
             let kept = if ask.window.holds(version.updated) { &mut self.versions } else { &mut self.poll.strays };
             kept.insert(version);
