@@ -256,6 +256,7 @@ impl<'a, O: Outside> Poll<'a, O> {
             if attempt >= ATTEMPTS {
                 return self.halve(&ask, CollectError::Page { path: self.path(&ask), reason });
             }
+            log::debug!("{}: attempt {attempt} failed: {}: {reason}", self.input, self.path(&ask));
             if self.outside.pause(backoff(attempt, self.seed())) {
                 return Ok(Some(End::Stopped));
             }
