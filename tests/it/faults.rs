@@ -360,3 +360,14 @@ fn a_reader_that_leaves_in_the_middle_ends_the_run() {
     assert_eq!(fs::read(input.checkpoint()).unwrap(), position);
     complete(&stage, LIST, &[&input.run().exits(0).quietly()]);
 }
+
+#[test]
+fn a_standard_output_that_leads_nowhere_is_refused_before_anything_is_asked() {
+    let stage = Stage::new();
+    let input = stage.input(LIST);
+    let ended = input.program().nowhere().run().exits(1);
+    let lost = "standard output cannot be used: it is closed or /dev/null, and events written there would be lost";
+    assert_eq!(ended.said("ERROR"), [lost]);
+    assert_eq!(stage.asked(LIST.route()), 0);
+    complete(&stage, LIST, &[&input.run().exits(0).quietly()]);
+}
