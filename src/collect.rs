@@ -6,6 +6,8 @@
 //! - A failed answer is tried again, then asked in halves; a millisecond that cannot be read is set aside and named.
 //! - An error never looks like no data.
 
+mod expansion;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -31,11 +33,11 @@ pub trait Outside {
     fn now(&self) -> Ticks;
     /// Waits; `true` when a stop was requested.
     fn pause(&self, span: Duration) -> bool;
-    /// Sends one list request.
+    /// Sends one request that reads.
     ///
     /// # Errors
     /// See [`ApiError`].
-    fn list(&mut self, list: &List<'_>) -> Result<Reply, Box<ApiError>>;
+    fn get(&mut self, path_and_query: &str) -> Result<Reply, Box<ApiError>>;
     /// Writes one event.
     ///
     /// # Errors
@@ -175,6 +177,14 @@ pub struct Poll<'a, O> {
     pub tally: Tally,
 }
 
+/// What is asked for.
+enum Asking<'a> {
+    /// The rows of a window, with or without what they are expanded by.
+    List(&'a Ask, Expand),
+    /// A path of its own.
+    Object(&'a str),
+}
+
 /// One answer, or why there is none.
 enum Fetched {
     /// The answer, and when it was asked for.
@@ -208,23 +218,14 @@ impl<'a, O: Outside> Poll<'a, O> {
         }
         self.checkpoint.cursor.open_poll(self.input.lookback);
         let mut asked_of_history = 0;
-        while let Some(ask) = self.checkpoint.cursor.next() {
+        while let Some(ask) = self.checkpoint.cursor.next_ask() {
             if ask.aim != Aim::Head {
                 if self.outside.now() >= self.deadline && asked_of_history >= HISTORY_AT_LEAST {
                     break;
                 }
                 asked_of_history += 1;
             }
-            let end = match self.fetch(&ask) {
-                Fetched::Reply(reply, asked_at) => match page::rows(&reply.body) {
-                    Ok(page) => self.take(ask, &page, self.service_time(&reply, asked_at))?,
-                    // What cannot be read is an answer that failed, not an empty one.
-                    Err(reason) => self.halve(&ask, CollectError::Page { path: self.query(&ask).path_and_query(), reason })?,
-                },
-                Fetched::Failed(error) => self.halve(&ask, error)?,
-                Fetched::End(end) => Some(end),
-            };
-            match end {
+            match self.read(ask)? {
                 None => {}
                 Some(End::NotBefore(until)) => {
                     self.checkpoint.not_before = Some(until.to_string());
@@ -237,7 +238,41 @@ impl<'a, O: Outside> Poll<'a, O> {
         Ok(End::Done)
     }
 
-    fn query(&self, ask: &Ask) -> List<'a> {
+    /// Asks for one window and takes what comes.
+    fn read(&mut self, ask: Ask) -> Result<Option<End>, CollectError> {
+        let mut attempt = 0;
+        loop {
+            let (reply, asked_at) = match self.fetch(&Asking::List(&ask, self.expand())) {
+                Fetched::Reply(reply, asked_at) => (reply, asked_at),
+                Fetched::Failed(error) => return self.halve(&ask, error),
+                Fetched::End(end) => return Ok(Some(end)),
+            };
+            let reason = match page::rows(&reply.body) {
+                Ok(page) => return self.take(ask, &page, self.service_time(&reply, asked_at), None),
+                Err(reason) => reason,
+            };
+            // What cannot be read is an answer that failed, not an empty one.
+            attempt += 1;
+            if attempt >= ATTEMPTS {
+                return self.halve(&ask, CollectError::Page { path: self.path(&ask), reason });
+            }
+            log::debug!("{}: attempt {attempt} failed: {}: {reason}", self.input, self.path(&ask));
+            if self.outside.pause(backoff(attempt, self.seed())) {
+                return Ok(Some(End::Stopped));
+            }
+        }
+    }
+
+    fn expand(&self) -> Expand {
+        if self.input.include_alerts == IncludeAlerts::None { Expand::Nothing } else { Expand::Alerts }
+    }
+
+    /// The request of a window, for messages.
+    fn path(&self, ask: &Ask) -> String {
+        self.query(ask, self.expand()).path_and_query()
+    }
+
+    fn query(&self, ask: &Ask, expand: Expand) -> List<'a> {
         List {
             resource: self.input.resource,
             lo: ask.window.lo,
@@ -246,22 +281,25 @@ impl<'a, O: Outside> Poll<'a, O> {
             order: self.order,
             top: self.input.page_size,
             skip: ask.skip,
-            expand: if self.input.include_alerts == IncludeAlerts::None { Expand::Nothing } else { Expand::Alerts },
+            expand,
         }
     }
 
     /// Asks, waiting and trying again as the service's answers call for.
-    fn fetch(&mut self, ask: &Ask) -> Fetched {
+    fn fetch(&mut self, asking: &Asking<'_>) -> Fetched {
         let mut attempt = 0;
         loop {
             let wait = self.pace.wait(self.outside.now());
             if self.outside.pause(wait) {
                 return Fetched::End(End::Stopped);
             }
-            let list = self.query(ask);
+            let path = match asking {
+                Asking::List(ask, expand) => self.query(ask, *expand).path_and_query(),
+                Asking::Object(path) => (*path).to_owned(),
+            };
             let asked_at = self.outside.now();
             self.tally.requests += 1;
-            let error = match self.outside.list(&list) {
+            let error = match self.outside.get(&path) {
                 Ok(reply) => return Fetched::Reply(reply, asked_at),
                 Err(error) if error.is_throttled() => match self.obey(&error, attempt) {
                     Some(end) => return Fetched::End(end),
@@ -270,7 +308,7 @@ impl<'a, O: Outside> Poll<'a, O> {
                         continue;
                     }
                 },
-                Err(error) if matches!(error.failure, Failure::BadRequest) && self.order == Order::OldestFirst => {
+                Err(error) if self.may_be_the_order(asking, &error) => {
                     log::debug!("{}: order refused, going on without: {error}", self.input);
                     self.order = Order::AsServed;
                     continue;
@@ -278,7 +316,13 @@ impl<'a, O: Outside> Poll<'a, O> {
                 Err(error) => error,
             };
             attempt += 1;
-            if attempt >= ATTEMPTS || !helps_to_ask_again(&error) {
+            let attempts = match asking {
+                // It failed on earlier polls, and will be tried on later ones.
+                Asking::List(ask, _) if ask.aim == Aim::Retry => 1,
+                Asking::List(..) => ATTEMPTS,
+                Asking::Object(_) => 2,
+            };
+            if attempt >= attempts || !helps_to_ask_again(&error) {
                 return Fetched::Failed(CollectError::Api(error));
             }
             log::debug!("{}: attempt {attempt} failed: {error}", self.input);
@@ -286,6 +330,11 @@ impl<'a, O: Outside> Poll<'a, O> {
                 return Fetched::End(End::Stopped);
             }
         }
+    }
+
+    /// Whether the service may only have refused to sort.
+    fn may_be_the_order(&self, asking: &Asking<'_>, error: &ApiError) -> bool {
+        matches!((asking, &error.failure), (Asking::List(..), Failure::BadRequest)) && self.order == Order::OldestFirst
     }
 
     /// Waits as the service asked; `Some` when that is longer than the poll has left.
@@ -312,8 +361,15 @@ impl<'a, O: Outside> Poll<'a, O> {
         reply.service_time.map(|date| date.minus(self.outside.now().since(asked_at)))
     }
 
-    /// Writes what is new of an answer, and once it is out, remembers it.
-    fn take(&mut self, ask: Ask, page: &Page<'_>, service_time: Option<Ticks>) -> Result<Option<End>, CollectError> {
+    /// Writes what is new of an answer, and once it is out, remembers it. `incomplete` says what is still missing of it: then
+    /// its window is tried again.
+    fn take(
+        &mut self,
+        ask: Ask,
+        page: &Page<'_>,
+        service_time: Option<Ticks>,
+        incomplete: Option<&str>,
+    ) -> Result<Option<End>, CollectError> {
         self.failures = 0;
         let names = names(self.input.resource);
         let rows: Vec<Row<'_>> = page.rows.iter().map(|raw| Row::read(raw, names.identity)).collect();
@@ -366,9 +422,10 @@ impl<'a, O: Outside> Poll<'a, O> {
         let newest = rows.iter().filter(|row| row.is_dated()).map(|row| row.version.updated).max();
         self.tally.newest = self.tally.newest.max(newest);
         self.remember(emission.alerts_seen);
-        if self.checkpoint.cursor.commit(batch.proof) {
-            let reason = "its rows move while they are read".to_owned();
-            self.set_aside(&ask, &reason)?;
+        let proof = if incomplete.is_some() { batch.proof.of_nothing() } else { batch.proof };
+        let stuck = self.checkpoint.cursor.commit(proof);
+        if let Some(reason) = incomplete.or(stuck.then_some("its rows move while they are read")) {
+            self.set_aside(&ask, reason)?;
         }
         self.outside.save(self.checkpoint)?;
         Ok(None)
@@ -391,7 +448,7 @@ impl<'a, O: Outside> Poll<'a, O> {
     /// A window failed: asks for it in halves, as long as the service answers anything at all.
     fn halve(&mut self, ask: &Ask, error: CollectError) -> Result<Option<End>, CollectError> {
         if planted(Planted::ErrorIsEmpty) {
-            return self.take(ask.clone(), &Page { rows: Vec::new(), has_next_link: false }, Some(self.outside.now()));
+            return self.take(ask.clone(), &Page { rows: Vec::new(), has_next_link: false }, Some(self.outside.now()), None);
         }
         self.failures += 1;
         if self.failures > FAILURES_IN_A_ROW || !may_be_the_windows_fault(&error) {
@@ -403,6 +460,7 @@ impl<'a, O: Outside> Poll<'a, O> {
                 self.tally.halved += 1;
                 log::debug!("{}: asking in halves: {error}", self.input);
             }
+            Failed::Unsplittable if self.expands() => return self.take_apart(ask),
             Failed::Unsplittable => {
                 self.set_aside(ask, &error.to_string())?;
                 self.outside.save(self.checkpoint)?;
@@ -413,14 +471,14 @@ impl<'a, O: Outside> Poll<'a, O> {
 
     fn set_aside(&mut self, ask: &Ask, reason: &str) -> Result<(), CollectError> {
         log::warn!(
-            "{}: what was updated at {} cannot be read; it is set aside and tried again: {reason}",
+            "{}: what was updated at {} cannot be read whole; it is set aside and tried again: {reason}",
             self.input,
             ask.window.lo
         );
         if self.checkpoint.cursor.give_up(ask) {
             return Ok(());
         }
-        Err(CollectError::TooManyGivenUp { path: self.query(ask).path_and_query(), reason: reason.to_owned() })
+        Err(CollectError::TooManyGivenUp { path: self.path(ask), reason: reason.to_owned() })
     }
 }
 

@@ -93,6 +93,8 @@ struct Step {
     /// When the first page was read; the proof is as old as its first look.
     since: Option<Ticks>,
     restarts: u8,
+    /// Whether that page was ordered: pages of different orders do not fit together, whatever row they share.
+    ordered: bool,
 }
 
 /// How often stepping begins again because the rows moved.
@@ -140,6 +142,13 @@ pub struct Proof {
     stuck: bool,
 }
 
+impl Proof {
+    /// The same without proving anything: something of the rows is still missing.
+    pub fn of_nothing(self) -> Self {
+        Self { proven: None, ..self }
+    }
+}
+
 /// What became of a request that failed for good.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Failed {
@@ -176,6 +185,8 @@ struct Poll {
     lookback: Duration,
     /// Rows outside their windows: a service whose filter is coarser than asked must not make us lose or repeat.
     strays: BTreeSet<Version>,
+    /// The first look of this poll: history ends where that look can settle.
+    first: Option<Ticks>,
     /// The newest look of this poll.
     latest: Option<Ticks>,
 }
@@ -196,7 +207,9 @@ impl Cursor {
     /// A position that has read nothing: news from `now - lookback`, history from `start` up to there.
     pub fn begin(start: Ticks, now: Ticks, lookback: Duration) -> Self {
         let start = start.floor_ms();
-        let settled = now.minus(lookback).floor_ms().max(start);
+        // The service's clock tells later how far history may be read; a minute more is read as news, so that two clocks
+        // that do not quite agree leave no sliver between the two.
+        let settled = now.minus(lookback + CLOCK_SPREAD).floor_ms().max(start);
         let unread = if start < settled { vec![Window::between(start, settled)] } else { Vec::new() };
         Self {
             settled,
@@ -217,13 +230,13 @@ impl Cursor {
     }
 
     /// The next request of this poll: news first, then history from its newest end. `None` when nothing is left to ask.
-    pub fn next(&mut self) -> Option<Ask> {
+    pub fn next_ask(&mut self) -> Option<Ask> {
         self.poll.queue.pop_front().or_else(|| self.cut_history())
     }
 
     fn cut_history(&self) -> Option<Ask> {
         // A clock ahead of the service's may have put history into the service's future; it waits until it is past.
-        let horizon = self.poll.latest?.minus(self.poll.lookback).floor_ms();
+        let horizon = self.poll.first?.minus(self.poll.lookback).floor_ms();
         let newest = self.unread.iter().rev().find(|window| window.lo < horizon)?;
         let hi = newest.hi.unwrap_or(horizon).min(horizon);
         let lo = Ticks(hi.0.saturating_sub(self.width)).floor_ms().max(newest.lo);
@@ -310,7 +323,7 @@ impl Cursor {
     }
 
     fn judge_step(&self, proof: &mut Proof, answer: &Answer<'_>, step: &Step, full: bool) {
-        if answer.rows.first() != Some(&step.anchor) {
+        if answer.rows.first() != Some(&step.anchor) || answer.ordered != step.ordered {
             // Rows left or moved: what was stepped over is not certain. From the top again.
             if step.restarts < MAX_RESTARTS {
                 let again = Step { restarts: step.restarts + 1, ..step.clone() };
@@ -332,7 +345,7 @@ impl Cursor {
             [_, .., anchor] => {
                 let forward = u32::try_from(answer.rows.len() - 1).unwrap_or(u32::MAX);
                 let skip = proof.ask.skip.saturating_add(forward);
-                let step = Some(Step { anchor: *anchor, since, restarts });
+                let step = Some(Step { anchor: *anchor, since, restarts, ordered: answer.ordered });
                 proof.next.push(Ask { skip, step, aim: proof.ask.part(), window: proof.ask.window });
             }
             // A next page is named and nothing to hold on to.
@@ -345,6 +358,7 @@ impl Cursor {
     pub fn commit(&mut self, proof: Proof) -> bool {
         let Proof { ask, emitted, proven, since, next, width, stuck } = proof;
         self.poll.latest = self.poll.latest.max(since);
+        self.poll.first = self.poll.first.or(since);
         for version in emitted {
             let kept = if ask.window.holds(version.updated) { &mut self.versions } else { &mut self.poll.strays };
             kept.insert(version);
@@ -398,16 +412,12 @@ impl Cursor {
     /// `false` when too many are set aside already: then the caller must stop, for nothing may be forgotten.
     pub fn give_up(&mut self, ask: &Ask) -> bool {
         let Window { lo, hi: Some(hi) } = ask.window else { return false };
-        if ask.aim != Aim::Retry && !self.given_up.contains(&ask.window) {
-            if self.given_up.len() >= MAX_GIVEN_UP {
-                return false;
-            }
-            self.given_up.push(ask.window);
-        } else if let Some(n) = self.given_up.iter().position(|window| *window == ask.window) {
-            // To the end of the line, so that every one gets its turn.
-            let window = self.given_up.remove(n);
-            self.given_up.push(window);
+        // To the end of the line, so that every one gets its turn.
+        self.given_up.retain(|window| *window != ask.window);
+        if self.given_up.len() >= MAX_GIVEN_UP {
+            return false;
         }
+        self.given_up.push(ask.window);
         self.settle(lo, hi);
         self.prune();
         true

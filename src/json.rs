@@ -71,13 +71,13 @@ pub fn compact(members: &Members<'_>, first: &str) -> String {
     let bytes: usize = members.0.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum();
     let mut out = String::with_capacity(bytes);
     out.push('{');
-    let is_scalar = |value: &RawValue| !matches!(value.get().as_bytes().first(), Some(b'{' | b'['));
-    let ranks: [&dyn Fn(&str, &RawValue) -> bool; 3] =
-        [&|name, _| name == first, &|name, value| name != first && is_scalar(value), &|name, value| {
-            name != first && !is_scalar(value)
-        }];
-    for rank in ranks {
-        for (name, value) in members.0.iter().filter(|(name, value)| rank(name, value) && value.get() != "null") {
+    let rank = |name: &str, value: &RawValue| match value.get().as_bytes().first() {
+        _ if name == first => 0,
+        Some(b'{' | b'[') => 2,
+        _ => 1,
+    };
+    for turn in 0..3 {
+        for (name, value) in members.0.iter().filter(|(name, value)| rank(name, value) == turn && value.get() != "null") {
             member(&mut out, name);
             compact_value(&mut out, value.get(), 1);
         }

@@ -12,7 +12,6 @@ use crate::feeds::Draft;
 use crate::input::Input;
 use crate::microsoft::api_error::ApiError;
 use crate::microsoft::client::{Client, Reply};
-use crate::microsoft::query::List;
 use crate::splunk::definition::{self, Definition, Root, Stanza};
 use crate::splunk::event::{Event, SharedStream, StreamError};
 use crate::splunk::log::set_level;
@@ -146,8 +145,8 @@ impl Outside for Live<'_> {
         if span.is_zero() { self.stop.requested() } else { self.stop.sleep(span) }
     }
 
-    fn list(&mut self, list: &List<'_>) -> Result<Reply, Box<ApiError>> {
-        self.client.get(&list.path_and_query())
+    fn get(&mut self, path_and_query: &str) -> Result<Reply, Box<ApiError>> {
+        self.client.get(path_and_query)
     }
 
     fn write(&mut self, draft: &Draft) -> Result<(), StreamError> {

@@ -82,7 +82,10 @@ fn incident(members: &Members<'_>, alerts: &Alerts<'_>, reading: &Reading<'_>) -
     });
     let mut replaced = Vec::with_capacity(members.0.len() + 1);
     for (name, value) in &members.0 {
-        if name != reading.names.alerts {
+        if name.strip_prefix(reading.names.alerts).is_some_and(|rest| rest == "@odata.nextLink") {
+            // Where the list of alerts goes on is of no use in an event.
+            continue;
+        } else if name != reading.names.alerts {
             replaced.push((name.clone(), *value));
         } else if let Some((Ok(ids), Ok(count))) = &listed {
             replaced.push((Cow::Borrowed("alertIds"), &**ids));

@@ -156,6 +156,12 @@ pub fn permission_for(api: Api, path: &str, access: Access) -> Option<&'static s
     Some(permission(resource, access))
 }
 
+/// Whether a path asks for a whole list and not for one of its objects.
+pub fn is_list(api: Api, path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default();
+    Resource::ALL.into_iter().any(|resource| resource.api() == api && collection(resource) == path)
+}
+
 /// Checks an admin's filter: it may not name the update time, which is ours, and it must stay inside the parentheses
 /// that it is put in; otherwise it would change which window an answer proves.
 ///

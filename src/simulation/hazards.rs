@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Every hazard there is to be.
-const ALL: [&str; 45] = [
+const ALL: [&str; 47] = [
     "alert created",
     "alert changed",
     "incident created",
@@ -42,6 +42,8 @@ const ALL: [&str; 45] = [
     "fault: connection broken",
     "poisoned object",
     "expansion that fails",
+    "expansion that never heals",
+    "answer too large",
     "token ended",
     "killed while asking",
     "killed while writing",

@@ -83,7 +83,7 @@ fn one_seed() {
 }
 
 #[test]
-#[allow(clippy::print_stdout)]
+#[allow(clippy::print_stdout, clippy::use_debug)]
 fn every_planted_fault_is_noticed() {
     use Planted::*;
     let all = [

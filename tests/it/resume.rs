@@ -225,7 +225,7 @@ fn events_whose_position_could_not_be_saved_come_again() {
         ended.said("ERROR"),
         [format!("defender://test: the checkpoint {FILE} cannot be saved: Is a directory (os error 21); {WRITABLE}")]
     );
-    assert_eq!(ended.events().iter().map(|event| event.member("id")).collect::<Vec<_>>(), [id.clone()]);
+    assert_eq!(ended.events().iter().map(|event| event.member("id")).collect::<Vec<_>>(), std::slice::from_ref(&id));
     assert_eq!(fs::read(input.checkpoint()).unwrap(), before);
     fs::remove_dir(obstacle).unwrap();
     let events = input.run().exits(0).quietly().events();

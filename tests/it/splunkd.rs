@@ -304,7 +304,7 @@ fn a_proxy_may_want_a_user_and_a_password() {
     let refused = "defender://test: Entra ID: no answer from login.microsoftonline.com: the proxy refused the connection: 407, it wants \
                    another user name or password";
     let refused = format!("{refused}; {check}");
-    assert_eq!(input.run().exits(1).said("ERROR"), [refused.clone()]);
+    assert_eq!(input.run().exits(1).said("ERROR"), std::slice::from_ref(&refused));
     stage.conf("defender_settings", "proxy", "username", user);
     stage.sim.world(|world| world.splunkd.set_password("defender_settings", "proxy", "wrong"));
     assert_eq!(input.run().exits(1).said("ERROR"), [refused]);

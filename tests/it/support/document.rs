@@ -32,11 +32,6 @@ impl Stanza {
         self.params.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Takes a parameter away.
-    pub(crate) fn unset(&mut self, name: &str) {
-        self.params.retain(|(known, _)| known != name);
-    }
-
     fn params(&self, out: &mut String) {
         for (name, value) in &self.params {
             let _ = writeln!(out, "      <param name=\"{}\">{}</param>", escaped(name), escaped(value));

@@ -193,11 +193,6 @@ impl Running {
         }
     }
 
-    /// What it wrote to standard output so far.
-    pub(crate) fn stdout_so_far(&self) -> Vec<u8> {
-        self.stdout.so_far()
-    }
-
     fn stderr_so_far(&self) -> String {
         String::from_utf8_lossy(&self.stderr.so_far()).into_owned()
     }

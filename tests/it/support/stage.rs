@@ -267,12 +267,6 @@ impl Input<'_> {
         self
     }
 
-    /// Takes a parameter away.
-    pub(crate) fn unset(mut self, name: &str) -> Self {
-        self.stanza.unset(name);
-        self
-    }
-
     /// Lets it read all there is with its first request: what is not older than the look back is no history.
     pub(crate) fn at_once(self) -> Self {
         self.set("lookback", "4d")
