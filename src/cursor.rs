@@ -290,19 +290,24 @@ impl Cursor {
             } else {
                 // The newer part first: where the newest come first it fits a page, and each such part is progress.
                 proof.next.push(Ask::new(newer, part));
-                proof.next.push(Ask::new(older, self.older_aim(part, newer.lo, answer.service_time)));
+                let aim = self.older_aim(part, newer.lo, answer.service_time);
+                if aim != Aim::BackFillPart {
+                    proof.next.push(Ask::new(older, aim));
+                }
+                // The rest stays history, and is cut anew by what this answer tells of its density.
+                proof.width = fitting_width(newer, answer).filter(|_| part == Aim::BackFillPart);
             }
         } else {
             // One millisecond holds more than a page.
             let restarts = proof.ask.step.as_ref().map_or(0, |step| step.restarts);
             self.step_on(proof, answer, proof.since, restarts);
         }
-        if proof.ask.aim == Aim::BackFill {
+        if proof.ask.aim == Aim::BackFill && !full {
             let (rows, asked) = (answer.rows.len(), answer.asked as usize);
             proof.width = match () {
-                () if !full && rows <= asked / 8 => Some(self.width.saturating_mul(4)),
-                () if !full && rows <= asked / 2 => Some(self.width.saturating_mul(2)),
-                () if full && proof.proven.is_none() => Some((self.width / 2).max(PER_SECOND)),
+                () if rows <= asked / 8 => Some(self.width.saturating_mul(4)),
+                () if rows <= asked / 2 => Some(self.width.saturating_mul(2)),
+                () if !answer.ordered && rows > asked * 7 / 8 => fitting_width(window, answer),
                 () => None,
             };
         }
@@ -498,6 +503,14 @@ fn ordered_part(window: Window, answer: &Answer<'_>) -> Option<Window> {
         && answer.rows.is_sorted_by_key(|row| row.updated)
         && answer.rows.iter().all(|row| window.holds(row.updated));
     (shown && hi > window.lo).then(|| Window::between(window.lo, hi))
+}
+
+/// The length of a window in which a page would be filled to three quarters, if objects lie as densely as in this one.
+fn fitting_width(window: Window, answer: &Answer<'_>) -> Option<i64> {
+    let length = window.hi?.0.saturating_sub(window.lo.0);
+    let rows = answer.rows.iter().filter(|row| window.holds(row.updated)).count().max(1);
+    let wanted = answer.asked as usize * 3 / 4;
+    i64::try_from(i128::from(length) * i128::try_from(wanted).ok()? / i128::try_from(rows).ok()?).ok()
 }
 
 /// The simpler way, which loses data: the next page by its number.

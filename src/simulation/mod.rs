@@ -4,6 +4,7 @@
 //! One seed is replayed with `SEED=<n> cargo test --lib simulation::one_seed -- --nocapture`.
 
 mod changes;
+mod economy;
 mod hazards;
 mod judge;
 mod stage;
