@@ -394,6 +394,7 @@ impl<'a, O: Outside> Poll<'a, O> {
                 names,
                 form: self.input.form,
                 include_alerts: self.input.include_alerts,
+                evidence: self.input.evidence,
                 alerts: &self.checkpoint.cursor.alerts,
                 is_new: emit.contains(&n),
                 now: service_time.unwrap_or_else(|| self.outside.now()),

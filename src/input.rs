@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::feeds::{self, FEEDS, Feed, Form, IncludeAlerts};
+use crate::feeds::{self, Evidence, FEEDS, Feed, Form, IncludeAlerts};
 use crate::microsoft::cloud::Resource;
 use crate::microsoft::query::check_filter;
 use crate::splunk::definition::Stanza;
@@ -22,7 +22,7 @@ const fn argument(name: &'static str, title: &'static str, required: bool, descr
     Argument { name, title, description, required }
 }
 
-const ARGUMENTS: [Argument; 9] = [
+const ARGUMENTS: [Argument; 10] = [
     argument("feed", "Feed", true, "What to collect: incidents or alerts."),
     argument("account", "Account", true, "Name of an account of this add-on (a stanza of defender_account.conf)."),
     argument(
@@ -60,7 +60,14 @@ const ARGUMENTS: [Argument; 9] = [
         "events",
         "Events",
         false,
-        "compact (default): without null members, scalar members first. verbatim: exactly what Microsoft sent.",
+        "compact (default): without null members, scalar members first, evidence also under the names older content reads. \
+         verbatim: exactly what Microsoft sent.",
+    ),
+    argument(
+        "evidence",
+        "Evidence",
+        false,
+        "inline (default): inside its alert. events: each piece an event of its own, sourcetype ms:defender:evidence. both.",
     ),
     argument("page_size", "Page size", false, "Objects per request. Default and maximum depend on feed and API."),
 ];
@@ -108,6 +115,8 @@ pub struct Input {
     pub filter: Option<String>,
     /// Which alerts of incidents become events.
     pub include_alerts: IncludeAlerts,
+    /// Where evidence goes.
+    pub evidence: Evidence,
     /// How events are written.
     pub form: Form,
     /// Objects per request.
@@ -153,9 +162,6 @@ impl Input {
         if let Some(filter) = &filter {
             check_filter(resource, filter).map_err(|reason| wrong("filter", reason))?;
         }
-        if stanza.param("evidence").is_some_and(|evidence| evidence != "inline") {
-            return Err(wrong("evidence", "this version knows only `inline`: evidence stays inside its alert".to_owned()));
-        }
         let choice = |name, table| choose(stanza, name, table);
         Ok(Self {
             feed,
@@ -167,6 +173,7 @@ impl Input {
             },
             include_alerts: [IncludeAlerts::Changed, IncludeAlerts::All, IncludeAlerts::None]
                 [choice("include_alerts", &["changed", "all", "none"])?],
+            evidence: [Evidence::Inline, Evidence::Events, Evidence::Both][choice("evidence", &["inline", "events", "both"])?],
             form: [Form::Compact, Form::Verbatim][choice("events", &["compact", "verbatim"])?],
             page_size: page_size(stanza, resource)?,
             index: stanza.index().map(str::to_owned),
@@ -287,7 +294,7 @@ mod tests {
             (("events", "raw"), "parameter events: `raw` is not one of compact, verbatim"),
             (("page_size", "5000"), "parameter page_size: `5000` is not a number from 2 to 1000, the most this API takes"),
             (("page_size", "1"), "parameter page_size: `1` is not a number from 2 to 1000, the most this API takes"),
-            (("evidence", "events"), "parameter evidence: this version knows only `inline`: evidence stays inside its alert"),
+            (("evidence", "none"), "parameter evidence: `none` is not one of inline, events, both"),
         ];
         for ((name, value), message) in table {
             assert_eq!(Input::read(&stanza(&[(name, value)])).unwrap_err().to_string(), message);

@@ -26,12 +26,16 @@ impl<'a> Members<'a> {
 
     /// A string or number member as text; other kinds and `null` are `None`.
     pub fn text(&self, name: &str) -> Option<Cow<'a, str>> {
-        let value = self.get(name)?.get();
-        match value.as_bytes().first()? {
-            b'"' => serde_json::from_str::<BorrowedText<'a>>(value).ok().map(|text| text.0),
-            b'-' | b'0'..=b'9' => Some(Cow::Borrowed(value)),
-            _ => None,
-        }
+        plain(self.get(name)?.get())
+    }
+}
+
+/// A JSON string or number as text; other kinds are `None`.
+pub fn plain(value: &str) -> Option<Cow<'_, str>> {
+    match value.as_bytes().first()? {
+        b'"' => serde_json::from_str::<BorrowedText<'_>>(value).ok().map(|text| text.0),
+        b'-' | b'0'..=b'9' => Some(Cow::Borrowed(value)),
+        _ => None,
     }
 }
 
@@ -64,26 +68,101 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 /// How deep nulls are dropped; what lies deeper is copied. Defender nests about eight levels.
 const MAX_DEPTH: usize = 64;
 
-/// One event as compact JSON: the member `first` leads, then the other scalars, then objects and arrays, each in
-/// Microsoft's order; members that are null are dropped at every level, so are insignificant white space.
-/// Splunk extracts fields from the first 5,000 bytes only, hence scalars first.
-pub fn compact(members: &Members<'_>, first: &str) -> String {
-    let bytes: usize = members.0.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum();
+/// What Splunk extracts fields from by default (`limits.conf [spath] extraction_cutoff`, in bytes).
+pub const CUTOFF: usize = 5_000;
+/// What scalars may take of it before the longest of them have to stand back.
+const SCALARS: usize = 2_900;
+/// A list or object of at most this many bytes goes before the long scalars that had to stand back.
+const SMALL: usize = 512;
+
+/// Where a member of an event goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// With its like: scalars before lists and objects, and of these the small before the big.
+    Natural,
+    /// Behind the scalars, before every other list or object.
+    Early,
+}
+
+/// One member of an event that is being composed.
+pub struct Piece<'a> {
+    name: Cow<'a, str>,
+    value: Cow<'a, str>,
+    place: Place,
+    /// Whether the value is as Microsoft sent it and may hold nulls.
+    is_raw: bool,
+}
+
+impl<'a> Piece<'a> {
+    /// A member as it came.
+    pub fn raw(name: Cow<'a, str>, value: &'a RawValue, place: Place) -> Self {
+        Self { name, value: Cow::Borrowed(value.get()), place, is_raw: true }
+    }
+
+    /// A member made here, from compact JSON.
+    pub fn made(name: &'a str, value: String, place: Place) -> Self {
+        Self { name: Cow::Borrowed(name), value: Cow::Owned(value), place, is_raw: false }
+    }
+
+    fn is_scalar(&self) -> bool {
+        !self.value.starts_with(['{', '['])
+    }
+}
+
+/// One event as compact JSON: the member `first` leads, then the other scalars in Microsoft's order, then what has an early
+/// place, then lists and objects, the smallest first. Scalars that would fill [`CUTOFF`] alone stand back behind the small
+/// lists, the longest last. Members that are null are dropped at every level, so is insignificant white space.
+pub fn compose(mut pieces: Vec<Piece<'_>>, first: &str) -> String {
+    pieces.retain(|piece| piece.value != "null");
+    let longest_fitting = longest_fitting(&pieces);
+    pieces.sort_by_key(|piece| match piece.place {
+        _ if piece.name == first => (0, 0),
+        _ if piece.is_scalar() && piece.value.len() <= longest_fitting => (1, 0),
+        Place::Early => (2, 0),
+        Place::Natural if piece.is_scalar() => (4, piece.value.len()),
+        Place::Natural if piece.value.len() <= SMALL => (3, piece.value.len()),
+        Place::Natural => (5, piece.value.len()),
+    });
+    let bytes: usize = pieces.iter().map(|piece| piece.name.len() + piece.value.len() + 4).sum();
     let mut out = String::with_capacity(bytes);
     out.push('{');
-    let rank = |name: &str, value: &RawValue| match value.get().as_bytes().first() {
-        _ if name == first => 0,
-        Some(b'{' | b'[') => 2,
-        _ => 1,
-    };
-    for turn in 0..3 {
-        for (name, value) in members.0.iter().filter(|(name, value)| rank(name, value) == turn && value.get() != "null") {
-            member(&mut out, name);
-            compact_value(&mut out, value.get(), 1);
-        }
+    for piece in &pieces {
+        member(&mut out, &piece.name);
+        if piece.is_raw { compact_value(&mut out, &piece.value, 1) } else { out.push_str(&piece.value) }
     }
     out.push('}');
     out
+}
+
+/// The length up to which scalars go first: all of them, unless together they take more than [`SCALARS`].
+fn longest_fitting(pieces: &[Piece<'_>]) -> usize {
+    let cost = |piece: &Piece<'_>| piece.name.len() + piece.value.len() + 4;
+    let scalars = || pieces.iter().filter(|piece| piece.is_scalar());
+    if scalars().map(cost).sum::<usize>() <= SCALARS {
+        return usize::MAX;
+    }
+    let mut lengths: Vec<(usize, usize)> = scalars().map(|piece| (piece.value.len(), cost(piece))).collect();
+    lengths.sort_unstable();
+    let mut total = 0;
+    let fitting = lengths.iter().take_while(|(_, cost)| {
+        total += cost;
+        total <= SCALARS
+    });
+    // Equally long ones share their fate: the comparison above knows lengths only.
+    let fitting = fitting.count();
+    let stands_back = lengths[fitting].0;
+    stands_back.saturating_sub(1)
+}
+
+/// The members of one object as an event: see [`compose`].
+pub fn compact(members: &Members<'_>, first: &str) -> String {
+    let pieces = members.0.iter().map(|(name, value)| Piece::raw(Cow::Borrowed(&**name), value, Place::Natural));
+    compose(pieces.collect(), first)
+}
+
+/// Appends a value without its null members and without insignificant white space.
+pub fn append_compact(out: &mut String, text: &str) {
+    compact_value(out, text, 1);
 }
 
 fn compact_value(out: &mut String, text: &str, depth: usize) {
@@ -118,7 +197,7 @@ fn compact_value(out: &mut String, text: &str, depth: usize) {
 }
 
 /// Starts a member inside an object: the comma where one is due, the name, the colon.
-fn member(out: &mut String, name: &str) {
+pub fn member(out: &mut String, name: &str) {
     if !out.ends_with('{') {
         out.push(',');
     }
@@ -186,7 +265,7 @@ mod tests {
         let members = Members::read(text).unwrap();
         assert_eq!(
             compact(&members, "t"),
-            r#"{"t":"2026-01-01T00:00:00Z","n":12345678901234567890.10,"é\u000a":"\u00e9 \" ","last":true,"a":[1,null,{"y":{}}],"o":{}}"#
+            r#"{"t":"2026-01-01T00:00:00Z","n":12345678901234567890.10,"é\u000a":"\u00e9 \" ","last":true,"o":{},"a":[1,null,{"y":{}}]}"#
         );
     }
 

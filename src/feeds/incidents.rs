@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::alert::{self, Kind};
 use super::{Draft, Emission, Feed, Form, IncludeAlerts, Reading, Row};
 use crate::json::{self, Members};
 use crate::microsoft::cloud::What;
@@ -13,9 +14,8 @@ use crate::microsoft::object::Identity;
 /// See the module.
 pub(super) const FEED: Feed = Feed { name: "incidents", title: "Incidents and their alerts", what: What::Incidents, events };
 
-/// The incumbent add-on's names, which published detections search.
+/// The incumbent add-on's name, which existing content searches.
 const INCIDENT: &str = "ms365:defender:incident";
-const ALERT: &str = "ms365:defender:incident:alerts";
 
 fn events(row: &Row<'_>, reading: &Reading<'_>, out: &mut Emission) {
     let alerts = alerts_of(row, reading);
@@ -39,7 +39,7 @@ fn events(row: &Row<'_>, reading: &Reading<'_>, out: &mut Emission) {
         };
         if wanted {
             let time = if alert.is_dated() { reading.time(alert.version) } else { reading.time(row.version) };
-            out.drafts.push(Draft { time, sourcetype: ALERT, data: alert.text(reading.form, identity) });
+            alert::emit(alert, reading, identity, Kind::OfIncident, time, out);
         } else {
             out.alerts_repeated += 1;
         }

@@ -1,8 +1,14 @@
 //! What can be collected: one file and one line per feed. A feed says which objects it reads and what events an object
 //! becomes; it knows nothing of windows, checkpoints or streams.
 
+mod alert;
 mod alerts;
+mod evidence;
+mod gist;
 mod incidents;
+mod legacy;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 
@@ -38,10 +44,22 @@ pub fn find(name: &str) -> Option<&'static Feed> {
 /// How an object is written into its event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Null members dropped, the update time first, then scalars, then the rest.
+    /// Null members dropped, the update time first, then scalars, then the rest; alerts with what they are about close to
+    /// their beginning, and with the names existing content reads.
     Compact,
     /// Microsoft's bytes.
     Verbatim,
+}
+
+/// Where the evidence of an alert goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// It stays in the alert.
+    Inline,
+    /// Into events of its own.
+    Events,
+    /// Both.
+    Both,
 }
 
 /// Which alerts of an incident become events.
@@ -101,6 +119,8 @@ pub struct Reading<'a> {
     pub form: Form,
     /// Which alerts of incidents to write.
     pub include_alerts: IncludeAlerts,
+    /// Where evidence goes.
+    pub evidence: Evidence,
     /// Alerts already written.
     pub alerts: &'a AlertMemory,
     /// Whether this version of the object itself was not written before.
@@ -136,89 +156,4 @@ pub struct Emission {
     pub alerts_seen: BTreeSet<Version>,
     /// How many alerts inside incidents were emitted before and left out.
     pub alerts_repeated: usize,
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::microsoft::cloud::Resource;
-    use crate::microsoft::object::names;
-
-    /// The events of one object, as (sourcetype, data).
-    fn events(feed: &str, resource: Resource, text: &str, form: Form, include: IncludeAlerts) -> Vec<(&'static str, String)> {
-        let raw: &RawValue = serde_json::from_str(text).unwrap();
-        let names = names(resource);
-        let row = Row::read(raw, names.identity);
-        let memory = AlertMemory::default();
-        let reading = Reading { names, form, include_alerts: include, alerts: &memory, is_new: true, now: Ticks(0) };
-        let mut emission = Emission::default();
-        (find(feed).unwrap().events)(&row, &reading, &mut emission);
-        emission.drafts.into_iter().map(|draft| (draft.sourcetype, draft.data)).collect()
-    }
-
-    const INCIDENT: &str = r#"{"id":"7","alerts":[{"id":"a1","lastUpdateDateTime":"2026-01-01T00:00:00Z","x":null},{"id":"a\"2","lastUpdateDateTime":"2026-01-01T00:00:01Z"}],"assignedTo":null,"lastUpdateDateTime":"2026-01-02T00:00:00.5Z"}"#;
-
-    #[test]
-    fn an_incident_names_its_alerts_and_they_follow_it() {
-        let found = events("incidents", Resource::GraphIncidents, INCIDENT, Form::Compact, IncludeAlerts::Changed);
-        assert_eq!(
-            found,
-            [
-                (
-                    "ms365:defender:incident",
-                    r#"{"lastUpdateDateTime":"2026-01-02T00:00:00.5Z","id":"7","alertsCount":2,"alertIds":["a1","a\"2"]}"#
-                        .to_owned()
-                ),
-                ("ms365:defender:incident:alerts", r#"{"lastUpdateDateTime":"2026-01-01T00:00:00Z","id":"a1"}"#.to_owned()),
-                ("ms365:defender:incident:alerts", r#"{"lastUpdateDateTime":"2026-01-01T00:00:01Z","id":"a\"2"}"#.to_owned()),
-            ]
-        );
-    }
-
-    #[test]
-    fn verbatim_keeps_every_other_byte() {
-        let found = events("incidents", Resource::GraphIncidents, INCIDENT, Form::Verbatim, IncludeAlerts::None);
-        assert_eq!(found.len(), 1);
-        assert_eq!(
-            found[0].1,
-            r#"{"id":"7","alertIds":["a1","a\"2"],"alertsCount":2,"assignedTo":null,"lastUpdateDateTime":"2026-01-02T00:00:00.5Z"}"#
-        );
-    }
-
-    #[test]
-    fn without_the_alerts_nothing_is_said_of_them() {
-        for text in [
-            r#"{"id":"7","lastUpdateDateTime":"2026-01-02T00:00:00Z"}"#,
-            r#"{"id":"7","lastUpdateDateTime":"2026-01-02T00:00:00Z","alerts":null}"#,
-        ] {
-            let found = events("incidents", Resource::GraphIncidents, text, Form::Compact, IncludeAlerts::Changed);
-            assert_eq!(found[0].1, r#"{"lastUpdateDateTime":"2026-01-02T00:00:00Z","id":"7"}"#);
-        }
-        let partial =
-            r#"{"id":"7","lastUpdateDateTime":"2026-01-02T00:00:00Z","alerts":[{"id":"a"}],"alerts@odata.nextLink":"x"}"#;
-        let found = events("incidents", Resource::GraphIncidents, partial, Form::Compact, IncludeAlerts::Changed);
-        assert!(!found[0].1.contains("alertIds") && found.len() == 2, "{found:?}");
-    }
-
-    #[test]
-    fn integers_and_names_of_the_defender_api() {
-        let text = r#"{"incidentId":924565,"lastUpdateTime":"2020-09-06T14:46:57.29Z","alerts":[{"alertId":"fa1","lastUpdatedTime":"2020-09-06T12:00:00Z","big":639199803770463703}]}"#;
-        let found = events("incidents", Resource::XdrIncidents, text, Form::Compact, IncludeAlerts::Changed);
-        assert_eq!(
-            found[0].1,
-            r#"{"lastUpdateTime":"2020-09-06T14:46:57.29Z","incidentId":924565,"alertsCount":1,"alertIds":["fa1"]}"#
-        );
-        assert_eq!(found[1].1, r#"{"lastUpdatedTime":"2020-09-06T12:00:00Z","alertId":"fa1","big":639199803770463703}"#);
-    }
-
-    #[test]
-    fn what_is_no_object_or_has_no_time_still_comes_out() {
-        for text in ["17", r#"{"id":"x"}"#, r#"{"id":"x","lastUpdateDateTime":"soon"}"#] {
-            let raw: &RawValue = serde_json::from_str(text).unwrap();
-            assert!(!Row::read(raw, names(Resource::GraphAlerts).identity).is_dated());
-            let found = events("alerts", Resource::GraphAlerts, text, Form::Verbatim, IncludeAlerts::None);
-            assert_eq!(found, [("ms:defender:atp:alerts", text.to_owned())]);
-        }
-    }
 }

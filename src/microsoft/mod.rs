@@ -14,7 +14,7 @@ pub mod page;
 pub mod query;
 pub mod resource;
 #[cfg(test)]
-mod stand_in;
+pub(crate) mod stand_in;
 pub mod token;
 pub mod token_error;
 pub mod update;

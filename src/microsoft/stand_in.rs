@@ -67,7 +67,7 @@ pub(super) fn http() -> Http {
 
 /// A sample of the shared folder; `None`, with the reason printed, where that folder is absent. In CI it must be there.
 #[allow(clippy::print_stderr)]
-pub(super) fn fixture(name: &str) -> Option<Vec<u8>> {
+pub(crate) fn fixture(name: &str) -> Option<Vec<u8>> {
     let shared = std::env::var_os("TA_DEFENDER_SHARED")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let path = shared.join("fixtures").join(name);

@@ -18,7 +18,7 @@ use super::hazards::Hazards;
 use super::judge::{ALERT, ALERT_OF_INCIDENT, INCIDENT, Judge, Shown, visible};
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::collect::{End, Outside, Poll, position};
-use crate::feeds::{self, Draft, Form, IncludeAlerts};
+use crate::feeds::{self, Draft, Evidence, Form, IncludeAlerts};
 use crate::http::{Http, HttpError, Request, Response};
 use crate::input::{Input, Start};
 use crate::microsoft::api_error::ApiError;
@@ -296,6 +296,7 @@ fn input(chance: &mut Chance, resource: Resource, page_size: u32, lookback: Dura
         start: if chance.percent(10) { Start::Now } else { Start::Back(back) },
         lookback,
         filter: None,
+        evidence: Evidence::Inline,
         include_alerts: *chance.pick(&[IncludeAlerts::Changed, IncludeAlerts::Changed, IncludeAlerts::All, IncludeAlerts::None]),
         form: if chance.percent(50) { Form::Compact } else { Form::Verbatim },
         page_size,

@@ -73,7 +73,14 @@ fn the_scheme_is_a_document_and_nothing_else_is_said() {
           </arg>
           <arg name="events">
             <title>Events</title>
-            <description>compact (default): without null members, scalar members first. verbatim: exactly what Microsoft sent.</description>
+            <description>compact (default): without null members, scalar members first, evidence also under the names older content reads. verbatim: exactly what Microsoft sent.</description>
+            <data_type>string</data_type>
+            <required_on_edit>false</required_on_edit>
+            <required_on_create>false</required_on_create>
+          </arg>
+          <arg name="evidence">
+            <title>Evidence</title>
+            <description>inline (default): inside its alert. events: each piece an event of its own, sourcetype ms:defender:evidence. both.</description>
             <data_type>string</data_type>
             <required_on_edit>false</required_on_edit>
             <required_on_create>false</required_on_create>

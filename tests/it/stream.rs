@@ -76,11 +76,12 @@ fn compact_leads_with_the_update_time_then_scalars_and_drops_nulls() {
     let stage = Stage::new();
     for list in List::ALL {
         let events = stage.input(list).named(&format!("{list:?}")).at_once().run().exits(0).quietly().events();
-        let expected: BTreeSet<(String, String, String)> =
-            expected(list, &stage.objects(list)).into_iter().map(|(time, kind, text)| (time, kind, canonical(&text))).collect();
-        let found: BTreeSet<(String, String, String)> =
-            written(&events).into_iter().map(|(time, kind, text)| (time, kind, canonical(&text))).collect();
-        same(&format!("{list:?}"), &found, &expected);
+        let expected = expected(list, &stage.objects(list));
+        for (time, kind, text) in &expected {
+            let wanted = stripped(text);
+            let is_it = |event: &&Event| event.time == *time && event.sourcetype == *kind && has(&event.json(), &wanted);
+            assert_eq!(events.iter().filter(is_it).count(), 1, "{list:?}: {text}");
+        }
         assert_eq!(events.len(), expected.len(), "{list:?}: none twice");
         for event in events {
             let (_, own) = list.identity();
@@ -95,8 +96,8 @@ fn compact_leads_with_the_update_time_then_scalars_and_drops_nulls() {
     }
 }
 
-/// A JSON text without its null members, in an order of its own; numbers as they were spelled.
-fn canonical(text: &str) -> String {
+/// A JSON text without its null members.
+fn stripped(text: &str) -> Value {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(members) => {
@@ -109,7 +110,20 @@ fn canonical(text: &str) -> String {
     }
     let mut value: Value = serde_json::from_str(text).unwrap();
     strip(&mut value);
-    value.to_string()
+    value
+}
+
+/// Whether an event has everything an object has; alerts have names of older APIs besides.
+fn has(event: &Value, object: &Value) -> bool {
+    match (event, object) {
+        (Value::Object(event), Value::Object(object)) => {
+            object.iter().all(|(name, value)| event.get(name).is_some_and(|found| has(found, value)))
+        }
+        (Value::Array(event), Value::Array(object)) => {
+            event.len() >= object.len() && event.iter().zip(object).all(|(event, object)| has(event, object))
+        }
+        _ => event == object,
+    }
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn every_parameter_says_what_it_may_be() {
         ("events", "raw", "`raw` is not one of compact, verbatim".to_owned()),
         ("page_size", "1", "`1` is not a number from 2 to 1000, the most this API takes".to_owned()),
         ("page_size", "many", "`many` is not a number from 2 to 1000, the most this API takes".to_owned()),
-        ("evidence", "both", "this version knows only `inline`: evidence stays inside its alert".to_owned()),
+        ("evidence", "none", "`none` is not one of inline, events, both".to_owned()),
     ];
     for (name, value, reason) in table {
         let message = refused(stage.input(List::GraphAlerts).set(name, value).validate());
