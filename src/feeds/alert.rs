@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::evidence::{self, EvidenceEvent};
 use super::gist::Gist;
-use super::{Draft, Emission, Evidence, Form, Reading, Row, legacy};
+use super::{ALERT, ALERT_OF_INCIDENT, Draft, EVIDENCE, Emission, Evidence, Form, Reading, Row, legacy};
 use crate::json::{self, Members, Piece, Place};
 use crate::microsoft::object::Identity;
 use crate::time::Ticks;
@@ -23,8 +23,8 @@ pub(super) enum Kind {
 impl Kind {
     fn sourcetype(self) -> &'static str {
         match self {
-            Self::OfIncident => "ms365:defender:incident:alerts",
-            Self::Alone => "ms:defender:atp:alerts",
+            Self::OfIncident => ALERT_OF_INCIDENT,
+            Self::Alone => ALERT,
         }
     }
 }
@@ -64,7 +64,7 @@ pub(super) fn emit(row: &Row<'_>, reading: &Reading<'_>, identity: Identity, kin
     };
     draft(kind.sourcetype(), data);
     for event in events {
-        draft(evidence::SOURCETYPE, event.data);
+        draft(EVIDENCE, event.data);
     }
 }
 

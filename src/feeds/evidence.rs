@@ -7,9 +7,6 @@ use super::legacy::{self, Entity};
 use crate::json::{self, CUTOFF, Members};
 use crate::microsoft::object::Identity;
 
-/// Where it goes: a name of this add-on, as no other has such events.
-pub(super) const SOURCETYPE: &str = "ms:defender:evidence";
-
 /// The most of one value in bytes; `evidence` has it in full where there is room.
 const VALUE: usize = 700;
 

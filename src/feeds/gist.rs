@@ -141,9 +141,9 @@ impl Gist {
         if entity.text("verdict").as_deref() == Some("Clean") {
             return;
         }
-        for status in ["remediationStatus", "detectionStatus"] {
-            self.note("remediation", entity.text(status).map(|text| Cow::Owned(text.to_lowercase())));
-        }
+        let remediation = entity.text("remediationStatus").filter(|status| !status.eq_ignore_ascii_case("none"));
+        let status = remediation.or_else(|| entity.text("detectionStatus")).map(|status| status.to_lowercase());
+        self.note("remediation", status.map(Cow::Owned));
         match &*entity.kind {
             "File" => {
                 self.note("file_name", entity.text("fileName"));

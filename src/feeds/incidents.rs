@@ -6,16 +6,13 @@ use std::fmt::Write as _;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::alert::{self, Kind};
-use super::{Draft, Emission, Feed, Form, IncludeAlerts, Reading, Row};
+use super::{Draft, Emission, Feed, Form, INCIDENT, IncludeAlerts, Reading, Row};
 use crate::json::{self, Members};
 use crate::microsoft::cloud::What;
 use crate::microsoft::object::Identity;
 
 /// See the module.
 pub(super) const FEED: Feed = Feed { name: "incidents", title: "Incidents and their alerts", what: What::Incidents, events };
-
-/// The incumbent add-on's name, which existing content searches.
-const INCIDENT: &str = "ms365:defender:incident";
 
 fn events(row: &Row<'_>, reading: &Reading<'_>, out: &mut Emission) {
     let alerts = alerts_of(row, reading);

@@ -36,6 +36,17 @@ pub struct Feed {
 /// Every feed there is; the scheme, the conf files and their specs are compared with this table by a test.
 pub const FEEDS: [&Feed; 2] = [&incidents::FEED, &alerts::FEED];
 
+/// An incident. This name and the next two are the incumbent add-on's, which existing content searches.
+pub const INCIDENT: &str = "ms365:defender:incident";
+/// An alert of an incident: published detections parse its list `entities`.
+pub const ALERT_OF_INCIDENT: &str = "ms365:defender:incident:alerts";
+/// An alert on its own: published detections parse its list `evidence`.
+pub const ALERT: &str = "ms:defender:atp:alerts";
+/// A piece of evidence: a name of this add-on, as no other has such events.
+pub const EVIDENCE: &str = "ms:defender:evidence";
+/// Every sourcetype an input writes.
+pub const SOURCETYPES: [&str; 4] = [INCIDENT, ALERT_OF_INCIDENT, ALERT, EVIDENCE];
+
 /// The feed of that name.
 pub fn find(name: &str) -> Option<&'static Feed> {
     FEEDS.into_iter().find(|feed| feed.name == name)

@@ -3,12 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected stops there")]
 
+mod content;
 mod definition;
 mod faults;
 mod resume;
 mod rooms;
 mod samples;
 mod scheme;
+mod search;
 mod secrets;
 mod splunkd;
 mod stream;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use quick_xml::Reader;
 use quick_xml::events::Event as Xml;
-use ta_defender::feeds::FEEDS;
+use ta_defender::feeds::{FEEDS, SOURCETYPES};
 use ta_defender::input::SCHEME;
 use ta_defender::mode::USAGE;
 
@@ -142,7 +142,7 @@ fn the_page_of_data_inputs_shows_every_argument() {
         assert_eq!(field.attributes.get("required").is_some_and(|r| r == "true"), argument.required, "{}", argument.name);
     }
     let spec = &stanzas("README/inputs.conf.spec")["defender://<name>"];
-    for name in ["feed", "api", "include_alerts", "events"] {
+    for name in ["feed", "api", "include_alerts", "events", "evidence"] {
         assert_eq!(fields[name].options, choices(&spec[name]), "{name}");
     }
     assert!(file(path).contains("<endpoint name=\"data/inputs/defender\">"));
@@ -152,16 +152,8 @@ fn the_page_of_data_inputs_shows_every_argument() {
 #[test]
 fn every_sourcetype_the_program_writes_has_its_props() {
     let props = stanzas("default/props.conf");
-    let mut written = BTreeSet::new();
-    for source in ["src/feeds/incidents.rs", "src/feeds/alerts.rs"] {
-        let text = file(source);
-        let code = text.split("#[cfg(test)]").next().unwrap();
-        let quoted = code.lines().filter(|line| line.contains("const ")).flat_map(|line| line.split('"').skip(1).step_by(2));
-        written.extend(quoted.filter(|text| text.starts_with("ms")).map(str::to_owned));
-    }
-    assert_eq!(written.len(), 3, "{written:?}");
-    written.insert("ms:defender:writeback".to_owned());
-    assert_eq!(names(props.keys()), names(&written));
+    let written: BTreeSet<&str> = SOURCETYPES.into_iter().chain(["ms:defender:writeback"]).collect();
+    assert_eq!(names(props.keys()), written);
     for (sourcetype, settings) in props {
         let fixed = [
             ("TRUNCATE", "0"),

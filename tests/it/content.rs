@@ -1,0 +1,358 @@
+//! What existing Splunk content finds in the events of the program: the fields of a search, and the rows of the published
+//! detections that read Defender alerts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+use simulator::Config;
+use ta_defender::json::{CUTOFF, Members};
+
+use crate::search::{Fields, Knowledge};
+use crate::support::{Event, List, Stage, shared};
+
+const INCIDENT: &str = "ms365:defender:incident";
+const EVIDENCE: &str = "ms:defender:evidence";
+
+/// The events of every list, read with these parameters.
+fn events_of_all(parameters: &[(&str, &str)]) -> Vec<Event> {
+    let stage = Stage::with(Config { alerts: 60, ..Stage::config() });
+    let mut all = Vec::new();
+    for list in List::ALL {
+        let mut input = stage.input(list).named(&format!("{list:?}")).at_once();
+        for (name, value) in parameters {
+            input = input.set(name, value);
+        }
+        let events = input.run().exits(0).quietly().events();
+        assert!(events.len() > 10, "{list:?}");
+        all.extend(events);
+    }
+    all
+}
+
+fn first<'a>(fields: &'a Fields, name: &str) -> &'a str {
+    fields.get(name).and_then(|values| values.first()).map_or("", String::as_str)
+}
+
+fn has_tags(fields: &Fields, tags: &[&str]) -> bool {
+    tags.iter().all(|tag| fields["tag"].iter().any(|found| found == tag))
+}
+
+#[test]
+fn scalars_techniques_and_the_gist_of_every_event_are_within_the_cut_off() {
+    for evidence in ["inline", "both"] {
+        for event in events_of_all(&[("evidence", evidence)]) {
+            let members = Members::read(&event.data).unwrap().0;
+            for (name, value) in members {
+                let is_head = !value.get().starts_with(['{', '[']) || name == "mitreTechniques" || name == "cim";
+                // Where the value ends in the event: raw values are slices of it.
+                let end = value.get().as_ptr() as usize - event.data.as_ptr() as usize + value.get().len();
+                assert!(!is_head || end < CUTOFF, "{name} ends at {end}: {}", event.data);
+            }
+            assert!(event.sourcetype != EVIDENCE || event.data.len() < CUTOFF, "{}", event.data);
+        }
+    }
+}
+
+#[test]
+fn every_alert_has_the_fields_that_detections_group_by() {
+    let knowledge = Knowledge::load();
+    for form in ["compact", "verbatim"] {
+        for event in events_of_all(&[("events", form)]).iter().filter(|event| event.sourcetype != INCIDENT) {
+            let fields = knowledge.fields(event);
+            for name in ["id", "description", "src", "dest", "signature", "app", "severity", "source", "type"] {
+                assert!(!matches!(first(&fields, name), "" | "null"), "{form}: no {name}: {}", event.data);
+            }
+            assert!(has_tags(&fields, &["alert"]));
+            let severities = ["critical", "high", "medium", "low", "informational", "unknown"];
+            assert!(severities.contains(&first(&fields, "severity")), "{}", first(&fields, "severity"));
+            let json = event.json();
+            if let Some(techniques) = json["mitreTechniques"].as_array().filter(|techniques| !techniques.is_empty()) {
+                assert_eq!(fields["mitre_technique_id"].len(), techniques.len());
+            }
+            let tenant = json["tenantId"].as_str().or(json["aadTenantId"].as_str());
+            let product = json["serviceSource"].as_str();
+            for wrong in [tenant, product].into_iter().flatten() {
+                assert!(fields["dest"].iter().chain(&fields["src"]).all(|value| value != wrong), "{}", event.data);
+            }
+            let malware = json["category"] == "Malware" || json["threatFamilyName"].is_string();
+            assert!(!malware || has_tags(&fields, &["malware", "attack"]), "{}", event.data);
+        }
+    }
+}
+
+#[test]
+fn users_and_hosts_of_alerts_are_found_however_far_behind_their_evidence_is() {
+    let knowledge = Knowledge::load();
+    let mut seen = BTreeSet::new();
+    for event in events_of_all(&[]).iter().filter(|event| event.sourcetype != INCIDENT) {
+        let fields = knowledge.fields(event);
+        let json = event.json();
+        for item in json["evidence"].as_array().into_iter().chain(json["entities"].as_array()).flatten() {
+            for (kind, member, field) in [
+                ("User", "userPrincipalName", "user"),
+                ("Device", "deviceDnsName", "dest"),
+                ("File", "fileName", "file_name"),
+                ("Ip", "ipAddress", "ip"),
+                ("Url", "url", "url"),
+            ] {
+                let clean = item["verdict"] == "Clean" || item["verdict"] == "noThreatsFound";
+                let Some(value) = item[member].as_str().filter(|_| item["entityType"] == kind) else { continue };
+                if !clean || matches!(kind, "User" | "Device") {
+                    assert!(fields.get(field).is_some_and(|all| all.iter().any(|one| one == value)), "{value}: {}", event.data);
+                    seen.insert((event.sourcetype.clone(), kind));
+                }
+            }
+        }
+    }
+    assert_eq!(seen.len(), 10, "each kind in both sourcetypes: {seen:?}");
+}
+
+#[test]
+fn incidents_are_tickets() {
+    let knowledge = Knowledge::load();
+    let events = events_of_all(&[("include_alerts", "none")]);
+    for event in events.iter().filter(|event| event.sourcetype == INCIDENT) {
+        let fields = knowledge.fields(event);
+        assert!(has_tags(&fields, &["ticketing", "incident"]));
+        for name in
+            ["ticket_id", "description", "incident", "severity", "priority", "status", "ticket_status", "time_submitted", "url"]
+        {
+            let optional = name == "url" && event.json()["incidentId"].is_number();
+            assert!(optional || !first(&fields, name).is_empty(), "no {name}: {}", event.data);
+        }
+        let json = event.json();
+        let created = json["createdDateTime"].as_str().or(json["createdTime"].as_str()).unwrap();
+        assert_eq!(first(&fields, "time_submitted"), created, "submitted when it was made");
+        assert!(!fields.contains_key("dest"), "an incident's page is not its destination");
+    }
+}
+
+#[test]
+fn evidence_events_reach_their_data_models() {
+    let knowledge = Knowledge::load();
+    let events = events_of_all(&[("evidence", "events")]);
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for event in events.iter().filter(|event| event.sourcetype == EVIDENCE) {
+        let fields = knowledge.fields(event);
+        let kind = first(&fields, "entityType");
+        let (tags, wanted): (&[&str], &[&str]) = match kind {
+            "Process" => (
+                &["process", "report"],
+                &["process", "process_name", "process_id", "process_path", "parent_process_id", "user", "dest"],
+            ),
+            "File" => (&["endpoint", "filesystem"], &["file_name", "file_path", "file_hash"]),
+            "Registry" => (&["endpoint", "registry"], &["registry_path", "registry_hive", "registry_key_name"]),
+            "NetworkConnection" => (&["network", "communicate"], &["src", "src_ip", "dest", "dest_ip", "dest_port", "transport"]),
+            "CloudLogonSession" | "HostLogonSession" => (&["authentication"], &["action", "session_id"]),
+            "MailMessage" => (&["email"], &["src_user", "recipient", "subject"]),
+            _ => (&[], &[]),
+        };
+        assert!(has_tags(&fields, tags), "{}", event.data);
+        for name in wanted {
+            // People and hosts are members of what the alert says, which not every alert does.
+            let optional = matches!(*name, "user" | "dest" | "recipient");
+            assert!(optional || !first(&fields, name).is_empty(), "no {name}: {}", event.data);
+        }
+        for name in ["alertId", "id", "lastUpdateDateTime", "verdict", "signature", "severity"] {
+            let absent = name == "verdict" && event.json()["evidence"]["verdict"].is_null();
+            assert!(absent || !first(&fields, name).is_empty(), "no {name}: {}", event.data);
+        }
+        *kinds.entry(kind.to_owned()).or_default() += 1;
+    }
+    assert!(kinds.len() >= 40, "{kinds:?}");
+}
+
+#[test]
+fn an_alerts_evidence_comes_exactly_when_the_alert_does() {
+    let stage = Stage::new();
+    let input = stage.input(List::GraphAlerts).set("evidence", "both").at_once();
+    let count = |events: &[Event]| {
+        let alerts: Vec<Value> = events.iter().filter(|event| event.sourcetype != EVIDENCE).map(Event::json).collect();
+        let original = |item: &&Value| item["@odata.type"].is_string();
+        let inside: usize =
+            alerts.iter().map(|alert| alert["evidence"].as_array().unwrap().iter().filter(original).count()).sum();
+        (alerts.len(), inside, events.len() - alerts.len())
+    };
+    let (alerts, inside, own) = count(&input.run().exits(0).quietly().events());
+    assert!(alerts > 10 && inside == own, "{inside} {own}");
+    assert!(input.run().exits(0).events().is_empty(), "nothing twice");
+    let id = stage.objects(List::GraphAlerts)[0].id.clone();
+    stage.change(List::GraphAlerts, &id);
+    let events = input.run().exits(0).events();
+    let (alerts, inside, own) = count(&events);
+    assert!(alerts == 1 && inside == own && own > 0);
+    assert!(events.iter().filter(|event| event.sourcetype == EVIDENCE).all(|event| event.member("alertId") == id));
+}
+
+#[test]
+fn every_setting_leads_somewhere() {
+    let knowledge = Knowledge::load();
+    assert_eq!(knowledge.dangling(), Vec::<String>::new());
+    let mut there: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for parameters in [[("events", "verbatim")], [("evidence", "both")]] {
+        for event in events_of_all(&parameters) {
+            let names = there.entry(event.sourcetype.clone()).or_default();
+            // As deep as the event goes: here the question is whether a member exists at all.
+            paths(&event.json(), "", names);
+        }
+    }
+    let mut unknown = Vec::new();
+    for (sourcetype, read) in knowledge.fields_read() {
+        // The audit events are the alert actions' and are tested with them.
+        let Some(names) = there.get(&sourcetype) else { continue };
+        unknown.extend(
+            read.into_iter().filter(|name| name != "source" && !names.contains(name)).map(|name| format!("{sourcetype}: {name}")),
+        );
+    }
+    assert_eq!(unknown, Vec::<String>::new());
+}
+
+fn paths(value: &Value, path: &str, out: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                paths(member, &if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, out);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| paths(item, &format!("{path}{{}}"), out)),
+        _ => drop(out.insert(path.to_owned())),
+    }
+}
+
+/// The events a list with this one row becomes.
+fn served(list: List, row: &str) -> Vec<Event> {
+    let stage = Stage::with(Config { incidents: 0, alerts: 0, ..Stage::config() });
+    let file = format!("{{\"value\":[{row}]}}");
+    assert_eq!(stage.sim.world(|world| world.samples.serve(list.route(), &file)).unwrap(), 1);
+    let input = stage.input(list).set("start", "2020-01-01T00:00:00Z").set("interval", "300");
+    input.run().exits(0).quietly().events()
+}
+
+/// `values(...)` of what the detections take out of each item of a list in the raw event.
+fn taken(items: &[Value], member: &str) -> BTreeSet<String> {
+    items.iter().filter_map(|item| item[member].as_str()).map(str::to_owned).collect()
+}
+
+/// The row of "Microsoft Defender Incident Alerts" (list `entities`, without what is `Clean`) or "Microsoft Defender ATP
+/// Alerts" (list `evidence`): none unless it has a host or a user, and every field that it groups by.
+fn detect(fields: &Fields, list: &str) -> Option<BTreeMap<&'static str, BTreeSet<String>>> {
+    let by: &[&str] = if list == "entities" { &["id", "description"] } else { &["id", "description", "src"] };
+    if !(fields.contains_key("dest") || fields.contains_key("user")) || by.iter().any(|name| !fields.contains_key(*name)) {
+        return None;
+    }
+    let raw: Value = serde_json::from_str(&fields["_raw"][0]).unwrap();
+    let mut items = raw[list].as_array().cloned().unwrap_or_default();
+    if list == "entities" {
+        // A comparison with nothing is nothing: evidence without a verdict is dropped as well.
+        items.retain(|item| item["verdict"].is_string() && item["verdict"] != "Clean");
+    }
+    let files: Vec<Value> = items.iter().filter(|item| item["entityType"] == "File").cloned().collect();
+    let score = match first(fields, "severity") {
+        "informational" => "5",
+        "low" => "15",
+        "medium" => "25",
+        "high" => "50",
+        _ => "2",
+    };
+    let values = |name: &str| fields.get(name).into_iter().flatten().cloned().collect::<BTreeSet<String>>();
+    Some(BTreeMap::from([
+        ("file_name", taken(&files, "fileName")),
+        ("severity", values("severity")),
+        ("process", taken(&items, "processCommandLine")),
+        ("ip_address", taken(&items, "ipAddress")),
+        ("registry_key", taken(&items, "registryKey")),
+        ("url", taken(&items, "url")),
+        ("annotations.mitre_attack.mitre_technique_id", values("mitreTechniques{}")),
+        ("signature", values("signature")),
+        ("dest", values("dest")),
+        ("user", values("user")),
+        ("risk_score", BTreeSet::from([score.to_owned()])),
+    ]))
+}
+
+#[test]
+fn the_published_detections_give_their_rows_for_the_published_samples() {
+    let Some(folder) = shared("fixtures/security_content") else { return };
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let golden: Vec<Value> = serde_json::from_str(&read("expected_detection_output.json")).unwrap();
+    let knowledge = Knowledge::load();
+    let alert = read("ms365_defender_incident_alert_example.json");
+    let incident = format!(
+        r#"{{"incidentId":486,"lastUpdateTime":"2022-11-19T01:35:43Z","createdTime":"2022-09-30T05:36:50Z","alerts":[{alert}]}}"#
+    );
+    let table = [
+        (List::XdrIncidents, incident, "entities", &golden[0]),
+        (List::EndpointAlerts, read("ms_defender_atp_alert_example.json"), "evidence", &golden[1]),
+    ];
+    for (list, row, member, golden) in table {
+        let events = served(list, &row);
+        let event = events.iter().find(|event| event.sourcetype != INCIDENT).unwrap();
+        let fields = knowledge.fields(event);
+        for (name, value) in golden["group_by"].as_object().unwrap() {
+            assert_eq!(fields[name], [value.as_str().unwrap()], "{name}");
+        }
+        let row = detect(&fields, member).unwrap();
+        for (name, found) in &row {
+            let Some(wanted) = golden[*name].as_array() else { continue };
+            let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            assert_eq!(*found, wanted.iter().map(plain).collect(), "{name}");
+        }
+        // The incumbent found neither here: a tenant id for the host, and nobody.
+        assert!(!row["dest"].is_empty() && !row["user"].is_empty());
+        if list == List::EndpointAlerts {
+            assert_eq!((fields["dest"][0].as_str(), fields["user"][0].as_str()), ("diytestmachine", "User1"));
+        }
+    }
+}
+
+#[test]
+fn the_published_detections_find_the_same_in_alerts_of_graph() {
+    let knowledge = Knowledge::load();
+    let stage = Stage::with(Config { alerts: 60, ..Stage::config() });
+    for (list, member) in [(List::GraphIncidents, "entities"), (List::GraphAlerts, "evidence")] {
+        let events = stage.input(list).named(member).at_once().run().exits(0).quietly().events();
+        let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+        for event in events.iter().filter(|event| event.sourcetype != INCIDENT) {
+            let row = detect(&knowledge.fields(event), member).unwrap_or_else(|| panic!("no row: {}", event.data));
+            // From Graph's own members, read another way.
+            let members = Members::read(&event.data).unwrap();
+            let evidence: Vec<&RawValue> = serde_json::from_str(members.get("evidence").unwrap().get()).unwrap();
+            for item in evidence.into_iter().map(|raw| serde_json::from_str::<Value>(raw.get()).unwrap()) {
+                if member == "entities" && item["verdict"] == "noThreatsFound" {
+                    continue;
+                }
+                let (field, value) = match item["@odata.type"].as_str() {
+                    Some("#microsoft.graph.security.fileEvidence") => ("file_name", &item["fileDetails"]["fileName"]),
+                    Some("#microsoft.graph.security.processEvidence") => ("process", &item["processCommandLine"]),
+                    Some("#microsoft.graph.security.ipEvidence") => ("ip_address", &item["ipAddress"]),
+                    Some("#microsoft.graph.security.urlEvidence") => ("url", &item["url"]),
+                    Some("#microsoft.graph.security.registryKeyEvidence") => ("registry_key", &item["registryKey"]),
+                    _ => continue,
+                };
+                if let Some(value) = value.as_str() {
+                    assert!(row[field].contains(value), "{field} {value}: {row:?}");
+                    *found.entry(field).or_default() += 1;
+                }
+            }
+        }
+        assert_eq!(found.len(), 5, "{found:?}");
+    }
+}
+
+#[test]
+fn the_alerts_data_model_gets_every_grave_alert() {
+    // "Detect Critical Alerts from Security Tools": severity high or critical, by these fields of tag=alert.
+    let knowledge = Knowledge::load();
+    let (mut graver, mut rows) = (0, 0);
+    for event in events_of_all(&[]) {
+        let fields = knowledge.fields(&event);
+        let severity = event.json()["severity"].as_str().unwrap_or_default().to_lowercase();
+        graver += usize::from(severity == "high" && event.sourcetype != INCIDENT);
+        let by = ["signature", "app", "severity", "description", "source", "id", "dest"];
+        let counts = has_tags(&fields, &["alert"]) && by.iter().all(|name| fields.contains_key(*name));
+        rows += usize::from(counts && first(&fields, "severity") == "high");
+    }
+    assert!(graver > 5 && rows == graver, "{rows} of {graver}");
+}
