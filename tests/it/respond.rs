@@ -2,7 +2,7 @@
 
 mod act;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use simulator::accounts::{ANALYST_SESSION_KEY, Account, Roles};
 use simulator::{Fault, FaultKind, Route, When};
 
@@ -264,7 +264,7 @@ fn bad_parameters_change_nothing() {
     let ids = stage.fresh(list, 1);
     let ended = Act::new(&stage, list).set("comment", &long).ids(&ids).run().exits(2);
     let [error] = &ended.said("ERROR")[..] else { panic!("{}", ended.stderr) };
-    assert!(error.contains("parameter of the change: comment has 40000 characters: "), "{error}");
+    assert!(error.contains("parameter of the change: comment has 40000 characters: 29950 is the most"), "{error}");
     assert_eq!(stage.asked(Route::Token), 0);
 }
 
@@ -434,7 +434,7 @@ fn a_dry_run_changes_nothing() {
         let ended = act.run().exits(0).quietly();
         let said = ended.said("INFO");
         assert_eq!(said.len(), 3);
-        assert!(said[0].starts_with(&line(list, 1, &ids[0], "unchanged: dry run, would ")), "{}", said[0]);
+        assert!(said[0].starts_with(&line(list, 1, &ids[0], "unchanged: dry run, would send ")), "{}", said[0]);
         assert_eq!(stage.changes(), Vec::<String>::new());
         assert_eq!(stage.state(list, &ids[0]), State::fresh(list));
     }
@@ -471,4 +471,307 @@ fn the_line_enterprise_security_reads() {
     assert_eq!(stage.state(list, &ids[0]).status, "new");
     Act::new(&stage, list).set("status", "resolved").home(None).ids(&ids).run().exits(0);
     assert_eq!(stage.state(list, &ids[0]).status, "resolved");
+}
+
+/// The audit events that wait for splunkd, in the order of rows, and the lines above them.
+fn audit(stage: &Stage) -> (Vec<Value>, Vec<String>) {
+    let (mut events, mut heads): (Vec<Value>, Vec<String>) = (Vec::new(), Vec::new());
+    for file in std::fs::read_dir(stage.sim.splunk_home().join("var/spool/splunk")).unwrap() {
+        let path = file.unwrap().path();
+        assert_eq!(path.extension().unwrap(), "stash_new");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut parts = text.split("\n==##~~##~~  1E8N3D4E6V5E7N2T9 ~~##~~##==\n");
+        heads.push(parts.next().unwrap().to_owned());
+        for event in parts {
+            assert!(event.starts_with("{\"time\":\"") && !event.contains('\n'), "{event}");
+            events.push(serde_json::from_str(event).unwrap());
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+    events.sort_by_key(|event| event["row"].as_u64());
+    (events, heads)
+}
+
+#[test]
+fn each_row_leaves_an_audit_event() {
+    for list in List::ALL {
+        let stage = Stage::new();
+        let ids = stage.fresh(list, 2);
+        let incident = list.inner_identity().is_some();
+        let text = format!("id,rid,orig_sid,defender_comment\n{},7,s1,on it\n{},,,\n,,,\n", ids[0], ids[1]);
+        Act::new(&stage, list).set("status", "resolved").set("index", "sec_ops").csv(&text).run().exits(1);
+        let (events, heads) = audit(&stage);
+        let source = action_of(list);
+        let head = format!("***SPLUNK*** index=sec_ops host=splunk.example.com source={source} sourcetype=ms:defender:writeback");
+        assert_eq!(heads.iter().filter(|line| **line != head).count(), 0, "{heads:?}");
+        assert_eq!(events.len(), 3);
+        let first = &events[0];
+        let (graph, new) = (list.feed_and_api().1 == "graph", if incident { "active" } else { "new" });
+        let spelled = |text: &str| {
+            if graph { text.to_owned() } else { text[..1].to_uppercase() + &text[1..] }
+        };
+        let expected = json!({
+            "action": source, "result": "updated", "object": if incident { "incident" } else { "alert" }, "id": ids[0],
+            "reason": format!("status {} -> {}, comment added", spelled(new), spelled("resolved")),
+            "changed": ["status", "comment"],
+            "before": {"status": spelled(new)}, "after": {"status": spelled("resolved"), "comment": "on it"},
+            "dry_run": false, "user": "ann", "app": "search", "search_name": act::SEARCH, "sid": act::SID, "row": 1, "rid": "7",
+            "orig_sid": "s1", "account": "demo", "api": list.feed_and_api().1, "http_status": 200, "attempts": 1,
+        });
+        for (name, value) in expected.as_object().unwrap() {
+            assert_eq!(&first[name], value, "{name} of {first}");
+        }
+        // The version that was read back is the one that the feeds bring.
+        let now: Vec<String> =
+            stage.objects(list).into_iter().filter(|object| object.id == ids[0]).map(|object| object.updated).collect();
+        let noted: Vec<&str> = first["updated"].as_array().unwrap().iter().map(|time| time.as_str().unwrap()).collect();
+        assert_eq!(noted.last(), Some(&now[0].as_str()), "{first}");
+        assert!(first["duration_ms"].is_u64() && simulator::Time::parse(first["time"].as_str().unwrap()).is_some());
+        assert!(first["request_id"].is_string(), "{first}");
+        let refused = &events[2];
+        assert_eq!(
+            (refused["result"].as_str(), &refused["id"], &refused["attempts"]),
+            (Some("refused"), &Value::Null, &json!(0))
+        );
+        assert_eq!(refused["reason"], "the row has no field `id`: name the field that holds the id in id_field");
+        for member in ["secret", "token", "session_key"] {
+            assert!(!first.to_string().contains(member));
+        }
+    }
+}
+
+#[test]
+fn without_a_spool_the_change_stands_and_the_log_says_so() {
+    let stage = Stage::new();
+    let list = List::GraphAlerts;
+    let ids = stage.fresh(list, 1);
+    let spool = stage.sim.splunk_home().join("var/spool/splunk");
+    std::fs::remove_dir_all(&spool).unwrap();
+    let ended = Act::new(&stage, list).set("status", "resolved").ids(&ids).run().exits(0);
+    let lost = "defender_alert_update: audit events (ms:defender:writeback) cannot be written to $SPLUNK_HOME/var/spool/splunk: No \
+                such file or directory (os error 2); the changes stand, let the user that runs Splunk write there";
+    assert_eq!(ended.said("WARN"), [lost]);
+    assert_eq!(stage.state(list, &ids[0]).status, "resolved");
+    let ended = Act::new(&stage, list).set("status", "new").home(None).ids(&ids).run().exits(0);
+    let none = "defender_alert_update: SPLUNK_HOME is not set, so no audit events (ms:defender:writeback) are written";
+    assert_eq!(ended.said("WARN"), [none]);
+    assert_eq!(stage.state(list, &ids[0]).status, "new");
+}
+
+#[test]
+fn a_row_that_is_older_than_its_object() {
+    for list in List::ALL {
+        let stage = Stage::new();
+        let ids = stage.fresh(list, 1);
+        let (_, updated) = list.identity();
+        let seen = stage.objects(list).into_iter().find(|object| object.id == ids[0]).unwrap().updated;
+        let status = if list.inner_identity().is_some() { "active" } else { "new" };
+        let text = format!("id,{updated},status,assignedTo\n{},{seen},{status},\n", ids[0]);
+        let act = Act::new(&stage, list).set("status", "resolved").set("if_changed", "refuse").csv(&text);
+        // Somebody takes it meanwhile.
+        Act::new(&stage, list).set("assigned_to", "bob@contoso.example").ids(&ids).run().exits(0);
+        audit(&stage);
+        let before = stage.state(list, &ids[0]);
+        let ended = act.run().exits(1);
+        let changed = "the object changed after the search found it, at TIME (TIME): assigned_to is `bob@contoso.example` and was \
+                       nothing";
+        assert_eq!(
+            ended.said("ERROR"),
+            [line(list, 1, &ids[0], &format!("refused: {changed}; if_changed = refuse"))],
+            "{}",
+            ended.stderr
+        );
+        assert_eq!(stage.state(list, &ids[0]), before);
+        // By default it is changed all the same.
+        let ended = act.clone().set("if_changed", "warn").run().exits(0);
+        assert_eq!(ended.said("WARN"), [format!("{}: row=1 id={}: {changed}", action_of(list), ids[0])]);
+        assert_eq!(stage.state(list, &ids[0]).status, "resolved");
+        let (events, _) = audit(&stage);
+        assert!(
+            events.iter().all(|event| event["changed_since"].as_str().unwrap().contains("bob@contoso.example")),
+            "{events:?}"
+        );
+        // Nothing to compare with is no permission.
+        let ended = Act::new(&stage, list).set("status", "in progress").set("if_changed", "refuse").ids(&ids).run().exits(1);
+        let missing =
+            format!("refused: the row has no {updated} to compare: keep the field in the search, or set if_changed = warn");
+        assert_eq!(ended.said("ERROR"), [line(list, 1, &ids[0], &missing)]);
+    }
+}
+
+#[test]
+fn a_comment_is_posted_once_per_run_of_a_search() {
+    for list in List::ALL {
+        let stage = Stage::new();
+        let ids = stage.fresh(list, 1);
+        let act = Act::new(&stage, list).set("comment", "looked at\nby ann").ids(&ids);
+        for _ in 0..2 {
+            act.run().exits(0).quietly();
+        }
+        let comments = stage.comments(list, &ids[0]);
+        let [comment] = &comments[..] else { panic!("{comments:?}") };
+        let mark = comment.strip_prefix("looked at\nby ann\n[Splunk ").and_then(|rest| rest.strip_suffix(']')).unwrap();
+        assert!(mark.len() == 16 && mark.bytes().all(|b| b.is_ascii_hexdigit()), "{comment}");
+        // The next run of the search is another, and has a reason to say the same again.
+        act.clone().payload("sid", "scheduler__ann__2".into()).run().exits(0).quietly();
+        assert_eq!(stage.state(list, &ids[0]).comments, ["looked at\nby ann", "looked at\nby ann"]);
+    }
+}
+
+#[test]
+fn a_dry_run_shows_the_requests() {
+    let stage = Stage::new();
+    let list = List::GraphAlerts;
+    let ids = stage.fresh(list, 2);
+    stage.sim.world(|world| {
+        let now = simulator::Time::from_system(std::time::SystemTime::now());
+        world.change_alert(&ids[1], now, |alert| alert.status = simulator::model::spelling::AlertStatus::Resolved)
+    });
+    let ended = Act::new(&stage, list).set("status", "resolved").set("dry_run", "1").ids(&ids).run().exits(0).quietly();
+    let path = format!("/v1.0/security/alerts_v2/{}", ids[0]);
+    let would = format!("PATCH {path} {{\"status\":\"resolved\"}}");
+    let said = ended.said("INFO");
+    assert_eq!(said[0], line(list, 1, &ids[0], &format!("unchanged: dry run, would send {would}")));
+    assert_eq!(said[1], line(list, 2, &ids[1], "unchanged: it is so already"));
+    let (events, _) = audit(&stage);
+    assert_eq!((&events[0]["would_send"], &events[0]["dry_run"]), (&json!([would]), &json!(true)));
+    assert_eq!(events[1].get("would_send"), None);
+}
+
+#[test]
+fn many_objects_take_few_requests() {
+    let exchanges = |stage: &Stage| -> Vec<String> {
+        let requests = stage.sim.requests();
+        let to_microsoft = requests.iter().filter(|exchange| !exchange.request.origin.is_empty());
+        let services = [simulator::Service::Graph, simulator::Service::Defender];
+        let told = to_microsoft.filter(|exchange| services.contains(&exchange.service));
+        told.map(|exchange| format!("{:?}", exchange.route)).collect()
+    };
+    let stage = Stage::new();
+    let list = List::EndpointAlerts;
+    let ids = stage.fresh(list, 12);
+    Act::new(&stage, list).set("status", "resolved").set("comment", "done").ids(&ids).run().exits(0).quietly();
+    assert_eq!(exchanges(&stage), ["MdeAlerts", "MdeBatchUpdate", "MdeAlerts"]);
+    assert!(ids.iter().all(|id| stage.state(list, id).comments == ["done"]));
+    for list in [List::GraphAlerts, List::GraphIncidents] {
+        let stage = Stage::new();
+        let ids = stage.fresh(list, 7);
+        Act::new(&stage, list).set("status", "resolved").set("comment", "done").ids(&ids).run().exits(0).quietly();
+        let batches = exchanges(&stage).iter().filter(|route| *route == "GraphBatch").count();
+        assert_eq!((batches, exchanges(&stage).len()), (4, 4 + 4 * 7), "read, change, comment, read back");
+        assert!(ids.iter().all(|id| stage.state(list, id).comments == ["done"]));
+    }
+}
+
+#[test]
+fn what_is_refused_together_is_tried_alone() {
+    // One of many is gone between two looks, or the service takes no batches.
+    let stage = Stage::new();
+    let list = List::EndpointAlerts;
+    let ids = stage.fresh(list, 3);
+    stage.fault(Route::MdeBatchUpdate, When::Once, FaultKind::Status(404));
+    stage.fault(Route::MdeAlerts, When::Once, FaultKind::Status(400));
+    Act::new(&stage, list).set("status", "resolved").ids(&ids).run().exits(0).quietly();
+    assert!(ids.iter().all(|id| stage.state(list, id).status == "resolved"));
+    assert_eq!(stage.asked(Route::MdeAlertUpdate), 3);
+    let stage = Stage::new();
+    let list = List::GraphAlerts;
+    let ids = stage.fresh(list, 3);
+    stage.fault(Route::GraphBatch, When::Always, FaultKind::Status(404));
+    Act::new(&stage, list).set("status", "resolved").set("comment", "c").ids(&ids).run().exits(0).quietly();
+    assert!(ids.iter().all(|id| stage.state(list, id).comments == ["c"]));
+    assert_eq!(stage.asked(Route::GraphBatch), 1, "not tried again");
+}
+
+#[test]
+fn faults_inside_a_batch_are_those_of_one_request() {
+    for kind in [FaultKind::Status(500), FaultKind::Status(429), FaultKind::Cut(9), FaultKind::TokenRevoked] {
+        for (route, when) in [
+            (Route::GraphAlert, 2),
+            (Route::GraphAlert, 5),
+            (Route::GraphAlertComments, 2),
+            (Route::GraphBatch, 2),
+            (Route::GraphBatch, 3),
+        ] {
+            let stage = Stage::new();
+            let list = List::GraphAlerts;
+            let ids = stage.fresh(list, 3);
+            stage.fault(route, When::Nth(when), kind.clone());
+            Act::new(&stage, list).set("status", "resolved").set("comment", "c").ids(&ids).run().exits(0).quietly();
+            for id in &ids {
+                let expected = State { status: "resolved".to_owned(), comments: vec!["c".to_owned()], ..State::fresh(list) };
+                assert_eq!(stage.state(list, id), expected, "{kind:?} {route:?} {when}");
+            }
+            assert_eq!(stage.sim.faults().waiting(), 0, "{kind:?} {route:?} {when}");
+        }
+    }
+}
+
+#[test]
+fn what_the_service_does_not_take_is_named() {
+    let stage = Stage::new();
+    let list = List::XdrIncidents;
+    let ids = stage.fresh(list, 1);
+    // It says yes and does nothing.
+    stage.fault(Route::XdrIncidentUpdate, When::Once, FaultKind::Body(200, "application/json", "{}".to_owned()));
+    let ended = Act::new(&stage, list).set("status", "resolved").set("tags", "a").ids(&ids).run().exits(1);
+    let why = "failed: the service accepted the change and did not make it: status is `Active`, wanted `Resolved`; tags is not set, \
+               wanted `a`";
+    assert_eq!(ended.said("ERROR"), [line(list, 1, &ids[0], why)]);
+}
+
+#[test]
+fn a_run_ends_before_maxtime_and_tells_what_is_left() {
+    let stage = Stage::new();
+    let list = List::XdrIncidents;
+    let ids = stage.fresh(list, 12);
+    stage.conf("alert_actions", "defender_incident_update", "maxtime", "4s");
+    // Ten requests go at once, the others at the documented rate: not for twelve objects in this time.
+    let ended = Act::new(&stage, list).set("status", "resolved").ids(&ids).run().exits(1);
+    assert!(ended.took.as_secs_f64() < 4.0, "{:?}", ended.took);
+    let (events, _) = audit(&stage);
+    assert_eq!(events.len(), 12);
+    for (event, id) in events.iter().zip(&ids) {
+        let done = stage.state(list, id).status == "resolved";
+        match event["result"].as_str().unwrap() {
+            "updated" => assert!(done),
+            _ if done => assert_eq!(event["reason"], "out of time: the change was sent and not read back"),
+            _ => assert_eq!((event["result"].as_str(), event["reason"].as_str()), (Some("failed"), Some("out of time"))),
+        }
+    }
+    assert_eq!(ended.said("INFO").last().unwrap(), &total(list, 12, events.iter().filter(|e| e["result"] == "failed").count()));
+    assert_eq!(ended.said("ERROR").last().unwrap(), &line(list, 12, &ids[11], "failed: out of time"));
+    // A service that asks for more patience than there is.
+    let wait = FaultKind::Throttled(60, simulator::throttle::RetryAfter::Seconds);
+    stage.fault(Route::XdrIncident, When::Always, wait);
+    let ended = Act::new(&stage, list).set("status", "active").ids(&ids[..1]).run().exits(1);
+    assert!(ended.took.as_secs_f64() < 3.0, "{:?}", ended.took);
+    let said = &ended.said("ERROR")[0];
+    assert!(said.starts_with(&line(list, 1, &ids[0], "failed: out of time: Microsoft 365 Defender API: GET ")), "{said}");
+}
+
+#[test]
+fn two_hundred_megabytes_of_results_take_little_memory() {
+    let stage = Stage::new();
+    let list = List::GraphAlerts;
+    let ids = stage.fresh(list, 1);
+    let raw = "x".repeat(100_000);
+    let mut text = String::with_capacity(201_000_000);
+    text.push_str("_raw,id\n");
+    for _ in 0..2000 {
+        text.push_str(&raw);
+        text.push(',');
+        text.push_str(&ids[0]);
+        text.push('\n');
+    }
+    stage.fault(Route::GraphAlert, When::Once, FaultKind::Late(std::time::Duration::from_secs(1)));
+    let act = Act::new(&stage, list).set("status", "resolved").csv(&text);
+    drop(text);
+    let mut running = act.start();
+    // By then all rows have been read.
+    running.wait_until("its first question", |_| stage.asked(Route::GraphAlert) == 1);
+    let peak = running.peak_memory_kb();
+    let ended = running.end().exits(0);
+    assert_eq!(ended.said("INFO").last().unwrap(), &total(list, 2000, 0));
+    assert!(peak < 40_000, "{peak} kB");
 }
