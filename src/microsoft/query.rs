@@ -89,6 +89,20 @@ pub fn object(resource: Resource, id: &str, expand: Expand) -> String {
     }
 }
 
+/// The list of these Endpoint alerts: the one API that finds objects by id. The ids are as [`check_id`] wants them, so none
+/// ends its quotes.
+pub fn alerts_by_id(ids: &[&str]) -> String {
+    let wanted: Vec<String> = ids.iter().map(|id| format!("id eq '{id}'")).collect();
+    let filter = wanted.join(" or ");
+    let path = collection(Resource::EndpointAlerts);
+    format!("{path}?$filter={}&$top={}", utf8_percent_encode(&filter, VALUE), ids.len())
+}
+
+/// The path that makes one change of many Endpoint alerts.
+pub fn batch_update() -> String {
+    format!("{}/batchUpdate", collection(Resource::EndpointAlerts))
+}
+
 /// Checks an id that came from a search result: an empty one would name the whole list.
 ///
 /// # Errors
