@@ -16,7 +16,6 @@ use crate::microsoft::api_error::{ApiError, Asked, Failure};
 use crate::microsoft::client::Reply;
 use crate::microsoft::cloud::{Api, Resource, What};
 use crate::microsoft::object::names;
-use crate::microsoft::query::{List, Order};
 use crate::splunk::event::StreamError;
 use crate::time::{PER_SECOND, Ticks};
 use crate::version::AlertMemory;
@@ -87,16 +86,20 @@ impl Bench {
     }
 
     /// The rows of an answer, as the service sorts them.
-    fn rows(&self, list: &List<'_>) -> (Vec<&Object>, bool) {
-        let from = self.objects.partition_point(|object| object.updated < list.lo);
-        let to = list.hi.map_or(self.objects.len(), |hi| self.objects.partition_point(|object| object.updated < hi));
+    fn rows(&self, path: &str) -> (Vec<&Object>, bool) {
+        let after = |name: &str| path.split_once(name).and_then(|(_, text)| text.split(['%', '&']).next());
+        let edge = |name: &str| after(name).and_then(Ticks::parse);
+        let number = |name: &str| after(name).and_then(|text| text.parse::<usize>().ok());
+        let begins = |at: Ticks| self.objects.partition_point(|object| object.updated < at);
+        let from = edge("%20ge%20").map_or(0, begins);
+        let to = edge("%20lt%20").map_or(self.objects.len(), begins);
         let mut all: Vec<&Object> = self.objects[from..to.max(from)].iter().collect();
         match self.served {
             Served::Sorted => {}
             Served::NewestFirst => all.reverse(),
             Served::ByCreation => all.sort_by_key(|object| std::cmp::Reverse(object.created)),
         }
-        let (skip, top) = (list.skip as usize, list.top as usize);
+        let (skip, top) = (number("$skip=").unwrap_or(0), number("$top=").unwrap_or(0));
         let more = all.len() > skip + top;
         (all.into_iter().skip(skip).take(top).collect(), more)
     }
@@ -112,13 +115,13 @@ impl Outside for Bench {
         false
     }
 
-    fn list(&mut self, list: &List<'_>) -> Result<Reply, Box<ApiError>> {
+    fn get(&mut self, path: &str) -> Result<Reply, Box<ApiError>> {
         self.spend(ANSWER_TIME / 2);
-        if list.order == Order::OldestFirst && self.served != Served::Sorted {
+        if path.contains("$orderby=") && self.served != Served::Sorted {
             let asked = Asked { api: self.resource.api(), method: &http::Method::GET, path: "" };
             return Err(Box::new(asked.failed(Failure::BadRequest)));
         }
-        let (rows, more) = self.rows(list);
+        let (rows, more) = self.rows(path);
         let texts: Vec<&str> = rows.iter().map(|row| row.json.as_str()).collect();
         let next = if more { ",\"@odata.nextLink\":\"https://next\"" } else { "" };
         let body = format!("{{\"value\":[{}]{next}}}", texts.join(",")).into_bytes();
