@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
     let cursor = &mut checkpoint.cursor;
     cursor.open_poll(LOOKBACK);
     for n in 0..40u8 {
-        let Some(ask) = cursor.next() else { break };
+        let Some(ask) = cursor.next_ask() else { break };
         let near = |ms: i64| Ticks(ask.window.lo.0.saturating_add(ms * 10_000));
         let rows: Vec<Version> = (0..i64::from(n % 5)).map(|k| Version { updated: near(k * k), id: u64::from(n) }).collect();
         if n % 7 == 6 {
