@@ -150,7 +150,10 @@ impl Outside for Bench {
     fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
         let (versions, alerts) = (checkpoint.cursor.remembered(), checkpoint.cursor.alerts.len());
         // Its size follows from what it remembers; writing millions of bytes out each time would take a minute.
-        if versions > self.most_remembered || alerts > self.most_alerts + ALERTS / 50 || alerts == ALERTS || self.saves.is_multiple_of(32)
+        if versions > self.most_remembered
+            || alerts > self.most_alerts + ALERTS / 50
+            || alerts == ALERTS
+            || self.saves.is_multiple_of(32)
         {
             self.largest = self.largest.max(checkpoint::to_json(checkpoint).unwrap_or_default().len());
             self.most_alerts = self.most_alerts.max(alerts);
