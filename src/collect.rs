@@ -218,23 +218,14 @@ impl<'a, O: Outside> Poll<'a, O> {
         }
         self.checkpoint.cursor.open_poll(self.input.lookback);
         let mut asked_of_history = 0;
-        while let Some(ask) = self.checkpoint.cursor.next() {
+        while let Some(ask) = self.checkpoint.cursor.next_ask() {
             if ask.aim != Aim::Head {
                 if self.outside.now() >= self.deadline && asked_of_history >= HISTORY_AT_LEAST {
                     break;
                 }
                 asked_of_history += 1;
             }
-            let end = match self.fetch(&Asking::List(&ask, self.expand())) {
-                Fetched::Reply(reply, asked_at) => match page::rows(&reply.body) {
-                    Ok(page) => self.take(ask, &page, self.service_time(&reply, asked_at), None)?,
-                    // What cannot be read is an answer that failed, not an empty one.
-                    Err(reason) => self.halve(&ask, CollectError::Page { path: self.path(&ask), reason })?,
-                },
-                Fetched::Failed(error) => self.halve(&ask, error)?,
-                Fetched::End(end) => Some(end),
-            };
-            match end {
+            match self.read(ask)? {
                 None => {}
                 Some(End::NotBefore(until)) => {
                     self.checkpoint.not_before = Some(until.to_string());
@@ -245,6 +236,31 @@ impl<'a, O: Outside> Poll<'a, O> {
             }
         }
         Ok(End::Done)
+    }
+
+    /// Asks for one window and takes what comes.
+    fn read(&mut self, ask: Ask) -> Result<Option<End>, CollectError> {
+        let mut attempt = 0;
+        loop {
+            let (reply, asked_at) = match self.fetch(&Asking::List(&ask, self.expand())) {
+                Fetched::Reply(reply, asked_at) => (reply, asked_at),
+                Fetched::Failed(error) => return self.halve(&ask, error),
+                Fetched::End(end) => return Ok(Some(end)),
+            };
+            let reason = match page::rows(&reply.body) {
+                Ok(page) => return self.take(ask, &page, self.service_time(&reply, asked_at), None),
+                Err(reason) => reason,
+            };
+            // What cannot be read is an answer that failed, not an empty one.
+            attempt += 1;
+            if attempt >= ATTEMPTS {
+                return self.halve(&ask, CollectError::Page { path: self.path(&ask), reason });
+            }
+            log::debug!("{}: attempt {attempt} failed: {}: {reason}", self.input, self.path(&ask));
+            if self.outside.pause(backoff(attempt, self.seed())) {
+                return Ok(Some(End::Stopped));
+            }
+        }
     }
 
     fn expand(&self) -> Expand {

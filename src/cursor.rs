@@ -185,6 +185,8 @@ struct Poll {
     lookback: Duration,
     /// Rows outside their windows: a service whose filter is coarser than asked must not make us lose or repeat.
     strays: BTreeSet<Version>,
+    /// The first look of this poll: history ends where that look can settle.
+    first: Option<Ticks>,
     /// The newest look of this poll.
     latest: Option<Ticks>,
 }
@@ -205,7 +207,9 @@ impl Cursor {
     /// A position that has read nothing: news from `now - lookback`, history from `start` up to there.
     pub fn begin(start: Ticks, now: Ticks, lookback: Duration) -> Self {
         let start = start.floor_ms();
-        let settled = now.minus(lookback).floor_ms().max(start);
+        // The service's clock tells later how far history may be read; a minute more is read as news, so that two clocks
+        // that do not quite agree leave no sliver between the two.
+        let settled = now.minus(lookback + CLOCK_SPREAD).floor_ms().max(start);
         let unread = if start < settled { vec![Window::between(start, settled)] } else { Vec::new() };
         Self {
             settled,
@@ -226,13 +230,13 @@ impl Cursor {
     }
 
     /// The next request of this poll: news first, then history from its newest end. `None` when nothing is left to ask.
-    pub fn next(&mut self) -> Option<Ask> {
+    pub fn next_ask(&mut self) -> Option<Ask> {
         self.poll.queue.pop_front().or_else(|| self.cut_history())
     }
 
     fn cut_history(&self) -> Option<Ask> {
         // A clock ahead of the service's may have put history into the service's future; it waits until it is past.
-        let horizon = self.poll.latest?.minus(self.poll.lookback).floor_ms();
+        let horizon = self.poll.first?.minus(self.poll.lookback).floor_ms();
         let newest = self.unread.iter().rev().find(|window| window.lo < horizon)?;
         let hi = newest.hi.unwrap_or(horizon).min(horizon);
         let lo = Ticks(hi.0.saturating_sub(self.width)).floor_ms().max(newest.lo);
@@ -286,19 +290,24 @@ impl Cursor {
             } else {
                 // The newer part first: where the newest come first it fits a page, and each such part is progress.
                 proof.next.push(Ask::new(newer, part));
-                proof.next.push(Ask::new(older, self.older_aim(part, newer.lo, answer.service_time)));
+                let aim = self.older_aim(part, newer.lo, answer.service_time);
+                if aim != Aim::BackFillPart {
+                    proof.next.push(Ask::new(older, aim));
+                }
+                // The rest stays history, and is cut anew by what this answer tells of its density.
+                proof.width = fitting_width(newer, answer).filter(|_| part == Aim::BackFillPart);
             }
         } else {
             // One millisecond holds more than a page.
             let restarts = proof.ask.step.as_ref().map_or(0, |step| step.restarts);
             self.step_on(proof, answer, proof.since, restarts);
         }
-        if proof.ask.aim == Aim::BackFill {
+        if proof.ask.aim == Aim::BackFill && !full {
             let (rows, asked) = (answer.rows.len(), answer.asked as usize);
             proof.width = match () {
-                () if !full && rows <= asked / 8 => Some(self.width.saturating_mul(4)),
-                () if !full && rows <= asked / 2 => Some(self.width.saturating_mul(2)),
-                () if full && proof.proven.is_none() => Some((self.width / 2).max(PER_SECOND)),
+                () if rows <= asked / 8 => Some(self.width.saturating_mul(4)),
+                () if rows <= asked / 2 => Some(self.width.saturating_mul(2)),
+                () if !answer.ordered && rows > asked * 7 / 8 => fitting_width(window, answer),
                 () => None,
             };
         }
@@ -349,6 +358,7 @@ impl Cursor {
     pub fn commit(&mut self, proof: Proof) -> bool {
         let Proof { ask, emitted, proven, since, next, width, stuck } = proof;
         self.poll.latest = self.poll.latest.max(since);
+        self.poll.first = self.poll.first.or(since);
         for version in emitted {
             let kept = if ask.window.holds(version.updated) { &mut self.versions } else { &mut self.poll.strays };
             kept.insert(version);
@@ -493,6 +503,14 @@ fn ordered_part(window: Window, answer: &Answer<'_>) -> Option<Window> {
         && answer.rows.is_sorted_by_key(|row| row.updated)
         && answer.rows.iter().all(|row| window.holds(row.updated));
     (shown && hi > window.lo).then(|| Window::between(window.lo, hi))
+}
+
+/// The length of a window in which a page would be filled to three quarters, if objects lie as densely as in this one.
+fn fitting_width(window: Window, answer: &Answer<'_>) -> Option<i64> {
+    let length = window.hi?.0.saturating_sub(window.lo.0);
+    let rows = answer.rows.iter().filter(|row| window.holds(row.updated)).count().max(1);
+    let wanted = answer.asked as usize * 3 / 4;
+    i64::try_from(i128::from(length) * i128::try_from(wanted).ok()? / i128::try_from(rows).ok()?).ok()
 }
 
 /// The simpler way, which loses data: the next page by its number.

@@ -35,14 +35,15 @@ fn the_first_poll_reads_news_before_history() {
     let now = ms(100 * 24 * HOUR);
     let mut cursor = Cursor::begin(now.minus(Duration::from_secs(30 * 86_400)), now, LOOKBACK);
     cursor.open_poll(LOOKBACK);
-    let head = cursor.next().unwrap();
-    assert_eq!((head.aim, head.window), (Aim::Head, Window { lo: now.minus(LOOKBACK), hi: None }));
-    assert_eq!(cursor.next(), None, "history waits for the service's clock");
+    let head = cursor.next_ask().unwrap();
+    assert_eq!((head.aim, head.window), (Aim::Head, Window { lo: now.minus(LOOKBACK + CLOCK_SPREAD), hi: None }));
+    assert_eq!(cursor.next_ask(), None, "history waits for the service's clock");
     feed(&mut cursor, head, &answer(&[], 10, true, now));
-    let history = cursor.next().unwrap();
-    assert_eq!(history.window, Window::between(now.minus(LOOKBACK + Duration::from_secs(86_400)), now.minus(LOOKBACK)));
+    let history = cursor.next_ask().unwrap();
+    let edge = now.minus(LOOKBACK + CLOCK_SPREAD);
+    assert_eq!(history.window, Window::between(edge.minus(Duration::from_secs(86_400)), edge));
     feed(&mut cursor, history, &answer(&[], 10, true, now));
-    let wider = cursor.next().unwrap();
+    let wider = cursor.next_ask().unwrap();
     assert_eq!(
         wider.window.hi.unwrap().since(wider.window.lo),
         Duration::from_secs(4 * 86_400),
@@ -57,13 +58,13 @@ fn what_is_younger_than_the_lookback_is_read_again_and_not_repeated() {
     let rows = [row(1, ms(100 * HOUR + 5))];
     for poll in 0..3 {
         cursor.open_poll(LOOKBACK);
-        let ask = cursor.next().unwrap();
+        let ask = cursor.next_ask().unwrap();
         let emitted = feed(&mut cursor, ask, &answer(&rows, 10, true, ms(100 * HOUR + 60_000 * (poll + 1))));
         assert_eq!(emitted.len(), usize::from(poll == 0));
         assert_eq!(cursor.settled(), now);
     }
     cursor.open_poll(LOOKBACK);
-    let ask = cursor.next().unwrap();
+    let ask = cursor.next_ask().unwrap();
     feed(&mut cursor, ask, &answer(&rows, 10, true, ms(101 * HOUR)));
     assert_eq!(cursor.settled(), ms(101 * HOUR).minus(LOOKBACK));
     assert_eq!(cursor.remembered(), 0, "below the settled point nothing is asked again, so nothing is remembered");
@@ -74,13 +75,13 @@ fn ties_across_a_page_edge_are_read_whole() {
     let now = ms(100 * HOUR);
     let mut cursor = Cursor::begin(ms(90 * HOUR), now, Duration::ZERO);
     cursor.open_poll(Duration::ZERO);
-    let head = cursor.next().unwrap();
+    let head = cursor.next_ask().unwrap();
     feed(&mut cursor, head, &answer(&[], 3, true, now));
-    let ask = cursor.next().unwrap();
+    let ask = cursor.next_ask().unwrap();
     let t = ms(95 * HOUR);
     let page = [row(1, ms(94 * HOUR)), row(2, t), row(3, t)];
     assert_eq!(feed(&mut cursor, ask, &answer(&page, 3, true, now)), [0, 1, 2]);
-    let ask = cursor.next().unwrap();
+    let ask = cursor.next_ask().unwrap();
     assert_eq!(ask.window.lo, t, "the tied millisecond is asked again, inclusively");
     assert_eq!(feed(&mut cursor, ask, &answer(&[row(2, t), row(4, t)], 3, true, now)), [1]);
 }
@@ -103,18 +104,19 @@ fn a_full_unordered_answer_splits_the_window_and_fewer_rows_with_a_next_link_pro
     let now = ms(100 * HOUR);
     let mut cursor = Cursor::begin(now, now, LOOKBACK);
     cursor.open_poll(LOOKBACK);
-    let ask = cursor.next().unwrap();
+    let ask = cursor.next_ask().unwrap();
     let rows = [row(3, ms(100 * HOUR + 30)), row(2, ms(100 * HOUR + 20))];
     let short = Answer { next_link: true, ..answer(&rows, 10, false, ms(102 * HOUR)) };
     assert_eq!(feed(&mut cursor, ask, &short), [0, 1]);
     assert_eq!(cursor.settled(), now);
-    let (newer, older) = (cursor.next().unwrap(), cursor.next().unwrap());
-    assert_eq!(older.window, Window::between(now, ms(100 * HOUR + 21)));
+    let newer = cursor.next_ask().unwrap();
     assert_eq!(newer.window, Window { lo: ms(100 * HOUR + 21), hi: None });
     // The newest part is proven, and what is between it and the point before becomes history.
     feed(&mut cursor, newer, &answer(&rows[..1], 10, false, ms(102 * HOUR)));
     assert_eq!(cursor.settled(), ms(102 * HOUR).minus(LOOKBACK));
     assert_eq!(cursor.history_left(), Duration::from_millis(21));
+    let older = cursor.next_ask().unwrap();
+    assert_eq!(older.window, Window::between(now, ms(100 * HOUR + 21)));
     let again = feed(&mut cursor, older, &answer(&rows[1..], 10, false, ms(102 * HOUR)));
     assert_eq!(again, [0; 0], "its rows were emitted by the answer that proved nothing, and are remembered");
     assert_eq!(cursor.history_left(), Duration::ZERO);
@@ -127,10 +129,10 @@ fn one_time_stamp_with_more_rows_than_a_page_is_stepped_through() {
     let all: Vec<Version> = (0..7).map(|id| row(id, t)).collect();
     let mut cursor = Cursor::begin(ms(90 * HOUR), now, Duration::ZERO);
     cursor.open_poll(Duration::ZERO);
-    let head = cursor.next().unwrap();
+    let head = cursor.next_ask().unwrap();
     feed(&mut cursor, head, &answer(&[], 3, false, now));
     let (mut emitted, mut requests, mut skips) = (0, 0, Vec::new());
-    while let Some(ask) = cursor.next() {
+    while let Some(ask) = cursor.next_ask() {
         let inside: Vec<Version> = all.iter().filter(|row| ask.window.holds(row.updated)).copied().collect();
         let page: Vec<Version> = inside.into_iter().skip(ask.skip as usize).take(3).collect();
         skips.push(ask.skip);
@@ -152,17 +154,17 @@ fn stepping_begins_again_when_a_row_leaves() {
     let rows: Vec<Version> = (0..4).map(|id| row(id, ms(5))).collect();
     let batch = cursor.take(Ask::new(window, Aim::BackFillPart), &answer(&rows[..3], 3, false, now));
     let _ = cursor.commit(batch.proof);
-    let step = cursor.next().unwrap();
+    let step = cursor.next_ask().unwrap();
     assert_eq!(step.skip, 2);
     // Row 0 was changed meanwhile, so the page begins one row later: row 3, which $skip alone would call the end.
     let batch = cursor.take(step, &answer(&rows[3..], 3, false, now));
     assert_eq!((batch.emit.len(), batch.proof.proven), (1, None));
     let _ = cursor.commit(batch.proof);
-    let again = cursor.next().unwrap();
+    let again = cursor.next_ask().unwrap();
     assert_eq!(again.skip, 0);
     // All rows were emitted before; nothing comes twice, and now the pages meet.
     assert_eq!(feed(&mut cursor, again, &answer(&rows[1..], 3, false, now)), [0; 0]);
-    let end = cursor.next().unwrap();
+    let end = cursor.next_ask().unwrap();
     assert_eq!(end.skip, 2);
     let batch = cursor.take(end, &answer(&rows[3..], 3, false, now));
     assert_eq!(batch.proof.proven, Some(window));
@@ -173,12 +175,12 @@ fn a_failing_window_is_halved_until_a_millisecond_is_left_then_set_aside() {
     let now = ms(100 * HOUR);
     let mut cursor = Cursor::begin(now, now, LOOKBACK);
     cursor.open_poll(LOOKBACK);
-    let head = cursor.next().unwrap();
+    let head = cursor.next_ask().unwrap();
     feed(&mut cursor, head, &answer(&[], 3, false, ms(102 * HOUR)));
     cursor.open_poll(LOOKBACK);
     let poison = ms(101 * HOUR + 50 * 60_000 + 7);
     let (mut requests, mut set_aside) = (0, None);
-    while let Some(ask) = cursor.next() {
+    while let Some(ask) = cursor.next_ask() {
         requests += 1;
         assert!(requests < 200);
         if !ask.window.holds(poison) {
@@ -191,9 +193,9 @@ fn a_failing_window_is_halved_until_a_millisecond_is_left_then_set_aside() {
     assert_eq!(set_aside, Some(Window::between(poison, ms(101 * HOUR + 50 * 60_000 + 8))));
     assert_eq!(cursor.settled(), ms(103 * HOUR).minus(LOOKBACK), "the input goes on");
     cursor.open_poll(LOOKBACK);
-    let head = cursor.next().unwrap();
+    let head = cursor.next_ask().unwrap();
     feed(&mut cursor, head, &answer(&[], 3, false, ms(103 * HOUR)));
-    let again = cursor.next().unwrap();
+    let again = cursor.next_ask().unwrap();
     assert_eq!(again.aim, Aim::Retry);
     let rows = [row(9, poison)];
     assert_eq!(feed(&mut cursor, again, &answer(&rows, 3, false, ms(103 * HOUR))), [0]);
@@ -206,7 +208,7 @@ fn a_checkpoint_keeps_the_history_that_is_left() {
     let mut cursor = Cursor::begin(ms(0), now, LOOKBACK);
     cursor.open_poll(LOOKBACK);
     for _ in 0..3 {
-        let ask = cursor.next().unwrap();
+        let ask = cursor.next_ask().unwrap();
         feed(&mut cursor, ask, &answer(&[row(1, ms(1000 * HOUR))], 100, true, now));
     }
     let text = serde_json::to_string(&cursor).unwrap();
@@ -263,7 +265,7 @@ proptest! {
             cursor = serde_json::from_str(&serde_json::to_string(&cursor).unwrap()).unwrap();
             cursor.open_poll(lookback);
             for _ in 0..30 {
-                let Some(ask) = cursor.next() else { break };
+                let Some(ask) = cursor.next_ask() else { break };
                 clock += pace;
                 let mut rows: Vec<Version> = visible(clock).into_iter().filter(|row| ask.window.holds(row.updated)).collect();
                 match order {

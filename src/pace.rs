@@ -30,6 +30,12 @@ impl Pace {
         Self { spacing: Duration::from_secs_f64(per_minute.max(per_hour)), burst: BURST, next: None }
     }
 
+    /// For an alert action, which is rare and has a person waiting: a fifth of a minute's requests go at once, so that with
+    /// the spacing of the others no minute goes over the rate. There is no hour to fill.
+    pub fn for_action(rate: Rate) -> Self {
+        Self { burst: rate.per_minute / 5, ..Self::new(Rate { per_hour: None, ..rate }) }
+    }
+
     /// How long to wait before the request that is sent next; counts it as sent.
     pub fn wait(&mut self, now: Ticks) -> Duration {
         if self.burst > 0 {
@@ -76,6 +82,23 @@ mod tests {
             }
             assert!(most_in_minute <= rate.per_minute, "{resource:?}: {most_in_minute} in a minute");
             assert!(rate.per_hour.is_none_or(|per_hour| in_hour <= per_hour), "{resource:?}: {in_hour} in an hour");
+        }
+    }
+
+    #[test]
+    fn an_action_stays_below_the_minutes_rate() {
+        for per_minute in [10, 50, 100, 150] {
+            let mut pace = Pace::for_action(Rate { per_minute, per_hour: None });
+            let (mut now, mut sent) = (Ticks(0), Vec::new());
+            while now.0 < 180 * crate::time::PER_SECOND {
+                now = now.plus(pace.wait(now));
+                sent.push(now.0);
+            }
+            for (at, first) in sent.iter().enumerate() {
+                let in_minute = sent[at..].iter().filter(|time| **time < first + 60 * crate::time::PER_SECOND).count();
+                assert!(in_minute <= per_minute as usize + 1, "{per_minute}: {in_minute}");
+            }
+            assert!(sent[per_minute as usize / 5 - 1] == 0, "the first go at once");
         }
     }
 

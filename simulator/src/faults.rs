@@ -22,6 +22,8 @@ pub enum Route {
     /// `GET` or `PATCH` of one incident.
     GraphIncident,
     GraphIncidentComments,
+    /// Several requests in one; each of them is a request of its own kind as well.
+    GraphBatch,
     MdeAlerts,
     MdeAlert,
     MdeAlertUpdate,
@@ -54,6 +56,7 @@ impl Route {
             (Service::Graph, ["v1.0", "security", "incidents"]) => Route::GraphIncidents,
             (Service::Graph, ["v1.0", "security", "incidents", _]) => Route::GraphIncident,
             (Service::Graph, ["v1.0", "security", "incidents", _, "comments"]) => Route::GraphIncidentComments,
+            (Service::Graph, ["v1.0", "$batch"]) => Route::GraphBatch,
             (Service::Defender, ["api", "alerts"] | ["api", "v1.0", "alerts"]) => Route::MdeAlerts,
             (Service::Defender, ["api", "alerts", "batchUpdate"]) => Route::MdeBatchUpdate,
             (Service::Defender, ["api", "alerts", _]) => {

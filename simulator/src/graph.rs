@@ -1,5 +1,6 @@
 //! Microsoft Graph v1.0, `/security`: alerts_v2 and incidents.
 
+mod batch;
 mod properties;
 mod view;
 
@@ -70,6 +71,12 @@ impl Set {
 /// Answers a request to Graph.
 pub(crate) fn answer(world: &mut World, request: &Request, now: Time) -> Response {
     let route = Route::of(crate::wire::Service::Graph, request);
+    if route == Route::GraphBatch {
+        return match request.method.as_str() {
+            "POST" => batch::answer(world, request, now),
+            _ => error(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.", request, now),
+        };
+    }
     let about_alerts = matches!(route, Route::GraphAlerts | Route::GraphAlert | Route::GraphAlertComments);
     let set = if about_alerts { Set::Alerts } else { Set::Incidents };
     let roles: &[&str] = match (about_alerts, request.method == "GET") {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::answer;
 use super::cloud::Api;
-use super::query::{Access, permission_for};
+use super::query::{Access, is_list, permission_for};
 use super::token::TokenError;
 use crate::http::HttpError;
 use crate::time::Ticks;
@@ -277,8 +277,9 @@ impl ApiError {
             | Failure::NotJson { .. }
             | Failure::Redirect { .. }
             | Failure::Setup(_) => true,
+            // A list is always there, if the host is the right one.
+            Failure::NotFound => is_list(self.api, &self.path),
             Failure::Throttled { .. }
-            | Failure::NotFound
             | Failure::Server
             | Failure::Unreachable(_)
             | Failure::TimedOut(_)
@@ -310,6 +311,9 @@ impl ApiError {
             }
             Failure::BadRequest if self.method == Method::GET => "check the input's filter and page_size".to_owned(),
             Failure::BadRequest => "check the values of the change".to_owned(),
+            Failure::NotFound if is_list(self.api, &self.path) => {
+                "the host answers and has no such list: check the account's graph_url or defender_url, and its cloud".to_owned()
+            }
             Failure::NotFound => "check the id, and that it is of this tenant and of this API".to_owned(),
             Failure::NotJson { .. } | Failure::Redirect { .. } => {
                 "a proxy or sign-in page stands between this machine and Microsoft, or the account's URL names another service: \

@@ -3,8 +3,9 @@
 use super::cloud::{Api, What};
 use super::values::{Classification, Determination, Status};
 
-/// The longest comment, in characters (Defender portal's documentation).
-pub const COMMENT_LIMIT: usize = 30_000;
+/// The longest comment that somebody may write, in characters: the 30,000 of the Defender portal's documentation, less
+/// the line of [`Change::mark`].
+pub const COMMENT_LIMIT: usize = 29_950;
 
 /// What somebody wrote; an empty text leaves the member alone.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,6 +37,9 @@ pub struct Change {
     pub determination: Option<Determination>,
     /// The comment to add.
     pub comment: Option<String>,
+    /// A short line put under the comment, by which it is known again. Without one the text itself is what is looked for,
+    /// and the same words of anybody else would pass for it.
+    pub mark: Option<String>,
     /// The tags to change.
     pub tags: Option<TagChange>,
 }
@@ -149,8 +153,17 @@ impl Change {
             (Some(given), What::Incidents) => Some(TagChange::parse(&given)?),
             (None, _) => None,
         };
-        let change = Self { status, assigned_to, classification, determination, comment, tags };
+        let change = Self { status, assigned_to, classification, determination, comment, mark: None, tags };
         if change == Self::default() { Err(Refusal::Nothing) } else { Ok(change) }
+    }
+
+    /// The comment as it is sent: the text, and its mark on a line below.
+    pub fn posted(&self) -> Option<String> {
+        let text = self.comment.as_ref()?;
+        Some(match &self.mark {
+            Some(mark) => format!("{text}\n{mark}"),
+            None => text.clone(),
+        })
     }
 }
 
@@ -280,6 +293,7 @@ mod tests {
                 classification: Some(Classification::FalsePositive),
                 determination: Some(Determination::NotMalicious),
                 comment: Some("seen\nbefore".to_owned()),
+                mark: None,
                 tags: Some(amend(&["red team"], &["Demo"])),
             })
         );
@@ -328,7 +342,7 @@ mod tests {
                 "determination malware does not go with classification falsePositive: \
                  write notMalicious, notEnoughDataToValidate or other",
             ),
-            (What::Alerts, Wanted { comment: &long, ..none }, "comment has 30001 characters: 30000 is the most"),
+            (What::Alerts, Wanted { comment: &long, ..none }, "comment has 29951 characters: 29950 is the most"),
             (What::Alerts, Wanted { tags: "a", ..none }, "tags: alerts have none, only incidents do"),
             (
                 What::Incidents,

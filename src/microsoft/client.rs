@@ -28,7 +28,7 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// The service's clock when it answered; `None` when it did not say.
     pub service_time: Option<Ticks>,
-    /// The id by which the service logged the request.
+    /// The id by which the service logged the request: its own where it tells one, otherwise the one sent with it.
     pub request_id: Option<String>,
     /// 200 to 299.
     pub status: u16,
@@ -92,12 +92,12 @@ impl Client {
 
     fn exchange(&mut self, method: &Method, path: &str, body: Vec<u8>) -> Result<Reply, Box<ApiError>> {
         let held = self.tokens.holds(Ticks::now());
-        let mut answer = self.send(method, path, body.clone())?;
+        let (mut answer, mut chosen) = self.send(method, path, body.clone())?;
         if answer.status() == http::StatusCode::UNAUTHORIZED && held && !planted(Planted::NoRenewal) {
             // The token may have been withdrawn before its time; one that was fetched for this very request was not.
             // Nothing was done by a request that was not let in, so a change may be sent again too.
             self.tokens.forget();
-            answer = self.send(method, path, body)?;
+            (answer, chosen) = self.send(method, path, body)?;
         }
         if answer.status() == http::StatusCode::UNAUTHORIZED {
             self.tokens.forget();
@@ -107,12 +107,13 @@ impl Client {
         Ok(Reply {
             body,
             service_time: answer::date(&head.headers),
-            request_id: request_id(&head.headers),
+            request_id: request_id(&head.headers).or(chosen),
             status: head.status.as_u16(),
         })
     }
 
-    fn send(&mut self, method: &Method, path: &str, body: Vec<u8>) -> Result<Response, Box<ApiError>> {
+    /// The answer, and the id that the request was given here.
+    fn send(&mut self, method: &Method, path: &str, body: Vec<u8>) -> Result<(Response, Option<String>), Box<ApiError>> {
         let (url, api) = (format!("{}{path}", self.base), self.api);
         let asked = Asked { api, method, path };
         if !path.starts_with('/') {
@@ -121,7 +122,9 @@ impl Client {
         }
         let token = self.tokens.token(Ticks::now()).map_err(|e| Box::new(asked.failed(Failure::Token(e))))?;
         let request = request(api, method, &url, token, body).map_err(|e| Box::new(asked.unanswered(HttpError::Setup(e))))?;
-        self.http.send(request).map_err(|e| Box::new(asked.unanswered(e)))
+        let chosen = request.headers().get(&CLIENT_REQUEST_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let answer = self.http.send(request).map_err(|e| Box::new(asked.unanswered(e)))?;
+        Ok((answer, chosen))
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod api_error;
+pub mod batch;
 pub mod certificate;
 pub mod change;
 pub mod client;

@@ -89,6 +89,20 @@ pub fn object(resource: Resource, id: &str, expand: Expand) -> String {
     }
 }
 
+/// The list of these Endpoint alerts: the one API that finds objects by id. The ids are as [`check_id`] wants them, so none
+/// ends its quotes.
+pub fn alerts_by_id(ids: &[&str]) -> String {
+    let wanted: Vec<String> = ids.iter().map(|id| format!("id eq '{id}'")).collect();
+    let filter = wanted.join(" or ");
+    let path = collection(Resource::EndpointAlerts);
+    format!("{path}?$filter={}&$top={}", utf8_percent_encode(&filter, VALUE), ids.len())
+}
+
+/// The path that makes one change of many Endpoint alerts.
+pub fn batch_update() -> String {
+    format!("{}/batchUpdate", collection(Resource::EndpointAlerts))
+}
+
 /// Checks an id that came from a search result: an empty one would name the whole list.
 ///
 /// # Errors
@@ -154,6 +168,12 @@ pub fn permission_for(api: Api, path: &str, access: Access) -> Option<&'static s
         |resource: &Resource| path.strip_prefix(collection(*resource)).is_some_and(|r| r.is_empty() || r.starts_with('/'));
     let resource = Resource::ALL.into_iter().filter(|resource| resource.api() == api).find(under)?;
     Some(permission(resource, access))
+}
+
+/// Whether a path asks for a whole list and not for one of its objects.
+pub fn is_list(api: Api, path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default();
+    Resource::ALL.into_iter().any(|resource| resource.api() == api && collection(resource) == path)
 }
 
 /// Checks an admin's filter: it may not name the update time, which is ours, and it must stay inside the parentheses

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use http::Method;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -92,8 +93,8 @@ pub fn differences(resource: Resource, current: &Value, change: &Change) -> Vec<
     if let Some(wanted) = change.determination.filter(|wanted| Determination::parse(text("determination")) != Some(*wanted)) {
         differs(Member::Determination, text("determination"), wanted.spelled(api).0);
     }
-    // The same words already there: they were posted before, perhaps by the very request that is now repeated.
-    if let Some(comment) = change.comment.as_ref().filter(|comment| !commented(current, comment)) {
+    // Already there: it was posted before, perhaps by the very request that is now repeated.
+    if let Some(comment) = change.comment.as_ref().filter(|_| !commented(current, change)) {
         differs(Member::Comment, "", comment);
     }
     if let Some(tags) = &change.tags {
@@ -127,6 +128,24 @@ pub enum Verb {
     Patch,
     /// `POST` of a comment (Graph).
     Post,
+}
+
+impl Verb {
+    /// Its name in HTTP.
+    pub fn method(self) -> Method {
+        match self {
+            Self::Patch => Method::PATCH,
+            Self::Post => Method::POST,
+        }
+    }
+}
+
+/// `PATCH <path> <body>`: what a dry run shows.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = serde_json::to_string(&self.body).map_err(|_| fmt::Error)?;
+        write!(f, "{} {} {body}", self.verb.method(), self.path)
+    }
 }
 
 /// The JSON of a request; members that are `None` are not written.
@@ -210,7 +229,7 @@ pub fn requests(resource: Resource, id: &str, change: &Change, current: &Value) 
             Member::AssignedTo => body.assigned_to = change.assigned_to.as_ref().map(|assign| assigned(api, assign)),
             Member::Classification => body.classification = classification.map(|value| value.spelled(api)),
             Member::Determination => body.classification = classification.map(|value| value.spelled(api)),
-            Member::Comment => comment.clone_from(&change.comment),
+            Member::Comment => comment = change.posted(),
             Member::Tags => {
                 let tags = change.tags.as_ref().map(|tags| tags.applied(&tags_of(resource, current)));
                 match api {
@@ -257,10 +276,32 @@ fn tags_of(resource: Resource, current: &Value) -> Vec<String> {
     tags.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-fn commented(current: &Value, comment: &str) -> bool {
+fn commented(current: &Value, change: &Change) -> bool {
     let plain = |text: &str| text.replace("\r\n", "\n").trim().to_owned();
     let comments = current["comments"].as_array().into_iter().flatten();
-    comments.filter_map(|entry| entry["comment"].as_str()).any(|there| plain(there) == plain(comment))
+    comments.filter_map(|entry| entry["comment"].as_str()).any(|there| match (&change.mark, &change.comment) {
+        (Some(mark), _) => there.contains(mark.as_str()),
+        (None, Some(comment)) => plain(there) == plain(comment),
+        (None, None) => false,
+    })
+}
+
+/// A member's value as the object shows it, in the API's spelling; empty when it is not set. Of the comments, the number.
+pub fn value_of(resource: Resource, object: &Value, member: Member) -> String {
+    let text = |name: &str| object[name].as_str().unwrap_or_default().to_owned();
+    match member {
+        Member::Status => text("status"),
+        Member::AssignedTo => text("assignedTo"),
+        Member::Classification => text("classification"),
+        Member::Determination => text("determination"),
+        Member::Comment => object["comments"].as_array().map_or(0, Vec::len).to_string(),
+        Member::Tags => tags_of(resource, object).join(", "),
+    }
+}
+
+/// The object's last update, as the service spells it.
+pub fn updated(resource: Resource, object: &Value) -> Option<&str> {
+    object[names(resource).identity.updated].as_str()
 }
 
 #[cfg(test)]
@@ -403,6 +444,33 @@ mod tests {
         let rest = sent(Resource::GraphAlerts, "a", ALL, &held);
         assert_eq!(rest.len(), 1);
         assert_eq!(rest[0].0, Verb::Post);
+    }
+
+    #[test]
+    fn a_marked_comment_is_known_by_its_mark_alone() {
+        let wanted = Wanted { comment: "done", ..Wanted::default() };
+        for resource in [Resource::GraphIncidents, Resource::XdrIncidents] {
+            let marked = Change { mark: Some("[mark 1]".to_owned()), ..change(resource, wanted) };
+            let posted = |held: Value| {
+                let steps = requests(resource, "1", &marked, &held).unwrap();
+                steps.first().and_then(|step| step.body.comment.clone())
+            };
+            assert_eq!(posted(json!({})).as_deref(), Some("done\n[mark 1]"));
+            // Somebody else's same words are no reason to keep quiet.
+            assert_eq!(posted(json!({"comments": [{"comment": "done"}]})).as_deref(), Some("done\n[mark 1]"));
+            assert_eq!(posted(json!({"comments": [{"comment": "a"}, {"comment": "done\r\n[mark 1]\r\n"}]})), None);
+        }
+    }
+
+    #[test]
+    fn values_as_the_object_shows_them() {
+        let held = json!({"status": "new", "assignedTo": null, "customTags": ["a", "b"], "comments": [{}, {}], "lastUpdateDateTime": "t"});
+        let resource = Resource::GraphIncidents;
+        let members =
+            [Member::Status, Member::AssignedTo, Member::Classification, Member::Determination, Member::Comment, Member::Tags];
+        assert_eq!(members.map(|member| value_of(resource, &held, member)), ["new", "", "", "", "2", "a, b"]);
+        assert_eq!(updated(resource, &held), Some("t"));
+        assert_eq!(updated(Resource::XdrIncidents, &held), None);
     }
 
     #[test]

@@ -1,110 +1,284 @@
-//! One object: read, changed where it differs, read back. What the service says decides, not what was sent.
+//! One object on its way: read, compared, changed where it differs, read back. Pure but for the time that is handed in:
+//! who asks the service, and how often, is [`super::wave`]'s.
 
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::Outcome;
+use super::outcome::{Done, Outcome, Trace};
+use super::plan::{IfChanged, Seen, Task};
 use crate::microsoft::api_error::{ApiError, Failure};
-use crate::microsoft::client::Client;
-use crate::microsoft::cloud::{Rate, Resource};
-use crate::microsoft::query::{Expand, object};
-use crate::microsoft::update::{Change, Difference, Member, differences, requests};
-use crate::pace::{Pace, backoff};
+use crate::microsoft::client::Reply;
+use crate::microsoft::cloud::Resource;
+use crate::microsoft::update::{Difference, Member, Step, differences, requests, updated, value_of};
+use crate::pace::backoff;
 use crate::time::Ticks;
 
-/// What an action may take before what is left fails: `maxtime` of `alert_actions.conf` is 5 min, and then splunkd ends
-/// the process in the middle of whatever it does.
-const TIME: Duration = Duration::from_secs(270);
-/// How often one object is tried when the service fails.
+/// How often reading, and how often changing, one object is tried when the service fails. Being throttled is no failure.
 const ATTEMPTS: u32 = 4;
+/// How often a change that was accepted is looked for: the service may show it late.
+const LOOKS: u32 = 3;
 
-/// The objects of one kind in one tenant.
-#[derive(Debug)]
-pub(super) struct Objects {
-    client: Client,
-    resource: Resource,
-    pace: Pace,
-    until: Instant,
+/// What is the same for all objects of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) resource: Resource,
+    pub(super) dry_run: bool,
+    pub(super) if_changed: IfChanged,
 }
 
-impl Objects {
-    pub(super) fn new(client: Client, resource: Resource) -> Self {
-        // The hourly rate is for programs that never end; a burst of an action ends after five minutes.
-        let pace = Pace::new(Rate { per_hour: None, ..resource.rate() });
-        Self { client, resource, pace, until: Instant::now() + TIME }
+/// A request that did not do what it should.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub(super) text: String,
+    pub(super) kind: FaultKind,
+    retry_after: Option<Duration>,
+    status: Option<u16>,
+    request_id: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FaultKind {
+    /// There is no such object.
+    NotFound,
+    /// Asking again cannot help.
+    Permanent,
+    /// 401: a token that was good is not any more, or there is no permission.
+    Unauthorized,
+    /// No request of this run can succeed: there is no token.
+    Hopeless,
+    /// Asked to slow down.
+    Throttled,
+    /// The service failed, or its answer was lost.
+    Passing,
+    /// The run has to end.
+    OutOfTime,
+}
+
+impl Fault {
+    pub(super) fn of(error: &ApiError) -> Self {
+        let text = match error.remedy() {
+            Some(remedy) => format!("{error}; {remedy}"),
+            None => error.to_string(),
+        };
+        let kind = match &error.failure {
+            Failure::NotFound => FaultKind::NotFound,
+            Failure::Unauthorized { .. } => FaultKind::Unauthorized,
+            Failure::Token(_) | Failure::Setup(_) if error.is_permanent() => FaultKind::Hopeless,
+            _ if error.is_throttled() => FaultKind::Throttled,
+            _ if error.is_permanent() => FaultKind::Permanent,
+            _ => FaultKind::Passing,
+        };
+        let (status, request_id) = (error.status, error.request_id.clone());
+        Self { text, kind, retry_after: error.retry_after(), status, request_id }
     }
 
-    /// Brings the object to what is wanted. Trying again begins with reading: what arrived though its answer was lost is
-    /// then not sent twice, a comment included.
-    pub(super) fn change(&mut self, id: &str, change: &Change, dry_run: bool) -> Outcome {
-        let mut attempt = 0;
-        loop {
-            if Instant::now() >= self.until {
-                return Outcome::Failed("out of time".to_owned());
-            }
-            let error = match self.attempt(id, change, dry_run) {
-                Ok(outcome) => return outcome,
-                Err(error) => error,
-            };
-            attempt += 1;
-            if matches!(error.failure, Failure::NotFound) {
-                return Outcome::NotFound(told(&error));
-            }
-            let wait = error.retry_after().unwrap_or_else(|| backoff(attempt, Ticks::now().0.unsigned_abs() / 10_000));
-            let patience = error.is_throttled() || attempt < ATTEMPTS;
-            if error.is_permanent() || !patience || Instant::now() + wait >= self.until {
-                return Outcome::Failed(told(&error));
-            }
-            std::thread::sleep(wait);
+    pub(super) fn new(kind: FaultKind, text: &str) -> Self {
+        Self { text: text.to_owned(), kind, retry_after: None, status: None, request_id: None }
+    }
+}
+
+/// What went wrong when a request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    Reading,
+    Sending,
+}
+
+/// An object, and how far its change has come.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    pub(super) task: &'a Task,
+    rules: Rules,
+    trace: Trace,
+    begun: Instant,
+    /// Whether it was read at all; the first look decides what is reported as the change.
+    seen: bool,
+    /// Whether any request that changes it was sent.
+    sent: bool,
+    /// Whether the last ones were all accepted.
+    accepted: bool,
+    /// The version that they are to change.
+    base: Option<String>,
+    /// Failures in a row of [`Doing::Reading`] and [`Doing::Sending`].
+    failures: [u32; 2],
+    pub(super) looks: u32,
+    /// What is to be sent next.
+    pub(super) steps: Vec<Step>,
+    pub(super) outcome: Option<Outcome>,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(task: &'a Task, rules: Rules) -> Self {
+        let trace = Trace { attempts: 1, ..Trace::default() };
+        Self {
+            task,
+            rules,
+            trace,
+            begun: Instant::now(),
+            seen: false,
+            sent: false,
+            accepted: false,
+            base: None,
+            failures: [0; 2],
+            looks: 0,
+            steps: Vec::new(),
+            outcome: None,
         }
     }
 
-    fn attempt(&mut self, id: &str, change: &Change, dry_run: bool) -> Result<Outcome, Box<ApiError>> {
-        let before = match self.read(id)? {
-            Ok(before) => before,
-            Err(outcome) => return Ok(outcome),
-        };
-        let steps = match requests(self.resource, id, change, &before) {
-            Ok(steps) => steps,
-            Err(refusal) => return Ok(Outcome::Refused(refusal.to_string())),
-        };
-        let changes = differences(self.resource, &before, change);
-        if steps.is_empty() {
-            return Ok(Outcome::Unchanged("it is so already".to_owned()));
+    pub(super) fn done(self) -> Done {
+        let outcome = self.outcome.unwrap_or_else(|| Outcome::Failed("out of time".to_owned()));
+        Done { outcome, trace: self.trace }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        self.steps.clear();
+        self.trace.took = self.begun.elapsed();
+        self.outcome = Some(outcome);
+    }
+
+    fn differences(&self, object: &Value) -> Vec<Difference> {
+        differences(self.rules.resource, object, &self.task.change)
+    }
+
+    /// Takes in the object as just read. Gives the time to wait before it is looked at again.
+    pub(super) fn read(&mut self, object: &Value) -> Duration {
+        self.failures[Doing::Reading as usize] = 0;
+        if !self.seen {
+            self.seen = true;
+            self.trace.asked = self.differences(object);
+            if let Some(changed) = self.task.seen.as_ref().and_then(|seen| changed_since(self.rules.resource, seen, object)) {
+                self.trace.changed_since = Some(changed.clone());
+                if self.rules.if_changed == IfChanged::Refuse {
+                    self.end(Outcome::Refused(format!("{changed}; if_changed = refuse")));
+                    return Duration::ZERO;
+                }
+            }
         }
-        if dry_run {
-            return Ok(Outcome::Unchanged(format!("dry run, would change {}", listed(&changes))));
+        if self.sent {
+            self.note_version(object);
+            let left = self.differences(object);
+            self.note_after(object);
+            if left.is_empty() {
+                self.end(Outcome::Updated(listed(&self.trace.asked)));
+                return Duration::ZERO;
+            }
+            if self.accepted {
+                return self.look_again(&left);
+            }
         }
-        for step in &steps {
-            self.wait();
-            step.send(&mut self.client)?;
+        match requests(self.rules.resource, &self.task.id, &self.task.change, object) {
+            Err(refusal) => self.end(Outcome::Refused(refusal.to_string())),
+            Ok(steps) if steps.is_empty() => self.end(Outcome::Unchanged("it is so already".to_owned())),
+            Ok(steps) if self.rules.dry_run => {
+                self.trace.requests = steps.iter().map(ToString::to_string).collect();
+                self.end(Outcome::Unchanged(format!("dry run, would send {}", self.trace.requests.join("; "))));
+            }
+            Ok(steps) => {
+                self.base = updated(self.rules.resource, object).map(str::to_owned);
+                self.steps = steps;
+            }
         }
-        let after = match self.read(id)? {
-            Ok(after) => after,
-            Err(outcome) => return Ok(outcome),
-        };
-        let left = differences(self.resource, &after, change);
-        if left.is_empty() {
-            return Ok(Outcome::Updated(listed(&changes)));
+        Duration::ZERO
+    }
+
+    fn look_again(&mut self, left: &[Difference]) -> Duration {
+        self.looks += 1;
+        if self.looks < LOOKS {
+            return backoff(self.looks, seed());
         }
         let left: Vec<String> = left.iter().map(ToString::to_string).collect();
-        Ok(Outcome::Failed(format!("the service accepted the change and did not make it: {}", left.join("; "))))
+        self.end(Outcome::Failed(format!("the service accepted the change and did not make it: {}", left.join("; "))));
+        Duration::ZERO
     }
 
-    /// The object; an answer that is none is an outcome.
-    fn read(&mut self, id: &str) -> Result<Result<Value, Outcome>, Box<ApiError>> {
-        self.wait();
-        let reply = self.client.get(&object(self.resource, id, Expand::Nothing))?;
-        Ok(serde_json::from_slice::<Value>(&reply.body)
-            .ok()
-            .filter(Value::is_object)
-            .ok_or_else(|| Outcome::Failed("the service's answer is not a JSON object".to_owned())))
+    /// Notes that a request that changes it is about to go, whatever becomes of it.
+    pub(super) fn sending(&mut self) {
+        self.sent = true;
+        self.accepted = false;
     }
 
-    fn wait(&mut self) {
-        std::thread::sleep(self.pace.wait(Ticks::now()));
+    /// Notes an answer to a request that changes it. Graph and the incidents API answer with the object as it is then.
+    pub(super) fn answered(&mut self, reply: &Reply) {
+        self.trace.http_status = Some(reply.status);
+        self.trace.request_id = reply.request_id.clone().or(self.trace.request_id.take());
+        if let Ok(object) = serde_json::from_slice::<Value>(&reply.body) {
+            self.note_version(&object);
+        }
     }
+
+    /// Notes that all requests of this round were accepted.
+    pub(super) fn accepted(&mut self) {
+        self.accepted = true;
+        self.failures[Doing::Sending as usize] = 0;
+        self.steps.clear();
+    }
+
+    fn note_version(&mut self, object: &Value) {
+        if let Some(time) = updated(self.rules.resource, object)
+            && self.base.as_deref() != Some(time)
+            && self.trace.versions.iter().all(|known| known != time)
+        {
+            self.trace.versions.push(time.to_owned());
+        }
+    }
+
+    fn note_after(&mut self, object: &Value) {
+        let members: Vec<Member> = self.trace.asked.iter().map(|difference| difference.member).collect();
+        self.trace.after = members.into_iter().map(|member| (member, value_of(self.rules.resource, object, member))).collect();
+    }
+
+    /// Takes in a failure. Gives the time to wait before it is tried again; `until` is when nothing may be tried any more.
+    pub(super) fn failed(&mut self, doing: Doing, fault: &Fault, until: Instant) -> Duration {
+        self.steps.clear();
+        let failures = &mut self.failures[doing as usize];
+        *failures += 1;
+        let failures = *failures;
+        self.trace.http_status = fault.status.or(self.trace.http_status);
+        self.trace.request_id = fault.request_id.clone().or(self.trace.request_id.take());
+        let wait = fault.retry_after.unwrap_or_else(|| backoff(failures, seed()));
+        let outcome = match fault.kind {
+            FaultKind::NotFound => Outcome::NotFound(fault.text.clone()),
+            FaultKind::OutOfTime if self.sent => Outcome::Failed("out of time: the change was sent and not read back".to_owned()),
+            FaultKind::OutOfTime => Outcome::Failed("out of time".to_owned()),
+            FaultKind::Permanent | FaultKind::Unauthorized | FaultKind::Hopeless => Outcome::Failed(fault.text.clone()),
+            FaultKind::Throttled | FaultKind::Passing if Instant::now() + wait >= until => {
+                Outcome::Failed(format!("out of time: {}", fault.text))
+            }
+            FaultKind::Passing if failures >= ATTEMPTS => Outcome::Failed(fault.text.clone()),
+            FaultKind::Throttled | FaultKind::Passing => {
+                self.trace.attempts += 1;
+                return wait;
+            }
+        };
+        self.end(outcome);
+        Duration::ZERO
+    }
+}
+
+fn seed() -> u64 {
+    Ticks::now().0.unsigned_abs() / 10_000
+}
+
+/// What happened to the object after the search found it; `None` when it is the version that the row shows.
+fn changed_since(resource: Resource, seen: &Seen, object: &Value) -> Option<String> {
+    let now = updated(resource, object)?;
+    if Ticks::parse(now)? <= Ticks::parse(&seen.updated)? {
+        return None;
+    }
+    let moved: Vec<String> = seen
+        .members
+        .iter()
+        .map(|(member, then)| (*member, then, value_of(resource, object, *member)))
+        .filter(|(_, then, now)| !then.eq_ignore_ascii_case(now))
+        .map(|(member, then, now)| {
+            let shown = |text: &str| if text.is_empty() { "nothing".to_owned() } else { format!("`{text}`") };
+            format!("{} is {} and was {}", member.name(), shown(&now), shown(then))
+        })
+        .collect();
+    let what = if moved.is_empty() { "in other members than the row shows".to_owned() } else { moved.join(", ") };
+    Some(format!("the object changed after the search found it, at {now} ({}): {what}", seen.updated))
 }
 
 /// `status new -> resolved, comment added`.
@@ -117,9 +291,138 @@ fn listed(changes: &[Difference]) -> String {
     changes.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn told(error: &ApiError) -> String {
-    match error.remedy() {
-        Some(remedy) => format!("{error}; {remedy}"),
-        None => error.to_string(),
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::microsoft::cloud::What;
+    use crate::microsoft::update::{Change, Wanted};
+    use serde_json::json;
+
+    const RESOURCE: Resource = Resource::GraphAlerts;
+
+    fn task(seen: Option<&[(Member, &str)]>) -> Task {
+        let wanted = Wanted { status: "resolved", ..Wanted::default() };
+        let seen = seen.map(|members| Seen {
+            updated: "2026-01-01T00:00:00.10Z".to_owned(),
+            members: members.iter().map(|(member, text)| (*member, (*text).to_owned())).collect(),
+        });
+        Task { id: "a".to_owned(), change: Change::parse(What::Alerts, &wanted).unwrap(), seen }
+    }
+
+    fn rules(if_changed: IfChanged) -> Rules {
+        Rules { resource: RESOURCE, dry_run: false, if_changed }
+    }
+
+    fn held(status: &str, time: &str) -> Value {
+        json!({"status": status, "lastUpdateDateTime": time})
+    }
+
+    fn reply(body: &Value) -> Reply {
+        let request_id = Some("r-1".to_owned());
+        Reply { body: body.to_string().into_bytes(), service_time: None, request_id, status: 200 }
+    }
+
+    #[test]
+    fn read_sent_and_read_back() {
+        let task = task(None);
+        let mut work = Work::new(&task, rules(IfChanged::Warn));
+        assert_eq!(work.read(&held("new", "t0")), Duration::ZERO);
+        assert_eq!(work.steps.len(), 1);
+        work.sending();
+        work.answered(&reply(&held("resolved", "t1")));
+        work.accepted();
+        // Shown late: looked for once more.
+        assert!(work.read(&held("new", "t1")) > Duration::ZERO);
+        assert_eq!(work.trace.versions, ["t1"], "not t0, which is the one that was changed");
+        work.read(&held("resolved", "t2"));
+        let done = work.done();
+        assert_eq!(done.outcome, Outcome::Updated("status new -> resolved".to_owned()));
+        assert_eq!(done.trace.versions, ["t1", "t2"]);
+        assert_eq!(done.trace.after, [(Member::Status, "resolved".to_owned())]);
+        assert_eq!((done.trace.http_status, done.trace.request_id.as_deref()), (Some(200), Some("r-1")));
+    }
+
+    #[test]
+    fn what_was_accepted_and_not_made_is_named() {
+        let task = task(None);
+        let mut work = Work::new(&task, rules(IfChanged::Warn));
+        work.read(&held("new", "t0"));
+        work.sending();
+        work.accepted();
+        for _ in 0..LOOKS {
+            work.read(&held("inProgress", "t1"));
+        }
+        let text = "the service accepted the change and did not make it: status is `inProgress`, wanted `resolved`";
+        assert_eq!(work.done().outcome, Outcome::Failed(text.to_owned()));
+    }
+
+    #[test]
+    fn a_lost_answer_is_no_second_change() {
+        let task = task(None);
+        let later = Instant::now() + Duration::from_secs(60);
+        let mut work = Work::new(&task, rules(IfChanged::Warn));
+        work.read(&held("new", "t0"));
+        work.sending();
+        assert!(work.failed(Doing::Sending, &Fault::new(FaultKind::Passing, "cut"), later) > Duration::ZERO);
+        work.read(&held("resolved", "t1"));
+        let done = work.done();
+        assert_eq!(done.outcome, Outcome::Updated("status new -> resolved".to_owned()));
+        assert_eq!(done.trace.attempts, 2);
+    }
+
+    #[test]
+    fn failures_end_or_wait() {
+        let task = task(None);
+        let later = Instant::now() + Duration::from_secs(60);
+        let failed = |text: &str| Outcome::Failed(text.to_owned());
+        let table = [
+            (FaultKind::NotFound, later, Some(Outcome::NotFound("x".to_owned()))),
+            (FaultKind::Permanent, later, Some(failed("x"))),
+            (FaultKind::OutOfTime, later, Some(failed("out of time"))),
+            (FaultKind::Passing, Instant::now(), Some(failed("out of time: x"))),
+            (FaultKind::Throttled, Instant::now(), Some(failed("out of time: x"))),
+            (FaultKind::Throttled, later, None),
+            (FaultKind::Passing, later, None),
+        ];
+        for (kind, until, outcome) in table {
+            let mut work = Work::new(&task, rules(IfChanged::Warn));
+            work.failed(Doing::Sending, &Fault::new(kind, "x"), until);
+            assert_eq!(work.outcome, outcome, "{kind:?}");
+        }
+        let mut work = Work::new(&task, rules(IfChanged::Warn));
+        for _ in 0..ATTEMPTS {
+            work.failed(Doing::Sending, &Fault::new(FaultKind::Passing, "x"), later);
+        }
+        assert_eq!(work.outcome, Some(failed("x")));
+        let mut work = Work::new(&task, rules(IfChanged::Warn));
+        work.sending();
+        work.failed(Doing::Sending, &Fault::new(FaultKind::OutOfTime, ""), later);
+        assert_eq!(work.outcome, Some(failed("out of time: the change was sent and not read back")));
+    }
+
+    #[test]
+    fn a_row_that_is_older_than_the_object() {
+        let members: &[(Member, &str)] = &[(Member::Status, "New"), (Member::AssignedTo, "")];
+        let newer = json!({"status": "inProgress", "assignedTo": "bob", "lastUpdateDateTime": "2026-01-01T00:00:00.11Z"});
+        let said = "the object changed after the search found it, at 2026-01-01T00:00:00.11Z (2026-01-01T00:00:00.10Z): status is \
+                    `inProgress` and was `New`, assigned_to is `bob` and was nothing";
+        let row = task(Some(members));
+        let mut work = Work::new(&row, rules(IfChanged::Refuse));
+        work.read(&newer);
+        assert_eq!(work.outcome, Some(Outcome::Refused(format!("{said}; if_changed = refuse"))));
+        let mut work = Work::new(&row, rules(IfChanged::Warn));
+        work.read(&newer);
+        assert_eq!((work.outcome.clone(), work.steps.len()), (None, 1));
+        assert_eq!(work.done().trace.changed_since.as_deref(), Some(said));
+        // The same instant in another spelling.
+        let mut work = Work::new(&row, rules(IfChanged::Refuse));
+        work.read(&held("new", "2026-01-01T00:00:00.1000000Z"));
+        assert_eq!((work.outcome.clone(), work.steps.len()), (None, 1));
+        // Our own change is newer than the row, and no reason to refuse.
+        work.sending();
+        work.failed(Doing::Sending, &Fault::new(FaultKind::Passing, "cut"), Instant::now() + Duration::from_secs(60));
+        work.read(&held("resolved", "2026-01-02T00:00:00Z"));
+        assert!(matches!(work.outcome, Some(Outcome::Updated(_))));
     }
 }

@@ -3,13 +3,18 @@
 
 use std::collections::HashMap;
 
-use super::Outcome;
+use ring::digest::{SHA256, digest};
+
+use super::outcome::{Done, Outcome};
 use crate::error::Error;
 use crate::microsoft::cloud::{Resource, What};
+use crate::microsoft::object::names;
 use crate::microsoft::query::check_id;
-use crate::microsoft::update::{Change, Refusal, Wanted};
+use crate::microsoft::update::{Change, Member, Refusal, Wanted};
 use crate::mode::Action;
 use crate::splunk::alert::{Payload, Row};
+use crate::splunk::spool::is_index;
+use crate::time::Ticks;
 
 /// The changes an action's parameters can ask for, in the order of [`Wanted`]'s members.
 const CHANGES: [&str; 6] = ["status", "assigned_to", "classification", "determination", "comment", "tags"];
@@ -17,6 +22,24 @@ const CHANGES: [&str; 6] = ["status", "assigned_to", "classification", "determin
 const OVERRIDE: &str = "defender_";
 /// The row's fields that Enterprise Security's line repeats.
 const ES_FIELDS: [&str; 3] = ["rid", "orig_sid", "orig_rid"];
+/// The fields in which the feeds' events bear the last update, under every name it has.
+const UPDATED: [&str; 4] = ["lastUpdateDateTime", "lastUpdateTime", "lastUpdatedTime", "lastUpdate"];
+/// The fields in which they bear what an action can change.
+const MEMBERS: [(&str, Member); 4] = [
+    ("status", Member::Status),
+    ("assignedTo", Member::AssignedTo),
+    ("classification", Member::Classification),
+    ("determination", Member::Determination),
+];
+
+/// What happens where an object is newer than the row that names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IfChanged {
+    /// It is changed, and the log says so.
+    Warn,
+    /// It is left alone.
+    Refuse,
+}
 
 /// An action's parameters.
 #[derive(Debug)]
@@ -27,8 +50,14 @@ pub(super) struct Parameters {
     pub(super) resource: Resource,
     /// Whether to say only what would be changed.
     pub(super) dry_run: bool,
+    /// See [`IfChanged`].
+    pub(super) if_changed: IfChanged,
+    /// Where the audit events go.
+    pub(super) index: String,
     id_field: String,
     changes: [String; 6],
+    /// The run, as the marks of its comments depend on it.
+    run: [String; 2],
 }
 
 impl Parameters {
@@ -47,12 +76,24 @@ impl Parameters {
             "0" | "false" | "no" => false,
             other => return Err(wrong("dry_run", format!("`{other}` is neither 1 nor 0"))),
         };
+        let if_changed = match payload.param("if_changed").unwrap_or("warn") {
+            "warn" => IfChanged::Warn,
+            "refuse" => IfChanged::Refuse,
+            other => return Err(wrong("if_changed", format!("`{other}` is unknown: write warn or refuse"))),
+        };
+        let index = payload.param("index").unwrap_or("main");
+        if !is_index(index) {
+            return Err(wrong("index", format!("`{index}` is not the name of an index that can be written to")));
+        }
         let parameters = Self {
             account: account.to_owned(),
             resource,
             dry_run,
+            if_changed,
+            index: index.to_owned(),
             id_field: payload.param("id_field").unwrap_or("id").to_owned(),
             changes: CHANGES.map(|name| payload.param(name).unwrap_or_default().to_owned()),
+            run: [payload.search_name.clone(), payload.sid.clone()],
         };
         match parameters.change(None) {
             // Every row may bring its own change.
@@ -65,7 +106,11 @@ impl Parameters {
     pub(super) fn reads(&self, field: &str) -> bool {
         let bare = field.strip_prefix("__mv_").unwrap_or(field);
         let overrides = bare.strip_prefix(OVERRIDE).is_some_and(|name| CHANGES.contains(&name));
-        bare == self.id_field || overrides || ES_FIELDS.contains(&bare)
+        bare == self.id_field
+            || overrides
+            || ES_FIELDS.contains(&bare)
+            || UPDATED.contains(&bare)
+            || MEMBERS.iter().any(|(name, _)| *name == bare)
     }
 
     /// The row's object, when it names exactly one.
@@ -89,28 +134,78 @@ impl Parameters {
             comment: text(4),
             tags: text(5),
         };
-        Change::parse(self.resource.what(), &wanted)
+        let mut change = Change::parse(self.resource.what(), &wanted)?;
+        change.mark = change.comment.as_deref().map(|comment| self.mark(comment));
+        Ok(change)
+    }
+
+    /// The line under a comment: the first 8 bytes of SHA-256 over search, sid and text, each with its length in front. The
+    /// same run posts it once, however often it is repeated; another run of the search may say the same again.
+    fn mark(&self, comment: &str) -> String {
+        let mut told = String::new();
+        for part in [self.run[0].as_str(), self.run[1].as_str(), comment] {
+            told.push_str(&format!("{}:{part}", part.len()));
+        }
+        let hash = digest(&SHA256, told.as_bytes());
+        let hex: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format!("[Splunk {hex}]")
+    }
+
+    /// The version that the row shows; an error where one is needed and there is none.
+    fn seen(&self, row: &Row) -> Result<Option<Seen>, String> {
+        let one = |field: &str| match row.values(field).as_slice() {
+            [value] => Some(value.clone()),
+            _ => None,
+        };
+        let Some(updated) = UPDATED.iter().find_map(|field| one(field)).filter(|time| Ticks::parse(time).is_some()) else {
+            return match self.if_changed {
+                IfChanged::Warn => Ok(None),
+                IfChanged::Refuse => Err(format!(
+                    "the row has no {} to compare: keep the field in the search, or set if_changed = warn",
+                    names(self.resource).identity.updated
+                )),
+            };
+        };
+        let present = |name: &str| row.names().any(|field| field == name);
+        let members = MEMBERS.iter().filter(|(name, _)| present(name));
+        let members = members.map(|(name, member)| (*member, one(name).unwrap_or_default())).collect();
+        Ok(Some(Seen { updated, members }))
     }
 }
 
+/// The version of an object that a row shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Its update time, as the service spelled it.
+    pub(super) updated: String,
+    /// The members that the row has, as they were.
+    pub(super) members: Vec<(Member, String)>,
+}
+
+/// One object and what it is to become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Task {
+    pub(super) id: String,
+    pub(super) change: Change,
+    pub(super) seen: Option<Seen>,
+}
+
 /// What a row comes to.
+#[derive(Debug)]
 pub(super) enum Order {
-    /// Change the object.
-    Change {
-        /// Which.
-        id: String,
-        /// How.
-        change: Change,
-    },
-    /// A row before asked for the same: it has the same result.
-    Same(Outcome),
+    /// The change of this object, which this row or one before it asked for.
+    Change(String),
     /// Nothing can be sent for this row.
     Refuse(Outcome),
 }
 
-/// What rows before asked of each object.
+/// What rows asked of each object.
 #[derive(Default)]
-pub(super) struct Orders(HashMap<String, (Change, Option<Outcome>)>);
+pub(super) struct Orders {
+    known: HashMap<String, (Change, Option<Done>)>,
+    /// Objects whose change is still to be carried out.
+    pub(super) due: Vec<Task>,
+}
 
 impl Orders {
     /// Reads the next row.
@@ -130,21 +225,32 @@ impl Orders {
             Ok(change) => change,
             Err(refusal) => return refuse(refusal.to_string()),
         };
-        match self.0.get(&id) {
-            Some((before, Some(outcome))) if *before == change => Order::Same(outcome.clone()),
-            Some(_) => refuse("a row before asks for another change of the same object".to_owned()),
-            None => {
-                self.0.insert(id.clone(), (change.clone(), None));
-                Order::Change { id, change }
+        match self.known.get(&id) {
+            Some((before, _)) if *before == change => return Order::Change(id),
+            Some(_) => return refuse("a row before asks for another change of the same object".to_owned()),
+            None => {}
+        }
+        let seen = match parameters.seen(row) {
+            Ok(seen) => seen,
+            Err(reason) => return refuse(reason),
+        };
+        self.known.insert(id.clone(), (change.clone(), None));
+        self.due.push(Task { id: id.clone(), change, seen });
+        Order::Change(id)
+    }
+
+    /// Notes what became of the objects that were due.
+    pub(super) fn ended(&mut self, tasks: Vec<Task>, ends: Vec<Done>) {
+        for (task, end) in tasks.into_iter().zip(ends) {
+            if let Some((_, noted)) = self.known.get_mut(&task.id) {
+                *noted = Some(end);
             }
         }
     }
 
-    /// Notes what became of an object.
-    pub(super) fn remember(&mut self, id: &str, outcome: &Outcome) {
-        if let Some((_, noted)) = self.0.get_mut(id) {
-            *noted = Some(outcome.clone());
-        }
+    /// What became of an object.
+    pub(super) fn end_of(&self, id: &str) -> Option<Done> {
+        self.known.get(id)?.1.clone()
     }
 }
 
@@ -167,6 +273,11 @@ mod tests {
         let table = [
             ("{}", "parameter account: it is required and missing"),
             (r#"{"account":"a","dry_run":"maybe"}"#, "parameter dry_run: `maybe` is neither 1 nor 0"),
+            (r#"{"account":"a","if_changed":"no"}"#, "parameter if_changed: `no` is unknown: write warn or refuse"),
+            (
+                r#"{"account":"a","index":"_audit"}"#,
+                "parameter index: `_audit` is not the name of an index that can be written to",
+            ),
             (
                 r#"{"account":"a","status":"closed"}"#,
                 "parameter of the change: status `closed` is not allowed: write new, inProgress or resolved",
@@ -180,10 +291,10 @@ mod tests {
         assert!(parameters(r#"{"account":"a"}"#).is_ok(), "rows may bring the change");
     }
 
-    fn outcome(order: Order) -> Result<(String, Change), Outcome> {
+    fn refused(order: Order) -> String {
         match order {
-            Order::Change { id, change } => Ok((id, change)),
-            Order::Same(outcome) | Order::Refuse(outcome) => Err(outcome),
+            Order::Refuse(Outcome::Refused(reason)) => reason,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -192,12 +303,18 @@ mod tests {
         let parameters = parameters(r#"{"account":"a","status":"resolved"}"#).unwrap();
         let mut orders = Orders::default();
         let row = Row::of([("id", vec!["x"])]);
-        assert_eq!(outcome(orders.next(&parameters, &row)).unwrap().0, "x");
-        orders.remember("x", &Outcome::Updated("done".to_owned()));
-        assert_eq!(outcome(orders.next(&parameters, &row)).unwrap_err(), Outcome::Updated("done".to_owned()));
+        for _ in 0..2 {
+            assert!(matches!(orders.next(&parameters, &row), Order::Change(id) if id == "x"));
+        }
+        let due = std::mem::take(&mut orders.due);
+        assert_eq!((due.len(), orders.end_of("x")), (1, None));
+        let end = Done::early(Outcome::Updated("done".to_owned()));
+        orders.ended(due, vec![end.clone()]);
+        assert_eq!(orders.end_of("x"), Some(end));
+        assert!(matches!(orders.next(&parameters, &row), Order::Change(_)));
+        assert_eq!(orders.due.len(), 0);
         let other = Row::of([("id", vec!["x"]), ("defender_status", vec!["new"])]);
-        let refused = "a row before asks for another change of the same object".to_owned();
-        assert_eq!(outcome(orders.next(&parameters, &other)).unwrap_err(), Outcome::Refused(refused));
+        assert_eq!(refused(orders.next(&parameters, &other)), "a row before asks for another change of the same object");
     }
 
     #[test]
@@ -205,7 +322,8 @@ mod tests {
         let parameters = parameters(r#"{"account":"a","status":"resolved","comment":"c"}"#).unwrap();
         let mut orders = Orders::default();
         let row = Row::of([("id", vec!["x"]), ("defender_status", vec!["in progress"])]);
-        let (_, change) = outcome(orders.next(&parameters, &row)).unwrap();
+        orders.next(&parameters, &row);
+        let change = &orders.due[0].change;
         assert_eq!(change.status, Some(crate::microsoft::values::Status::InProgress));
         assert_eq!(change.comment.as_deref(), Some("c"));
         for (row, part) in [
@@ -213,18 +331,58 @@ mod tests {
             (Row::of([("id", vec!["x", "y"])]), "field `id` holds 2 ids"),
             (Row::of([("id", vec!["z"]), ("defender_status", vec!["shut"])]), "status `shut` is not allowed"),
         ] {
-            let Outcome::Refused(reason) = outcome(orders.next(&parameters, &row)).unwrap_err() else { panic!() };
+            let reason = refused(orders.next(&parameters, &row));
             assert!(reason.contains(part), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_comments_mark_depends_on_search_run_and_text() {
+        let mark = |search: &str, sid: &str, comment: &str| {
+            let text = serde_json::json!({"server_uri": "https://127.0.0.1:8089", "session_key": "k", "search_name": search,
+                "sid": sid, "configuration": {"account": "a", "comment": comment}});
+            let payload = crate::splunk::alert::read(text.to_string().as_bytes()).unwrap();
+            let parameters = Parameters::read(Action::AlertUpdate, &payload).unwrap();
+            parameters.change(None).unwrap().mark.unwrap()
+        };
+        let one = mark("s", "1", "c");
+        assert!(one.starts_with("[Splunk ") && one.len() == 25, "{one}");
+        assert_eq!(one, mark("s", "1", "c"));
+        for other in [mark("s", "2", "c"), mark("t", "1", "c"), mark("s", "1", "d"), mark("s1", "", "c")] {
+            assert_ne!(one, other);
+        }
+    }
+
+    #[test]
+    fn the_version_that_a_row_shows() {
+        let row = Row::of([
+            ("id", vec!["x"]),
+            ("lastUpdateDateTime", vec!["2026-01-01T00:00:00Z"]),
+            ("status", vec!["new"]),
+            ("assignedTo", vec![]),
+        ]);
+        let seen = Seen {
+            updated: "2026-01-01T00:00:00Z".to_owned(),
+            members: vec![(Member::Status, "new".to_owned()), (Member::AssignedTo, String::new())],
+        };
+        let warn = parameters(r#"{"account":"a","status":"resolved"}"#).unwrap();
+        let refuse = parameters(r#"{"account":"a","status":"resolved","if_changed":"refuse"}"#).unwrap();
+        assert_eq!(warn.seen(&row), Ok(Some(seen.clone())));
+        assert_eq!(refuse.seen(&row), Ok(Some(seen)));
+        for none in [Row::of([("id", vec!["x"])]), Row::of([("lastUpdateTime", vec!["yesterday"])])] {
+            assert_eq!(warn.seen(&none), Ok(None));
+            let why = "the row has no lastUpdateDateTime to compare: keep the field in the search, or set if_changed = warn";
+            assert_eq!(refuse.seen(&none), Err(why.to_owned()));
         }
     }
 
     #[test]
     fn only_the_fields_that_matter_are_kept() {
         let parameters = parameters(r#"{"account":"a","id_field":"alert"}"#).unwrap();
-        for field in ["alert", "__mv_alert", "defender_status", "defender_tags", "rid"] {
+        for field in ["alert", "__mv_alert", "defender_status", "defender_tags", "rid", "lastUpdateTime", "assignedTo"] {
             assert!(parameters.reads(field), "{field}");
         }
-        for field in ["_raw", "id", "defender_foo", "status"] {
+        for field in ["_raw", "id", "defender_foo", "title"] {
             assert!(!parameters.reads(field), "{field}");
         }
     }

@@ -4,6 +4,7 @@
 //! One seed is replayed with `SEED=<n> cargo test --lib simulation::one_seed -- --nocapture`.
 
 mod changes;
+mod economy;
 mod hazards;
 mod judge;
 mod stage;
@@ -82,7 +83,7 @@ fn one_seed() {
 }
 
 #[test]
-#[allow(clippy::print_stdout)]
+#[allow(clippy::print_stdout, clippy::use_debug)]
 fn every_planted_fault_is_noticed() {
     use Planted::*;
     let all = [

@@ -189,16 +189,18 @@ fn read_csv(bytes: impl Read, keep: impl Fn(&str) -> bool) -> Result<Vec<Row>, c
     }
     let header = StringRecord::from_byte_record_lossy(record.clone());
     let kept: Vec<bool> = header.iter().map(|name| keep(name.strip_prefix("__mv_").unwrap_or(name))).collect();
-    let choose = |record: &StringRecord| -> StringRecord {
-        let mut chosen = StringRecord::with_capacity(record.as_slice().len(), record.len());
-        record.iter().zip(&kept).filter(|(_, kept)| **kept).for_each(|(cell, _)| chosen.push_field(cell));
+    // Only as large as what is kept: the rows of a long search live side by side.
+    let choose = |record: &ByteRecord| -> StringRecord {
+        let wanted = || record.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(cell, _)| cell);
+        let mut chosen = StringRecord::with_capacity(wanted().map(<[u8]>::len).sum(), wanted().count());
+        // Results are UTF-8; one odd byte in one field must not cost the row.
+        wanted().for_each(|cell| chosen.push_field(&String::from_utf8_lossy(cell)));
         chosen
     };
-    let names = Arc::new(choose(&header));
+    let names = Arc::new(choose(header.as_byte_record()));
     let (mut rows, mut size) = (Vec::new(), 0);
     while reader.read_byte_record(&mut record)? {
-        // Results are UTF-8; one odd byte in one field must not cost the row.
-        let row = Row::new(Arc::clone(&names), choose(&StringRecord::from_byte_record_lossy(record.clone())));
+        let row = Row::new(Arc::clone(&names), choose(&record));
         size += row.size();
         if size > ROWS_LIMIT {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge).into());

@@ -11,6 +11,7 @@ pub mod modalert;
 pub mod rest;
 mod row;
 pub mod scheme;
+pub mod spool;
 pub mod stdout;
 pub mod stop;
 mod xml;

@@ -31,11 +31,17 @@ impl Stdout {
     /// A second descriptor of standard output.
     ///
     /// # Errors
-    /// When it is closed.
+    /// When it is closed, or leads nowhere: events written there would be lost and remembered as delivered. The standard
+    /// library opens `/dev/null` in the place of a descriptor that was closed, so the two cannot be told apart.
     #[cfg(unix)]
     pub fn open() -> io::Result<Self> {
         use std::os::fd::AsFd;
-        Self::of(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+        let stdout = Self::of(File::from(io::stdout().as_fd().try_clone_to_owned()?))?;
+        let (this, null) = (rustix::fs::fstat(&stdout.file)?, rustix::fs::stat("/dev/null"));
+        if null.is_ok_and(|null| null.st_rdev == this.st_rdev && null.st_mode == this.st_mode) {
+            return Err(io::Error::other("it is closed or /dev/null, and events written there would be lost"));
+        }
+        Ok(stdout)
     }
 
     #[cfg(unix)]

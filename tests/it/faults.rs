@@ -123,7 +123,7 @@ fn a_failure_that_passes_is_tried_again() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_read_is_asked_for_in_halves() {
+fn an_answer_that_cannot_be_read_is_asked_for_again() {
     let path = WINDOW.strip_prefix("Microsoft Graph: GET ").unwrap();
     for (kind, what) in
         [(FaultKind::HalfJson, "the list answer is cut off after "), (FaultKind::Array, "the list answer is not a JSON object")]
@@ -132,8 +132,8 @@ fn an_answer_that_cannot_be_read_is_asked_for_in_halves() {
         stage.fault(LIST.route(), When::Nth(2), kind);
         let ended = input(&stage).run().exits(0).quietly();
         let said = ended.said("DEBUG").concat();
-        assert!(said.starts_with(&format!("defender://test: asking in halves: {path}: {what}")), "{said}");
-        assert!(ended.said("INFO").concat().contains(" halved=1 "), "{}", ended.stderr);
+        assert!(said.starts_with(&format!("defender://test: attempt 1 failed: {path}: {what}")), "{said}");
+        assert!(ended.said("INFO").concat().contains(" halved=0 "), "{}", ended.stderr);
         complete(&stage, LIST, &[&ended]);
     }
 }
@@ -148,9 +148,9 @@ fn a_service_that_only_fails_ends_the_run_and_loses_nothing() {
         (
             LIST.route(),
             FaultKind::Status(404),
-            1,
+            2,
             format!(
-                "{NEWS}: HTTP 404: not found: NotFound: Resource was not found. (request id GUID); check the id, and that it is of this tenant and of this API"
+                "{NEWS}: HTTP 404: not found: NotFound: Resource was not found. (request id GUID); the host answers and has no such list: check the account's graph_url or defender_url, and its cloud"
             ),
         ),
         (Route::Token, FaultKind::Refused, 1, format!("Entra ID: no answer from HOST: Peer disconnected; {check_account}")),
@@ -254,7 +254,7 @@ fn an_object_that_cannot_be_read_is_set_aside_and_comes_later() {
     stage.fault(LIST.route(), When::Once, FaultKind::Clock(3));
     let first = input.run().exits(0).says("ERROR", &[]);
     let failed = "HTTP 500: the service failed: InternalServerError: An error has occurred. (request id GUID)";
-    let aside = "what was updated at TIME cannot be read; it is set aside and tried again";
+    let aside = "what was updated at TIME cannot be read whole; it is set aside and tried again";
     assert_eq!(first.said("WARN"), [format!("defender://test: {aside}: {WINDOW}: {failed}")]);
     assert!(first.said("INFO").concat().contains(" set_aside=1 "), "{}", first.stderr);
     let came: BTreeSet<String> = ids(LIST, &first.events()).into_iter().collect();
@@ -358,5 +358,16 @@ fn a_reader_that_leaves_in_the_middle_ends_the_run() {
     running.close_stdout();
     running.end().exits(1);
     assert_eq!(fs::read(input.checkpoint()).unwrap(), position);
+    complete(&stage, LIST, &[&input.run().exits(0).quietly()]);
+}
+
+#[test]
+fn a_standard_output_that_leads_nowhere_is_refused_before_anything_is_asked() {
+    let stage = Stage::new();
+    let input = stage.input(LIST);
+    let ended = input.program().nowhere().run().exits(1);
+    let lost = "standard output cannot be used: it is closed or /dev/null, and events written there would be lost";
+    assert_eq!(ended.said("ERROR"), [lost]);
+    assert_eq!(stage.asked(LIST.route()), 0);
     complete(&stage, LIST, &[&input.run().exits(0).quietly()]);
 }

@@ -15,8 +15,19 @@ use ta_defender::mode::USAGE;
 const SPLUNKS_OWN: [&str; 6] = ["disabled", "host", "index", "interval", "source", "sourcetype"];
 const ACTIONS: [&str; 2] = ["defender_incident_update", "defender_alert_update"];
 /// The parameters of both actions, and what incidents have besides.
-const PARAMETERS: [&str; 10] =
-    ["account", "api", "id_field", "status", "assigned_to", "classification", "determination", "comment", "dry_run", "index"];
+const PARAMETERS: [&str; 11] = [
+    "account",
+    "api",
+    "id_field",
+    "status",
+    "assigned_to",
+    "classification",
+    "determination",
+    "comment",
+    "if_changed",
+    "dry_run",
+    "index",
+];
 
 fn file(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -205,7 +216,7 @@ fn both_actions_are_described_alike_everywhere() {
             own(&form.keys().map(|name| (name.clone(), String::new())).collect(), &format!("action.{action}.param.")),
             expected
         );
-        for name in ["api", "status", "classification"] {
+        for name in ["api", "status", "classification", "if_changed"] {
             let key = format!("action.{action}.param.{name}");
             let offered: Vec<&str> = form[&key].options.iter().map(String::as_str).filter(|value| !value.is_empty()).collect();
             assert_eq!(offered, choices(&spec[action][&format!("param.{name}")]), "{key}");

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod batch;
 mod defender;
 mod documents;
 mod entra;

@@ -34,6 +34,8 @@ enum Reader {
     Thread,
     /// Nobody, until [`Running::read_on`].
     Nobody,
+    /// There is none: it leads nowhere.
+    None,
 }
 
 /// A run that is being prepared. The environment is empty but for what is set here.
@@ -76,6 +78,12 @@ impl Program {
         self
     }
 
+    /// Leads its standard output nowhere, as a closed one does.
+    pub(crate) fn nowhere(mut self) -> Self {
+        self.reader = Reader::None;
+        self
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(self) -> Ended {
         self.start().end()
@@ -90,7 +98,7 @@ impl Program {
             .envs(self.environment)
             .current_dir("/")
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(if self.reader == Reader::None { Stdio::null() } else { Stdio::piped() })
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -103,15 +111,9 @@ impl Program {
         // A process that refuses before it read everything closes the pipe, which is its right.
         let _ = stdin.as_mut().unwrap().write_all(&bytes);
         let stderr = Collected::of(child.stderr.take().unwrap());
-        let stdout = child.stdout.take().unwrap();
-        let mut running = Running {
-            child,
-            stdin: stdin.filter(|_| hold),
-            untouched: Some(stdout),
-            stdout: Collected::default(),
-            stderr,
-            begun,
-        };
+        let stdout = child.stdout.take();
+        let mut running =
+            Running { child, stdin: stdin.filter(|_| hold), untouched: stdout, stdout: Collected::default(), stderr, begun };
         if self.reader == Reader::Thread {
             running.read_on();
         }
@@ -205,6 +207,13 @@ impl Running {
     /// Ends it as a crash does.
     pub(crate) fn kill(&self) {
         kill_process(self.pid(), Signal::KILL).unwrap();
+    }
+
+    /// The most memory it had so far.
+    pub(crate) fn peak_memory_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
     fn pid(&self) -> Pid {

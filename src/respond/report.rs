@@ -1,0 +1,190 @@
+//! Where the result of a row is told: the log, the file that Enterprise Security reads, and an audit event. The change
+//! itself depends on none of them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::outcome::{Done, Outcome};
+use super::plan::Parameters;
+use crate::microsoft::cloud::{Api, What};
+use crate::microsoft::update::Member;
+use crate::mode::Action;
+use crate::splunk::alert::{Payload, Row};
+use crate::splunk::modalert::{ModAlert, Status};
+use crate::splunk::spool::{Header, Spool};
+use crate::time::Ticks;
+
+/// Of the audit events.
+const SOURCETYPE: &str = "ms:defender:writeback";
+
+/// The three places.
+pub(super) struct Report<'a> {
+    action: Action,
+    payload: &'a Payload,
+    parameters: &'a Parameters,
+    journal: ModAlert,
+    spool: Option<Spool>,
+    events: Vec<String>,
+    failed: usize,
+}
+
+/// One audit event; its members in the order in which they are written. The time is the first, where Splunk looks for it.
+#[derive(Serialize)]
+struct Event<'a> {
+    time: String,
+    action: &'static str,
+    result: &'static str,
+    object: &'static str,
+    id: Option<&'a str>,
+    reason: &'a str,
+    /// Names of the members that the change is about.
+    changed: Vec<&'static str>,
+    before: BTreeMap<&'static str, &'a str>,
+    after: BTreeMap<&'static str, &'a str>,
+    /// The update times of the versions that the change made: by them and the id its echo in the feeds is known.
+    updated: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed_since: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    would_send: &'a [String],
+    dry_run: bool,
+    user: &'a str,
+    app: &'a str,
+    search_name: &'a str,
+    sid: &'a str,
+    /// Counted from 1.
+    row: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orig_sid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orig_rid: Option<&'a str>,
+    account: &'a str,
+    api: &'static str,
+    request_id: Option<&'a str>,
+    http_status: Option<u16>,
+    attempts: u32,
+    duration_ms: u64,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn open(action: Action, payload: &'a Payload, parameters: &'a Parameters, splunk_home: Option<&Path>) -> Self {
+        let journal = ModAlert::open(splunk_home, action.name(), payload).unwrap_or_else(|error| {
+            log::warn!("{}: the log that Enterprise Security reads cannot be opened: {error}", action.name());
+            ModAlert::without_file(action.name(), payload)
+        });
+        let header = Header {
+            index: parameters.index.clone(),
+            host: payload.server_host.clone(),
+            source: action.name().to_owned(),
+            sourcetype: SOURCETYPE,
+        };
+        let spool = splunk_home.map(|home| Spool::new(home, header));
+        if spool.is_none() {
+            log::warn!("{}: SPLUNK_HOME is not set, so no audit events ({SOURCETYPE}) are written", action.name());
+        }
+        Self { action, payload, parameters, journal, spool, events: Vec::new(), failed: 0 }
+    }
+
+    /// Rows so far that were not changed as asked.
+    pub(super) fn failed(&self) -> usize {
+        self.failed
+    }
+
+    /// Tells the result of a row; `number` counts from 0.
+    pub(super) fn row(&mut self, row: &Row, number: usize, done: &Done) {
+        let id = self.parameters.id_of(row);
+        self.failed += usize::from(!done.outcome.is_success());
+        if let (Some(changed), false) = (&done.trace.changed_since, matches!(done.outcome, Outcome::Refused(_))) {
+            log::warn!("{}: row={} id={}: {changed}", self.action.name(), number + 1, id.as_deref().unwrap_or("-"));
+        }
+        self.line(number, id.as_deref(), &done.outcome);
+        self.record(row, number, &done.outcome);
+        if self.spool.is_some() {
+            match serde_json::to_string(&self.event(row, number, id.as_deref(), done)) {
+                Ok(event) => self.events.push(event),
+                Err(error) => log::warn!("the audit event of row {} cannot be written: {error}", number + 1),
+            }
+        }
+    }
+
+    fn line(&self, number: usize, id: Option<&str>, outcome: &Outcome) {
+        let (result, text) = outcome.told();
+        let level = if outcome.is_success() { log::Level::Info } else { log::Level::Error };
+        log::log!(level, "{}: row={} id={} result={result}: {text}", self.action.name(), number + 1, id.unwrap_or("-"));
+    }
+
+    fn record(&mut self, row: &Row, number: usize, outcome: &Outcome) {
+        let (result, text) = outcome.told();
+        let status = if outcome.is_success() { Status::Success } else { Status::Failure };
+        if let Err(error) = self.journal.record(row, number, status, &format!("{result}: {text}")) {
+            log::warn!("the result of row {} cannot be written for Enterprise Security: {error}", number + 1);
+        }
+    }
+
+    fn event<'e>(&'e self, row: &'e Row, number: usize, id: Option<&'e str>, done: &'e Done) -> Event<'e> {
+        let (result, reason) = done.outcome.told();
+        let trace = &done.trace;
+        let before = trace.asked.iter().filter(|difference| difference.member != Member::Comment);
+        let after = trace.after.iter().filter(|(member, _)| *member != Member::Comment);
+        // Of a comment, what is written is what was asked for, once it is there.
+        let comment = trace.asked.iter().find(|difference| difference.member == Member::Comment);
+        let comment = comment.filter(|_| matches!(done.outcome, Outcome::Updated(_)));
+        Event {
+            time: Ticks::now().rfc3339_ms(),
+            action: self.action.name(),
+            result,
+            object: match self.parameters.resource.what() {
+                What::Incidents => "incident",
+                What::Alerts => "alert",
+            },
+            id,
+            reason,
+            changed: trace.asked.iter().map(|difference| difference.member.name()).collect(),
+            before: before.map(|difference| (difference.member.name(), difference.current.as_str())).collect(),
+            after: after
+                .map(|(member, value)| (member.name(), value.as_str()))
+                .chain(comment.map(|comment| (Member::Comment.name(), comment.wanted.as_str())))
+                .collect(),
+            updated: &trace.versions,
+            changed_since: trace.changed_since.as_deref(),
+            would_send: &trace.requests,
+            dry_run: self.parameters.dry_run,
+            user: &self.payload.owner,
+            app: &self.payload.app,
+            search_name: &self.payload.search_name,
+            sid: &self.payload.sid,
+            row: number + 1,
+            rid: row.get("rid"),
+            orig_sid: row.get("orig_sid"),
+            orig_rid: row.get("orig_rid"),
+            account: &self.parameters.account,
+            api: match self.parameters.resource.api() {
+                Api::Graph => "graph",
+                Api::Xdr | Api::Endpoint => "defender",
+            },
+            request_id: trace.request_id.as_deref(),
+            http_status: trace.http_status,
+            attempts: trace.attempts,
+            duration_ms: u64::try_from(trace.took.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Hands the audit events so far to splunkd: a run that is ended from outside has told what it did.
+    pub(super) fn flush(&mut self) {
+        let events = std::mem::take(&mut self.events);
+        let Some(spool) = &mut self.spool else { return };
+        if let Err(error) = spool.write(&events) {
+            log::warn!(
+                "{}: audit events ({SOURCETYPE}) cannot be written to $SPLUNK_HOME/var/spool/splunk: {error}; the changes stand, \
+                 let the user that runs Splunk write there",
+                self.action.name()
+            );
+            // Said once.
+            self.spool = None;
+        }
+    }
+}

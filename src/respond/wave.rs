@@ -1,0 +1,333 @@
+//! Some objects at a time: read together, changed together, read back together, as far as the API allows, and until the
+//! time is up.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::object::{Doing, Fault, FaultKind, Rules, Work};
+use super::outcome::Done;
+use super::plan::Task;
+use crate::microsoft::api_error::ApiError;
+use crate::microsoft::batch::{self, Answer, Call, GRAPH_LIMIT, READ_LIMIT, UPDATE_LIMIT, UPDATES_PER_MINUTE};
+use crate::microsoft::client::{Client, Reply};
+use crate::microsoft::cloud::{Rate, Resource};
+use crate::microsoft::query::{Expand, object};
+use crate::microsoft::update::Step;
+use crate::pace::Pace;
+use crate::time::Ticks;
+
+/// How fast a run may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tempo {
+    /// Below the documented rates, and slower after failures.
+    Polite,
+    /// At once; only what the service asks for is waited. For tests against a stand-in that has no limits.
+    #[cfg(test)]
+    AtOnce,
+}
+
+/// The objects of one kind in one tenant.
+#[derive(Debug)]
+pub(super) struct Objects {
+    client: Client,
+    rules: Rules,
+    tempo: Tempo,
+    pace: Pace,
+    /// Updates of many alerts have a rate of their own.
+    batch_pace: Pace,
+    until: Instant,
+    /// Cleared where Graph's batch is refused as such: then each request goes alone.
+    together: bool,
+    /// Why no request can succeed any more.
+    hopeless: Option<Fault>,
+}
+
+impl Objects {
+    /// `until` is when the last request may begin.
+    pub(super) fn new(client: Client, rules: Rules, tempo: Tempo, until: Instant) -> Self {
+        let pace = Pace::for_action(rules.resource.rate());
+        let batch_pace = Pace::for_action(Rate { per_minute: UPDATES_PER_MINUTE, per_hour: None });
+        Self { client, rules, tempo, pace, batch_pace, until, together: true, hopeless: None }
+    }
+
+    /// How many objects are handled together. A wave that is under way when the time is up may end half done, so it is no
+    /// larger than what pays.
+    pub(super) fn wave(&self) -> usize {
+        match self.rules.resource {
+            Resource::GraphIncidents | Resource::GraphAlerts => GRAPH_LIMIT,
+            Resource::EndpointAlerts => UPDATE_LIMIT,
+            Resource::XdrIncidents => 1,
+        }
+    }
+
+    /// Brings the objects to what is wanted. Trying again begins with reading: what arrived though its answer was lost is
+    /// then not sent twice, a comment included.
+    pub(super) fn change(&mut self, tasks: &[Task]) -> Vec<Done> {
+        let mut all: Vec<Work<'_>> = tasks.iter().map(|task| Work::new(task, self.rules)).collect();
+        loop {
+            let open: Vec<usize> = (0..all.len()).filter(|at| all[*at].outcome.is_none()).collect();
+            if open.is_empty() {
+                return all.into_iter().map(Work::done).collect();
+            }
+            let mut wait = Duration::ZERO;
+            for (at, found) in self.read(&all, &open) {
+                wait = wait.max(match found {
+                    Ok(object) => all[at].read(&object),
+                    Err(fault) => all[at].failed(Doing::Reading, &fault, self.until),
+                });
+            }
+            let due: Vec<usize> = open.into_iter().filter(|at| !all[*at].steps.is_empty()).collect();
+            for (at, fault) in self.send(&mut all, due) {
+                wait = wait.max(all[at].failed(Doing::Sending, &fault, self.until));
+            }
+            self.sleep(wait);
+        }
+    }
+
+    fn sleep(&self, wait: Duration) {
+        let wait = match self.tempo {
+            Tempo::Polite => wait,
+            #[cfg(test)]
+            Tempo::AtOnce => wait / 100,
+        };
+        std::thread::sleep(wait.min(self.until.saturating_duration_since(Instant::now())));
+    }
+
+    /// Waits until so many requests may go; a fault where that is never.
+    fn admit(&mut self, requests: usize, batch: bool) -> Result<(), Fault> {
+        if let Some(fault) = &self.hopeless {
+            return Err(fault.clone());
+        }
+        let pace = if batch { &mut self.batch_pace } else { &mut self.pace };
+        let wait = match self.tempo {
+            Tempo::Polite => (0..requests).map(|_| pace.wait(Ticks::now())).max().unwrap_or_default(),
+            #[cfg(test)]
+            Tempo::AtOnce => Duration::ZERO,
+        };
+        if Instant::now() + wait >= self.until {
+            return Err(Fault::new(FaultKind::OutOfTime, "out of time"));
+        }
+        self.sleep(wait);
+        Ok(())
+    }
+
+    /// The failure, and whether it is that of every request to come.
+    fn fault(&mut self, error: &ApiError) -> Fault {
+        let fault = Fault::of(error);
+        if fault.kind == FaultKind::Hopeless {
+            self.hopeless = Some(fault.clone());
+        }
+        fault
+    }
+
+    /// The objects as they are now.
+    fn read(&mut self, all: &[Work<'_>], open: &[usize]) -> Vec<(usize, Result<Value, Fault>)> {
+        // An object that did not show its change is asked for alone: a list may lag behind.
+        let (several, mut alone): (Vec<usize>, Vec<usize>) = open.iter().partition(|at| all[**at].looks == 0);
+        let mut found = Vec::new();
+        match self.rules.resource {
+            Resource::EndpointAlerts if several.len() > 1 => {
+                for some in several.chunks(READ_LIMIT) {
+                    self.read_list(all, some, &mut found, &mut alone);
+                }
+            }
+            Resource::GraphIncidents | Resource::GraphAlerts if several.len() > 1 && self.together => {
+                let paths: Vec<String> = several.iter().map(|at| self.path(&all[*at])).collect();
+                let calls: Vec<(usize, Call<'_>)> =
+                    several.iter().zip(&paths).map(|(at, path)| (*at, Call::Get(path.as_str()))).collect();
+                for some in calls.chunks(GRAPH_LIMIT) {
+                    if let Err(fault) = self.admit(some.len(), false) {
+                        found.extend(some.iter().map(|(at, _)| (*at, Err(fault.clone()))));
+                        continue;
+                    }
+                    for (at, answer) in self.batch(some, &mut alone) {
+                        found.push((at, answer.and_then(|reply| whole(&reply))));
+                    }
+                }
+            }
+            _ => alone.extend(several),
+        }
+        for at in alone {
+            let path = self.path(&all[at]);
+            let reply = self.admit(1, false).and_then(|()| self.client.get(&path).map_err(|error| self.fault(&error)));
+            found.push((at, reply.and_then(|reply| whole(&reply))));
+        }
+        found
+    }
+
+    fn path(&self, work: &Work<'_>) -> String {
+        object(self.rules.resource, &work.task.id, Expand::Nothing)
+    }
+
+    /// Endpoint alerts by one list. Those that are not on it are asked for alone, and so are all where it is refused.
+    fn read_list(
+        &mut self,
+        all: &[Work<'_>],
+        some: &[usize],
+        found: &mut Vec<(usize, Result<Value, Fault>)>,
+        alone: &mut Vec<usize>,
+    ) {
+        let ids: Vec<&str> = some.iter().map(|at| all[*at].task.id.as_str()).collect();
+        let listed =
+            self.admit(1, false).and_then(|()| batch::alerts(&mut self.client, &ids).map_err(|error| self.fault(&error)));
+        match listed {
+            Ok((mut rows, _)) => {
+                for at in some {
+                    match rows.remove(&all[*at].task.id) {
+                        Some(row) => found.push((*at, Ok(row))),
+                        None => alone.push(*at),
+                    }
+                }
+            }
+            Err(fault) if goes_alone(fault.kind) => alone.extend(some),
+            Err(fault) => found.extend(some.iter().map(|at| (*at, Err(fault.clone())))),
+        }
+    }
+
+    /// Graph requests as one; they have been admitted. What is to be asked again alone goes to `alone`.
+    fn batch(&mut self, calls: &[(usize, Call<'_>)], alone: &mut Vec<usize>) -> Vec<(usize, Result<Reply, Fault>)> {
+        let bare: Vec<Call<'_>> = calls.iter().map(|(_, call)| *call).collect();
+        if !self.together {
+            alone.extend(calls.iter().map(|(at, _)| *at));
+            return Vec::new();
+        }
+        let answers: Vec<Answer> = match batch::graph(&mut self.client, &bare).map_err(|error| self.fault(&error)) {
+            Ok(answers) => answers,
+            Err(fault) if goes_alone(fault.kind) => {
+                self.together = false;
+                alone.extend(calls.iter().map(|(at, _)| *at));
+                return Vec::new();
+            }
+            Err(fault) => return calls.iter().map(|(at, _)| (*at, Err(fault.clone()))).collect(),
+        };
+        let mut told = Vec::new();
+        for ((at, _), answer) in calls.iter().zip(answers) {
+            match answer.map_err(|error| Fault::of(&error)) {
+                // The token ran out between the batch and the request in it; alone, it is renewed.
+                Err(fault) if fault.kind == FaultKind::Unauthorized => alone.push(*at),
+                answer => told.push((*at, answer)),
+            }
+        }
+        told
+    }
+
+    /// Sends what is due; gives the objects for which that failed.
+    fn send(&mut self, all: &mut [Work<'_>], mut due: Vec<usize>) -> Vec<(usize, Fault)> {
+        let mut failed = Vec::new();
+        match self.rules.resource {
+            Resource::EndpointAlerts if due.len() > 1 => due = self.send_alike(all, due, &mut failed),
+            Resource::GraphIncidents | Resource::GraphAlerts if due.len() > 1 => {
+                due = self.send_together(all, due, &mut failed);
+            }
+            _ => {}
+        }
+        for at in due {
+            if let Err(fault) = self.send_alone(&mut all[at]) {
+                failed.push((at, fault));
+            }
+        }
+        failed
+    }
+
+    fn send_alone(&mut self, work: &mut Work<'_>) -> Result<(), Fault> {
+        let steps = std::mem::take(&mut work.steps);
+        for step in &steps {
+            self.admit(1, false)?;
+            work.sending();
+            let reply = step.send(&mut self.client).map_err(|error| self.fault(&error))?;
+            work.answered(&reply);
+        }
+        work.accepted();
+        Ok(())
+    }
+
+    /// The same change of many Endpoint alerts is one request. Gives back those that go alone.
+    fn send_alike(&mut self, all: &mut [Work<'_>], due: Vec<usize>, failed: &mut Vec<(usize, Fault)>) -> Vec<usize> {
+        let mut alike: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for at in due {
+            // The id is in the path alone, so equal bodies are the same change.
+            let body = all[at].steps.first().and_then(|step| serde_json::to_string(&step.body).ok()).unwrap_or_default();
+            alike.entry(body).or_default().push(at);
+        }
+        let mut alone = Vec::new();
+        for some in alike.values().flat_map(|group| group.chunks(UPDATE_LIMIT)) {
+            let Some(step) = all[some[0]].steps.first().filter(|_| some.len() > 1).cloned() else {
+                alone.extend(some);
+                continue;
+            };
+            if let Err(fault) = self.admit(1, true) {
+                failed.extend(some.iter().map(|at| (*at, fault.clone())));
+                continue;
+            }
+            some.iter().for_each(|at| all[*at].sending());
+            let ids: Vec<&str> = some.iter().map(|at| all[*at].task.id.as_str()).collect();
+            match batch::update_alerts(&mut self.client, &ids, &step.body).map_err(|error| self.fault(&error)) {
+                Ok(reply) => {
+                    for at in some {
+                        all[*at].answered(&reply);
+                        all[*at].accepted();
+                    }
+                }
+                // One of them is the reason, or the spelling is: none was changed, and each is told its own.
+                Err(fault) if goes_alone(fault.kind) || fault.kind == FaultKind::NotFound => alone.extend(some),
+                Err(fault) => failed.extend(some.iter().map(|at| (*at, fault.clone()))),
+            }
+        }
+        alone
+    }
+
+    /// Graph changes of many objects, twenty at a time: first the first step of each, then the second of those where the
+    /// first was accepted. Gives back those that go alone.
+    fn send_together(&mut self, all: &mut [Work<'_>], due: Vec<usize>, failed: &mut Vec<(usize, Fault)>) -> Vec<usize> {
+        let mut alone = Vec::new();
+        let steps: BTreeMap<usize, Vec<Step>> = due.iter().map(|at| (*at, all[*at].steps.clone())).collect();
+        let mut going = due;
+        for round in 0.. {
+            let (next, over): (Vec<usize>, Vec<usize>) = going.into_iter().partition(|at| round < steps[at].len());
+            over.iter().for_each(|at| all[*at].accepted());
+            going = Vec::new();
+            if next.is_empty() {
+                break;
+            }
+            let calls: Vec<(usize, Call<'_>)> = next.iter().map(|at| (*at, Call::Send(&steps[at][round]))).collect();
+            for some in calls.chunks(GRAPH_LIMIT) {
+                if let Err(fault) = self.admit(some.len(), false) {
+                    failed.extend(some.iter().map(|(at, _)| (*at, fault.clone())));
+                    continue;
+                }
+                if self.together {
+                    some.iter().for_each(|(at, _)| all[*at].sending());
+                }
+                let mut again = Vec::new();
+                for (at, answer) in self.batch(some, &mut again) {
+                    match answer {
+                        Ok(reply) => {
+                            all[at].answered(&reply);
+                            going.push(at);
+                        }
+                        Err(fault) => failed.push((at, fault)),
+                    }
+                }
+                for at in again {
+                    all[at].steps.drain(..round);
+                    alone.push(at);
+                }
+            }
+        }
+        alone
+    }
+}
+
+/// Whether requests that were refused together are to be tried one by one: the refusal may be about one of them, or about
+/// sending them together.
+fn goes_alone(kind: FaultKind) -> bool {
+    matches!(kind, FaultKind::Permanent | FaultKind::Unauthorized | FaultKind::NotFound)
+}
+
+/// The object in an answer. One that is cut short or of another kind says nothing about the object.
+fn whole(reply: &Reply) -> Result<Value, Fault> {
+    let object = serde_json::from_slice::<Value>(&reply.body).ok().filter(Value::is_object);
+    object.ok_or_else(|| Fault::new(FaultKind::Passing, "the service's answer is not a JSON object"))
+}
