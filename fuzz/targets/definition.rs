@@ -7,7 +7,7 @@ use std::io::Read;
 
 use libfuzzer_sys::fuzz_target;
 use ta_defender::input::Input;
-use ta_defender::splunk::definition::{Root, read};
+use ta_defender::splunk::definition::{DefinitionError, Root, read};
 
 /// Gives one byte at a time, as a slow pipe does.
 struct Trickle<'a>(&'a [u8]);
@@ -21,10 +21,19 @@ impl Read for Trickle<'_> {
     }
 }
 
+/// A message without the place, which depends on how much was read at once.
+fn kind(error: &DefinitionError) -> String {
+    let text = error.to_string();
+    match text.split_once(" near byte ") {
+        Some((before, after)) => format!("{before}{}", after.trim_start_matches(|c: char| c.is_ascii_digit())),
+        None => text,
+    }
+}
+
 fuzz_target!(|data: &[u8]| {
     let whole = read(data, Root::Input);
     let slow = read(Trickle(data), Root::Input);
-    assert_eq!(whole.as_ref().err().map(ToString::to_string), slow.as_ref().err().map(ToString::to_string));
+    assert_eq!(whole.as_ref().err().map(kind), slow.as_ref().err().map(kind));
     let (Ok(whole), Ok(slow)) = (whole, slow) else { return };
     assert_eq!(whole.stanzas, slow.stanzas);
     assert!(!whole.server_uri.is_empty() && !whole.checkpoint_dir.as_os_str().is_empty());

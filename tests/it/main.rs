@@ -5,6 +5,7 @@
 
 mod definition;
 mod faults;
+mod kill;
 mod resume;
 mod rooms;
 mod samples;
