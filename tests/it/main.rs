@@ -6,6 +6,7 @@
 mod content;
 mod definition;
 mod faults;
+mod kill;
 mod respond;
 mod resume;
 mod rooms;

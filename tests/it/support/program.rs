@@ -195,6 +195,16 @@ impl Running {
         }
     }
 
+    /// Bytes of its standard output that were read so far.
+    pub(crate) fn taken(&self) -> usize {
+        self.stdout.bytes.lock().unwrap().len()
+    }
+
+    /// Whether it ended.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     fn stderr_so_far(&self) -> String {
         String::from_utf8_lossy(&self.stderr.so_far()).into_owned()
     }
