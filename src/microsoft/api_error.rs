@@ -389,7 +389,7 @@ mod tests {
             (403, &[], "", "forbidden", true, None),
             (403, &[], "{\"error\":{\"code\":\"DisabledFeature\"}}", "disallowed", true, None),
             (403, html, "<html><title>Blocked</title>", "not json", true, None),
-            (404, &[], "{\"error\":{\"code\":\"ResourceNotFound\"}}", "not found", false, None),
+            (404, &[], "{\"error\":{\"code\":\"ResourceNotFound\"}}", "not found", true, None),
             (404, html, "", "not json", true, None),
             (408, &[], "", "server", false, None),
             (409, &[], "{}", "bad request", true, None),
@@ -486,7 +486,8 @@ mod tests {
             let error = read(Api::Endpoint, &Method::GET, "/api/alerts", status, &[], body.as_bytes()).unwrap_err();
             assert_eq!(error.code.as_deref(), entry["body"]["error"]["code"].as_str(), "{body}");
             assert_eq!(error.request_id.as_deref(), entry["body"]["error"]["target"].as_str(), "{body}");
-            let transient = matches!(status, 404 | 429 | 500..);
+            // 404 is for a person here: these are answers to a list.
+            let transient = matches!(status, 429 | 500..);
             assert_eq!(error.is_permanent(), !transient, "{body}");
         }
     }
