@@ -360,6 +360,10 @@ fn a_process_that_was_killed_is_started_again() {
     let first = app.0.sim.handlers().unwrap().processes();
     let pid = rustix::process::Pid::from_raw(i32::try_from(first[0]).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    // A signal is sent before it is delivered.
+    while !app.0.sim.handlers().unwrap().processes().is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     app.test(ACCOUNT).api("graph");
     let second = app.0.sim.handlers().unwrap().processes();
     assert!(second.len() == 1 && second != first, "{first:?} {second:?}");

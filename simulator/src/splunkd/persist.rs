@@ -80,7 +80,8 @@ impl Handlers {
 
     /// The ids of the processes that wait for a request.
     pub fn processes(&self) -> Vec<u32> {
-        lock(&self.idle).values().flatten().map(Process::id).collect()
+        let mut idle = lock(&self.idle);
+        idle.values_mut().flatten().filter_map(|process| (!process.is_over()).then(|| process.id())).collect()
     }
 
     /// The handler that a path belongs to.
