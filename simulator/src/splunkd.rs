@@ -3,6 +3,7 @@
 mod answers;
 mod collections;
 mod passwords;
+pub mod persist;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -173,11 +174,9 @@ impl Splunkd {
 /// Answers a request to splunkd.
 pub fn answer(world: &mut World, request: &Request, now: Time) -> Response {
     let splunkd = &mut world.splunkd;
-    let user =
-        request.credential("Splunk").or_else(|| request.credential("Bearer")).and_then(|key| splunkd.sessions.get(key)).cloned();
-    let Some(user) = user else {
-        return message(request, 401, "WARN", "call not properly authenticated")
-            .header("WWW-Authenticate", "Basic realm=\"/splunk\"");
+    let user = match user_of(splunkd, request) {
+        Ok(user) => user,
+        Err(refused) => return refused,
     };
     let segments = request.segments();
     let parts: Vec<_> = segments.iter().map(String::as_str).collect();
@@ -209,6 +208,14 @@ pub fn answer(world: &mut World, request: &Request, now: Time) -> Response {
         }
         _ => not_found(request, &request.path),
     }
+}
+
+/// Who makes a request; 401 for nobody.
+fn user_of(splunkd: &Splunkd, request: &Request) -> Result<User, Response> {
+    let key = request.credential("Splunk").or_else(|| request.credential("Bearer"));
+    key.and_then(|key| splunkd.sessions.get(key)).cloned().ok_or_else(|| {
+        message(request, 401, "WARN", "call not properly authenticated").header("WWW-Authenticate", "Basic realm=\"/splunk\"")
+    })
 }
 
 fn configs(splunkd: &mut Splunkd, request: &Request, file: &str, stanza: Option<&str>, now: Time) -> Response {

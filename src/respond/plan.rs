@@ -7,7 +7,7 @@ use ring::digest::{SHA256, digest};
 
 use super::outcome::{Done, Outcome};
 use crate::error::Error;
-use crate::microsoft::cloud::{Resource, What};
+use crate::microsoft::cloud::Resource;
 use crate::microsoft::object::names;
 use crate::microsoft::query::check_id;
 use crate::microsoft::update::{Change, Member, Refusal, Wanted};
@@ -63,14 +63,10 @@ pub(super) struct Parameters {
 impl Parameters {
     /// Reads and checks the parameters that are the same for all rows.
     pub(super) fn read(action: Action, payload: &Payload) -> Result<Self, Error> {
-        let what = match action {
-            Action::IncidentUpdate => What::Incidents,
-            Action::AlertUpdate => What::Alerts,
-        };
         let wrong = |name, reason| Error::Parameter { name, reason };
         let account = payload.param("account").ok_or_else(|| wrong("account", "it is required and missing".to_owned()))?;
         let api = payload.param("api").unwrap_or("graph");
-        let resource = Resource::of(api, what).map_err(|reason| wrong("api", reason))?;
+        let resource = Resource::of(api, action.what()).map_err(|reason| wrong("api", reason))?;
         let dry_run = match payload.param("dry_run").unwrap_or("0").to_ascii_lowercase().as_str() {
             "1" | "true" | "yes" => true,
             "0" | "false" | "no" => false,

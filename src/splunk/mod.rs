@@ -8,6 +8,7 @@ pub mod event;
 mod fixtures;
 pub mod log;
 pub mod modalert;
+pub mod persistent;
 pub mod rest;
 mod row;
 pub mod scheme;

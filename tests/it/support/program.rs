@@ -197,6 +197,16 @@ impl Running {
         self.untouched.as_ref().map_or(0, |pipe| rustix::io::ioctl_fionread(pipe).unwrap())
     }
 
+    /// Writes more to its standard input, which was left open. One that ended has closed it, which is its right.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        let _ = self.stdin.as_mut().unwrap().write_all(bytes);
+    }
+
+    /// Ends its standard input.
+    pub(crate) fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
     /// Waits until a condition holds.
     ///
     /// # Panics
