@@ -775,3 +775,97 @@ fn two_hundred_megabytes_of_results_take_little_memory() {
     assert_eq!(ended.said("INFO").last().unwrap(), &total(list, 2000, 0));
     assert!(peak < 40_000, "{peak} kB");
 }
+
+/// The settings of a conf file of the app, as stanza, name and value.
+fn conf(name: &str) -> Vec<(String, String, String)> {
+    let path = format!("{}/default/{name}.conf", env!("CARGO_MANIFEST_DIR"));
+    let (mut all, mut stanza) = (Vec::new(), String::new());
+    for line in std::fs::read_to_string(path).unwrap().lines().filter(|line| !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            name.clone_into(&mut stanza);
+        } else if let Some((name, value)) = line.split_once('=') {
+            all.push((stanza.clone(), name.trim().to_owned(), value.trim().to_owned()));
+        }
+    }
+    all
+}
+
+/// What Enterprise Security's lookups are turned into has to be what the action takes.
+#[test]
+fn the_mapping_of_enterprise_security_is_valid() {
+    let stage = Stage::new();
+    for list in [List::GraphIncidents, List::XdrIncidents] {
+        let table = |name: &str| -> Vec<Vec<String>> {
+            let path = format!("{}/app/lookups/{name}.csv", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(path).unwrap();
+            text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+        };
+        let mut rows = Vec::new();
+        for name in ["defender_addon_es_status", "defender_addon_es_disposition", "defender_addon_es_owner"] {
+            let table = table(name);
+            rows.extend(table[1..].iter().map(|row| (table[0][1..].to_vec(), row[1..].to_vec())));
+        }
+        assert!(rows.len() > 5);
+        for (names, values) in rows {
+            let ids = stage.fresh(list, 1);
+            let text = format!("id,{}\n{},{}\n", names.join(","), ids[0], values.join(","));
+            Act::new(&stage, list).csv(&text).run().exits(0).quietly();
+        }
+    }
+}
+
+#[test]
+fn searches_that_change_objects_are_shipped_switched_off() {
+    let saved = conf("savedsearches");
+    let acting: Vec<&String> =
+        saved.iter().filter(|(_, name, _)| name == "action.defender_incident_update").map(|(stanza, _, _)| stanza).collect();
+    assert_eq!(acting.len(), 2);
+    for stanza in acting {
+        let value =
+            |name: &str| saved.iter().find(|(of, known, _)| of == stanza && known == name).map(|(_, _, value)| value.as_str());
+        assert_eq!((value("disabled"), value("enableSched"), value("alert.digest_mode")), (Some("1"), Some("1"), Some("1")));
+        let search = value("search").unwrap();
+        let table = search.rsplit("| table ").next().unwrap();
+        assert!(table.starts_with("id ") && table.split(' ').skip(1).all(|field| field.starts_with("defender_")), "{table}");
+        let lookups: Vec<&str> = search.split("| lookup ").skip(1).filter_map(|rest| rest.split(' ').next()).collect();
+        assert!(!lookups.is_empty());
+        for lookup in lookups {
+            assert!(conf("transforms").iter().any(|(stanza, name, _)| stanza == lookup && name == "filename"), "{lookup}");
+        }
+    }
+}
+
+/// The macro names the audit event's member and every name that the update time has in the feeds.
+#[test]
+fn the_echo_macro_speaks_of_what_is_there() {
+    let macros = conf("macros");
+    let (_, _, definition) =
+        macros.iter().find(|(stanza, name, _)| stanza == "defender_not_our_echo" && name == "definition").unwrap();
+    assert!(definition.starts_with("NOT [ search `defender_addon_writeback` result=updated "), "{definition}");
+    for member in ["updated{}", "lastUpdateDateTime", "lastUpdateTime", "lastUpdatedTime"] {
+        assert!(definition.contains(member), "{member}");
+    }
+    assert_eq!(definition.matches('"').count() % 2, 0);
+    // An event of the feeds whose id and time are those of an audit event is an echo, and no other is.
+    for list in List::ALL {
+        let stage = Stage::new();
+        let ids = stage.fresh(list, 2);
+        let input = stage.input(list);
+        input.run().exits(0);
+        Act::new(&stage, list).set("status", "resolved").set("comment", "c").ids(&ids[..1]).run().exits(0);
+        let other = ids.last().unwrap();
+        stage.change(list, other);
+        let (events, _) = audit(&stage);
+        let ours: Vec<&str> = events[0]["updated"].as_array().unwrap().iter().map(|time| time.as_str().unwrap()).collect();
+        let (id, updated) = list.identity();
+        let mut came = input.run().exits(0).quietly().events();
+        // Alerts of incidents have an id of their own, and the incident's besides.
+        came.retain(|event| event.sourcetype != "ms365:defender:incident:alerts");
+        let of = |wanted: &str| came.iter().filter(|event| event.member(id) == wanted).count();
+        assert_eq!((of(&ids[0]), of(other)), (1, 1), "{list:?}: both changes came back");
+        for event in &came {
+            let echo = event.member(id) == ids[0] && ours.contains(&event.member(updated).as_str());
+            assert_eq!(echo, event.member(id) == ids[0], "{list:?} {}", event.data);
+        }
+    }
+}
