@@ -10,7 +10,7 @@ use simulator::throttle::{Limits, RetryAfter};
 use simulator::{Config, Fault, FaultKind, Route, Simulator, When, accounts};
 
 use super::wave::Tempo;
-use super::{Action, Exit, act};
+use super::{Action, Exit, Stop, act};
 
 const ROWS: usize = 1000;
 /// One request in so many goes wrong.
@@ -33,7 +33,7 @@ fn run(sim: &Simulator, action: Action, api: &str, rows: &[(String, String)]) ->
         "results_file": path,
         "configuration": {"account": accounts::ACCOUNT, "api": api, "status": "resolved"},
     });
-    act(action, payload.to_string().as_bytes(), Some(&sim.splunk_home()), Tempo::AtOnce).unwrap()
+    act(action, payload.to_string().as_bytes(), Some(&sim.splunk_home()), Tempo::AtOnce, &Stop::new()).unwrap()
 }
 
 /// The audit events, by row.

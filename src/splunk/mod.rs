@@ -9,6 +9,7 @@ mod fixtures;
 pub mod log;
 pub mod modalert;
 pub mod rest;
+mod results;
 mod row;
 pub mod scheme;
 pub mod spool;
