@@ -1,5 +1,7 @@
 //! Alert actions: each row of a search's results becomes at most one change of one object, and exactly one result.
 
+#[cfg(test)]
+mod fault_tests;
 mod hand;
 #[cfg(test)]
 mod load_tests;

@@ -21,7 +21,7 @@ fn stage(incidents: usize, alerts: usize) -> Simulator {
 }
 
 /// Runs an action on rows of `id` and `defender_comment`.
-fn run(sim: &Simulator, action: Action, api: &str, rows: &[(String, String)]) -> Exit {
+pub(super) fn run(sim: &Simulator, action: Action, api: &str, rows: &[(String, String)]) -> Exit {
     let path = sim.splunk_home().join("var/run/splunk/dispatch/results.csv");
     let mut text = String::from("id,defender_comment\n");
     for (id, comment) in rows {
@@ -37,7 +37,7 @@ fn run(sim: &Simulator, action: Action, api: &str, rows: &[(String, String)]) ->
 }
 
 /// The audit events, by row.
-fn audit(sim: &Simulator) -> BTreeMap<u64, Value> {
+pub(super) fn audit(sim: &Simulator) -> BTreeMap<u64, Value> {
     let mut events = BTreeMap::new();
     for file in std::fs::read_dir(sim.splunk_home().join("var/spool/splunk")).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();

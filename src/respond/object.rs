@@ -70,6 +70,10 @@ impl Fault {
             Failure::Unauthorized { .. } | Failure::Forbidden { .. } | Failure::Disallowed => FaultKind::Denied,
             Failure::Token(_) | Failure::Setup(_) if error.is_permanent() => FaultKind::Hopeless,
             _ if error.is_throttled() => FaultKind::Throttled,
+            // Somebody else changed it in the same moment, or somebody between here and Microsoft answered: the object is
+            // read again, which tells what has become of it.
+            Failure::NotJson { .. } => FaultKind::Passing,
+            _ if matches!(error.status, Some(409 | 412)) => FaultKind::Passing,
             _ if error.is_permanent() => FaultKind::Permanent,
             _ => FaultKind::Passing,
         };
@@ -259,7 +263,15 @@ impl<'a> Work<'a> {
         self.trace.http_status = fault.status.or(self.trace.http_status);
         self.trace.request_id = fault.request_id.clone().or(self.trace.request_id.take());
         let wait = fault.retry_after.unwrap_or_else(|| backoff(failures, seed()));
+        // What was accepted is not undone by a look that failed.
+        let unseen = |text: &str| format!("the change was sent and could not be read back: {text}");
         let outcome = match fault.kind {
+            FaultKind::NotFound | FaultKind::Permanent | FaultKind::Denied if self.sent && doing == Doing::Reading => {
+                Outcome::Failed(unseen(&fault.text))
+            }
+            FaultKind::Passing if failures >= ATTEMPTS && self.sent && doing == Doing::Reading => {
+                Outcome::Failed(unseen(&fault.text))
+            }
             FaultKind::NotFound => Outcome::NotFound(fault.text.clone()),
             FaultKind::OutOfTime if self.sent => {
                 Outcome::Failed(format!("{}: the change was sent and not read back", fault.text))

@@ -148,7 +148,11 @@ impl Objects {
     /// The same of several requests that went as one; those that are denied are asked again alone.
     fn told_together<T>(&mut self, doing: Doing, told: Result<T, Box<ApiError>>) -> Result<T, Fault> {
         let told = told.map_err(|error| Fault::of(&error));
-        self.allowed[doing as usize] |= told.is_ok();
+        match &told {
+            Ok(_) => self.allowed[doing as usize] = true,
+            Err(fault) if fault.kind == FaultKind::Hopeless => self.hopeless = Some(fault.of_all()),
+            Err(_) => {}
+        }
         told
     }
 
@@ -228,14 +232,20 @@ impl Objects {
             alone.extend(calls.iter().map(|(at, _)| *at));
             return Vec::new();
         }
-        let answers: Vec<Answer> = match batch::graph(&mut self.client, &bare).map_err(|error| Fault::of(&error)) {
+        let answers = batch::graph(&mut self.client, &bare).map_err(|error| Fault::of(&error));
+        let answers: Vec<Answer> = match answers {
             Ok(answers) => answers,
             Err(fault) if goes_alone(fault.kind) => {
                 self.together = false;
                 alone.extend(calls.iter().map(|(at, _)| *at));
                 return Vec::new();
             }
-            Err(fault) => return calls.iter().map(|(at, _)| (*at, Err(fault.clone()))).collect(),
+            Err(fault) => {
+                if fault.kind == FaultKind::Hopeless {
+                    self.hopeless = Some(fault.of_all());
+                }
+                return calls.iter().map(|(at, _)| (*at, Err(fault.clone()))).collect();
+            }
         };
         let mut told = Vec::new();
         for ((at, _), answer) in calls.iter().zip(answers) {

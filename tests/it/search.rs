@@ -176,6 +176,16 @@ impl Knowledge {
     }
 }
 
+/// The value of an EVAL expression; `None` is null.
+pub(crate) fn evaluate(text: &str, fields: &Fields) -> Option<Vec<String>> {
+    expression::evaluate(text, fields)
+}
+
+/// Whether an event with these fields is found by a search of `field=value` terms.
+pub(crate) fn matches(text: &str, fields: &Fields) -> bool {
+    term::matches(text, fields)
+}
+
 /// The stanzas of one of the app's conf files.
 pub(crate) fn conf(name: &str) -> Settings {
     stanzas(&file(&format!("default/{name}.conf")))
