@@ -233,6 +233,27 @@ fn events_whose_position_could_not_be_saved_come_again() {
 }
 
 #[test]
+fn a_full_disk_leaves_the_old_position_whole() {
+    let stage = Stage::new();
+    let list = List::GraphAlerts;
+    let input = stage.input(list).at_once();
+    let all = input.run().exits(0).quietly().events().len();
+    let before = fs::read(input.checkpoint()).unwrap();
+    assert!(before.len() > 1024, "{} bytes would fit", before.len());
+    let id = stage.objects(list)[0].id.clone();
+    stage.change(list, &id);
+    let ended = input.program().disk_full().run().exits(1);
+    assert_eq!(
+        ended.said("ERROR"),
+        [format!("defender://test: the checkpoint {FILE} cannot be saved: File too large (os error 27); {WRITABLE}")]
+    );
+    assert_eq!(fs::read(input.checkpoint()).unwrap(), before);
+    assert!(!input.checkpoint().with_extension("tmp").exists(), "what was half written is gone");
+    let events = input.run().exits(0).quietly().events();
+    assert_eq!(events.iter().map(|event| event.member("id")).collect::<Vec<_>>(), [id], "of {all}");
+}
+
+#[test]
 fn a_second_process_of_an_input_waits_for_the_first() {
     let stage = Stage::new();
     let list = List::GraphAlerts;
