@@ -257,7 +257,8 @@ impl<'a> Work<'a> {
         let failures = &mut self.failures[doing as usize];
         *failures += 1;
         let failures = *failures;
-        if !fault.asked {
+        // A try begins with reading, and ends with reading back.
+        if !fault.asked && doing == Doing::Reading && !self.accepted {
             self.trace.attempts -= 1;
         }
         self.trace.http_status = fault.status.or(self.trace.http_status);

@@ -40,8 +40,8 @@ fn ids_that_are_none() {
         text.push_str(&format!("\"  {}  \"\n", ids[0]));
         let ended = Act::new(&stage, list).set("status", "resolved").csv(&text).run().exits(1);
         let refused = |(row, id): (usize, &&str)| {
-            let shown = id.replace('\u{0}', " ");
-            line(list, row + 1, &shown, &format!("refused: `{shown}` is not an {kind} id: {expects}"))
+            let (logged, shown) = (id.replace('\u{0}', " "), id.replace('\u{0}', ""));
+            line(list, row + 1, &logged, &format!("refused: `{shown}` is not an {kind} id: {expects}"))
         };
         assert_eq!(ended.said("ERROR"), bad.iter().enumerate().map(refused).collect::<Vec<_>>());
         // Blanks around an id are a matter of taste.
