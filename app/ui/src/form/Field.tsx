@@ -20,8 +20,8 @@ type TextFieldProps = Common & { value: string; onChange: (value: string) => voi
 
 export function TextField(props: TextFieldProps) {
     const { value, onChange, placeholder, rows, error, disabled, name } = props;
-    const shared = { value, placeholder, name, error: Boolean(error), disabled, onChange: (_: unknown, data: { value: string }) => onChange(data.value) };
-    return <Row {...props}>{rows ? <TextArea {...shared} rowsMin={rows} rowsMax={rows} /> : <Text {...shared} autoComplete="off" />}</Row>;
+    const shared = { value, name, error: Boolean(error), disabled, onChange: (_: unknown, data: { value: string }) => onChange(data.value) };
+    return <Row {...props}>{rows ? <TextArea {...shared} rowsMin={rows} rowsMax={rows} /> : <Text {...shared} placeholder={placeholder} autoComplete="off" />}</Row>;
 }
 
 /** A secret is never in the page's state: it is read from the control when the form is sent. */
@@ -34,10 +34,10 @@ export function SecretField(props: Common & { inputRef: Ref<HTMLInputElement>; p
 }
 
 /** The same for a value of several lines. */
-export function SecretArea(props: Common & { inputRef: Ref<HTMLTextAreaElement>; placeholder?: string }) {
+export function SecretArea(props: Common & { inputRef: Ref<HTMLTextAreaElement> }) {
     return (
         <Row {...props}>
-            <TextArea name={props.name} inputRef={props.inputRef} placeholder={props.placeholder} autoComplete="off" spellCheck={false} rowsMin={4} rowsMax={4} error={Boolean(props.error)} />
+            <TextArea name={props.name} inputRef={props.inputRef} autoComplete="off" spellCheck={false} rowsMin={4} rowsMax={4} error={Boolean(props.error)} />
         </Row>
     );
 }
