@@ -51,6 +51,26 @@ fn the_first_poll_reads_news_before_history() {
     );
 }
 
+/// Found by a fuzz target: rows without a time count as later than all, and a full page of them was chased to the end of time.
+#[test]
+fn rows_beyond_all_time_lie_in_no_window() {
+    let now = ms(100 * HOUR);
+    let mut cursor = Cursor::begin(now, now, LOOKBACK);
+    let rows = [row(1, ms(100 * HOUR + 5)), row(2, Ticks(i64::MAX))];
+    cursor.open_poll(LOOKBACK);
+    let mut asked = 0;
+    while let Some(ask) = cursor.next_ask() {
+        assert!(ask.window.lo <= LAST, "{:?}", ask.window);
+        let stuck = cursor.commit(cursor.take(ask, &answer(&rows, 2, true, now)).proof);
+        asked += 1;
+        if stuck || asked > 200 {
+            break;
+        }
+    }
+    assert!(asked <= 200, "it comes to an end");
+    assert_eq!(cursor.settled(), now, "and such an answer proves nothing");
+}
+
 #[test]
 fn what_is_younger_than_the_lookback_is_read_again_and_not_repeated() {
     let now = ms(100 * HOUR);

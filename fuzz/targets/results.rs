@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use flate2::Crc;
 use libfuzzer_sys::fuzz_target;
-use ta_defender::splunk::alert::{Payload, Row, read, rows};
+use ta_defender::splunk::alert::{Payload, Row, Rows, read};
 
 static PAYLOAD: LazyLock<Payload> = LazyLock::new(|| {
     // In memory where that can be had: a disk is too slow.
@@ -29,7 +29,7 @@ fn file() -> &'static PathBuf {
 fn rows_of(bytes: &[u8]) -> Option<Vec<Vec<(String, Vec<String>)>>> {
     fs::write(file(), bytes).expect("a temporary file");
     let fields = |row: &Row| row.names().map(|name| (name.to_owned(), row.values(name))).collect();
-    match rows(&PAYLOAD) {
+    match Rows::open(&PAYLOAD, |_| true).and_then(Iterator::collect::<Result<Vec<Row>, _>>) {
         Ok(rows) => Some(rows.iter().map(fields).collect()),
         Err(error) => {
             assert!(!error.to_string().is_empty());

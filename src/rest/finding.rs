@@ -6,11 +6,16 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
+use crate::http::HttpError;
 use crate::microsoft::api_error::Failure;
 use crate::microsoft::claims::Roles;
 use crate::microsoft::cloud::{Api, Resource};
 use crate::microsoft::query::Access;
+use crate::microsoft::token::TokenError;
 use crate::permissions::{Need, needs};
+
+/// What to do about no answer at all.
+const SILENCE: &str = "check name resolution, firewall and proxy of this machine, or test again later";
 
 /// What is known about one API.
 #[derive(Debug)]
@@ -34,9 +39,15 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    /// Of a token or a call. What needs no person passes by itself.
+    /// Of a token or a call. What needs no person passes by itself, except silence: a firewall's is for ever.
     pub(super) fn of(error: &Error) -> Self {
-        let remedy = error.remedy().unwrap_or_else(|| "nothing has to be changed: test again in some minutes".to_owned());
+        let silent = match error {
+            Error::Token(TokenError::NoAnswer(error)) => matches!(error, HttpError::TimedOut { .. }),
+            Error::Api(error) => matches!(error.failure, Failure::TimedOut(_)),
+            _ => false,
+        };
+        let passes = if silent { SILENCE } else { "nothing has to be changed: test again in some minutes" };
+        let remedy = error.remedy().unwrap_or_else(|| passes.to_owned());
         let forbidden = matches!(
             error,
             Error::Api(error) if matches!(error.failure, Failure::Forbidden { .. } | Failure::Unauthorized { .. })
@@ -45,11 +56,7 @@ impl Fault {
     }
 
     fn late(patience: Duration) -> Self {
-        Self {
-            error: format!("no answer within {} s", patience.as_secs()),
-            remedy: "check name resolution, firewall and proxy of this machine, or test again later".to_owned(),
-            forbidden: false,
-        }
+        Self { error: format!("no answer within {} s", patience.as_secs()), remedy: SILENCE.to_owned(), forbidden: false }
     }
 
     fn value(&self) -> Value {

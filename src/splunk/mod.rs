@@ -10,6 +10,7 @@ pub mod log;
 pub mod modalert;
 pub mod persistent;
 pub mod rest;
+mod results;
 mod row;
 pub mod scheme;
 pub mod spool;

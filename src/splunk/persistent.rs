@@ -3,7 +3,7 @@
 //! output is the wire, and nothing else may be written to it.
 //!
 //! The framing is not documented. It is that of Splunk's own `persistconn` modules, which are the default driver: see
-//! [`packet`].
+//! `packet`.
 
 mod packet;
 mod request;

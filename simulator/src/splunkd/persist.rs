@@ -1,8 +1,8 @@
 //! Persistent REST handlers: the `[script:…]` stanzas of an app's `restmap.conf` with `scripttype = persist` and a driver of
 //! the app's own. The driver is started once, gets requests over its standard input, and is started again when it died.
 //!
-//! A handler asks splunkd while it works, so nothing of the world may be held while one is waited for: [`admit`] needs the
-//! world, [`Handlers::run`] does not.
+//! A handler asks splunkd while it works, so nothing of the world may be held while one is waited for: `admit` needs the
+//! world, `Handlers::run` does not.
 
 mod endpoint;
 mod process;

@@ -1,4 +1,4 @@
-//! The expressions of EVAL: fields, texts, comparison with `=` and `!=`, and the functions the app uses.
+//! The expressions of EVAL: fields, texts, `.` between texts, comparison with `=` and `!=`, and the functions the app uses.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +12,8 @@ enum Expression {
     Call(String, Vec<Expression>),
     /// Whether both are equal, or (`true`) not.
     Compare(Box<Expression>, Box<Expression>, bool),
+    /// Both texts, one behind the other.
+    Join(Box<Expression>, Box<Expression>),
 }
 
 /// Nothing, truth, or one or more texts.
@@ -37,7 +39,7 @@ pub(super) fn fields(text: &str) -> BTreeSet<String> {
         match expression {
             Expression::Field(name) => drop(out.insert(name.clone())),
             Expression::Call(_, arguments) => arguments.iter().for_each(|argument| walk(argument, out)),
-            Expression::Compare(left, right, _) => {
+            Expression::Compare(left, right, _) | Expression::Join(left, right) => {
                 walk(left, out);
                 walk(right, out);
             }
@@ -76,10 +78,18 @@ impl<'a> Parser<'a> {
     }
 
     fn expression(&mut self) -> Expression {
-        let left = self.operand();
+        let left = self.joined();
         let negated = self.take("!=");
         if negated || self.take("=") {
-            return Expression::Compare(Box::new(left), Box::new(self.operand()), negated);
+            return Expression::Compare(Box::new(left), Box::new(self.joined()), negated);
+        }
+        left
+    }
+
+    fn joined(&mut self) -> Expression {
+        let mut left = self.operand();
+        while self.take(".") {
+            left = Expression::Join(Box::new(left), Box::new(self.operand()));
         }
         left
     }
@@ -88,10 +98,13 @@ impl<'a> Parser<'a> {
         let rest = self.rest();
         for (quote, make) in [('"', Expression::Text as fn(String) -> Expression), ('\'', Expression::Field)] {
             if let Some(inner) = rest.strip_prefix(quote) {
-                let end = inner.find(quote).unwrap_or_else(|| panic!("not closed: {rest}"));
-                assert!(!inner[..end].contains('\\'), "escapes are not known here");
+                let closes = |at: &usize| inner[*at..].starts_with(quote) && !inner[..*at].ends_with('\\');
+                let end = (0..inner.len()).filter(|at| inner.is_char_boundary(*at)).find(closes);
+                let end = end.unwrap_or_else(|| panic!("not closed: {rest}"));
                 self.at += end + 2;
-                return make(inner[..end].to_owned());
+                let text = inner[..end].replace("\\\"", "\"");
+                assert!(!text.contains('\\'), "no other escape is known here");
+                return make(text);
             }
         }
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
@@ -124,6 +137,10 @@ fn value(expression: &Expression, fields: &Fields) -> Value {
             (Value::Texts(left), Value::Texts(right)) => Value::Bool((left == right) != *negated),
             _ => Value::Null,
         },
+        Expression::Join(left, right) => match (value(left, fields), value(right, fields)) {
+            (Value::Texts(left), Value::Texts(right)) => Value::Texts(vec![left.join("\n") + &right.join("\n")]),
+            _ => Value::Null,
+        },
         Expression::Call(name, arguments) => call(name, arguments, fields),
     }
 }
@@ -151,6 +168,27 @@ fn call(name: &str, arguments: &[Expression], fields: &Fields) -> Value {
             arguments.chunks(2).find(|pair| truth(value(&pair[0], fields))).map_or(Value::Null, |pair| value(&pair[1], fields))
         }
         ("in", 2..) => Value::Bool(of(0) != Value::Null && (1..arguments.len()).any(|n| of(n) == of(0))),
+        ("if", 3) => of(if truth(of(0)) { 1 } else { 2 }),
+        // From 1; beyond its end a text has nothing.
+        ("substr", 3) => match (one(of(0)), &arguments[1], &arguments[2]) {
+            (Some(text), Expression::Number(from), Expression::Number(length)) => {
+                let (from, length) = (usize::try_from(*from - 1).unwrap(), usize::try_from(*length).unwrap());
+                let found: String = text.chars().skip(from).take(length).collect();
+                if found.is_empty() { Value::Null } else { Value::Texts(vec![found]) }
+            }
+            _ => Value::Null,
+        },
+        ("rtrim", 2) => match (one(of(0)), one(of(1))) {
+            (Some(text), Some(set)) => Value::Texts(vec![text.trim_end_matches(|c| set.contains(c)).to_owned()]),
+            _ => Value::Null,
+        },
+        ("mvappend", 1..) => {
+            let all = (0..arguments.len()).map(of).filter_map(|value| match value {
+                Value::Texts(texts) => Some(texts),
+                _ => None,
+            });
+            Value::Texts(all.flatten().collect())
+        }
         ("split", 2) => match (one(of(0)), one(of(1))) {
             (Some(text), Some(by)) => Value::Texts(text.split(&by).map(str::to_owned).collect()),
             _ => Value::Null,
@@ -188,7 +226,7 @@ fn call(name: &str, arguments: &[Expression], fields: &Fields) -> Value {
 fn fields_of(expression: &Expression) -> Vec<String> {
     match expression {
         Expression::Field(name) => vec![name.clone()],
-        Expression::Compare(left, right, _) => [fields_of(left), fields_of(right)].concat(),
+        Expression::Compare(left, right, _) | Expression::Join(left, right) => [fields_of(left), fields_of(right)].concat(),
         Expression::Call(_, arguments) => arguments.iter().flat_map(fields_of).collect(),
         Expression::Text(_) | Expression::Number(_) => Vec::new(),
     }

@@ -1,4 +1,4 @@
-//! The search of an eventtype: `field=value` with `*`, AND between terms, OR, parentheses. AND binds tighter than OR.
+//! The search of an eventtype or of a macro: `field=value`, the value with or without quotes and with `*` at its end, AND between terms, OR, parentheses. AND binds tighter than OR.
 
 use super::Fields;
 
@@ -29,8 +29,11 @@ fn all(words: &mut Words<'_>, fields: &Fields) -> bool {
             inner
         } else {
             let (name, value) = word.split_once('=').unwrap_or_else(|| panic!("{word} is not known here"));
-            assert!(!name.ends_with('!') && (value == "*" || !value.contains('*')), "{word} is not known here");
-            let has = |found: &String| value == "*" || found.eq_ignore_ascii_case(value);
+            let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+            let bare = value.strip_suffix('*').unwrap_or(value);
+            assert!(!name.ends_with('!') && !bare.contains(['*', '"']), "{word} is not known here");
+            let begins = |found: &String| found.get(..bare.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(bare));
+            let has = |found: &String| if bare == value { found.eq_ignore_ascii_case(value) } else { begins(found) };
             fields.get(name).is_some_and(|values| values.iter().any(has))
         };
     }
