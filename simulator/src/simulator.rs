@@ -292,9 +292,26 @@ impl Simulator {
             let bin = program.parent().unwrap_or(Path::new("."));
             self.install_handlers(&root.join("default/restmap.conf"), bin, Duration::from_secs(30))?;
         }
+        self.furnish_settings(&fs::read_to_string(root.join("default/defender_settings.conf"))?);
         let schedule = self.install_program(program);
         let web = self.open_web(Site { default: root.join("default"), statics }, port)?;
         Ok(App { web, _schedule: schedule })
+    }
+
+    /// What the app ships in a conf file is there from the start; what is set already goes before it.
+    fn furnish_settings(&self, conf: &str) {
+        self.world(|world| {
+            let mut stanza = String::new();
+            for line in conf.lines() {
+                if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                    stanza = name.to_string();
+                } else if let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) {
+                    if world.splunkd.conf("defender_settings", &stanza, key.trim()).is_none() {
+                        world.splunkd.set_conf("defender_settings", &stanza, &[(key.trim(), value.trim())]);
+                    }
+                }
+            }
+        });
     }
 
     /// Accounts that do not work, and a saved search that uses one, for the app's page to tell of.

@@ -61,16 +61,16 @@ export function SettingsTab() {
     return (
         <form onSubmit={save} noValidate autoComplete="off" style={{ maxWidth: 760 }}>
             <Problem>{errors.form}</Problem>
-            <Heading level={3} style={{ marginTop: 0 }}>
+            <Heading level={3} style={{ margin: '0 0 12px' }}>
                 Proxy
             </Heading>
             <TextField {...field('url')} label="URL" placeholder="http://proxy.example.com:3128" help="The way to Microsoft; empty for none. splunkd itself is never asked through it." />
             <TextField {...field('username')} label="User" help="Only if the proxy asks for one." />
             <SecretField name="password" label="Password" inputRef={password} help="Kept in Splunk's password store. Leave it blank to keep the stored one; it is removed with the user." />
             <TextField {...field('no_proxy')} label="No proxy for" placeholder=".corp.example.com" help="Hosts that are reached without it, separated by commas; .suffix for all hosts under one." />
-            <Heading level={3}>Certificate authorities</Heading>
+            <Heading level={3} style={{ margin: '28px 0 12px' }}>Certificate authorities</Heading>
             <TextField {...field('ca_bundle')} label="CA bundle" placeholder="/etc/pki/tls/certs/corporate-ca.pem" help="A PEM file on this machine, for a network that opens TLS. Only its authorities are trusted then. Empty for the public ones, which are built in." />
-            <Heading level={3}>Logging</Heading>
+            <Heading level={3} style={{ margin: '28px 0 12px' }}>Logging</Heading>
             <ChoiceField {...field('level')} label="Log level" choices={LEVELS} help="What inputs write to _internal. Takes effect with the next poll." />
             <div role="status">{saved && <Message type="success">Saved. Inputs and alert actions use it from their next run on.</Message>}</div>
             <Button appearance="primary" type="submit" label={busy ? 'Saving…' : 'Save'} disabled={busy} />

@@ -1,5 +1,5 @@
 // storage/passwords: short values whole, longer ones in pieces (`<name>.1`, `<name>.2`, …), as the program reads them.
-import { ask, is_missing, part } from './rest';
+import { ask, list, part } from './rest';
 
 /** Characters that fit one stored value. */
 const PIECE = 250;
@@ -19,46 +19,28 @@ export function pieces(value: string): string[] {
     }
 }
 
-async function put(realm: string, name: string, password: string) {
-    try {
-        await ask(address(realm, name), { method: 'POST', form: { password } });
-    } catch (error) {
-        if (!is_missing(error)) throw error;
-        await ask('storage/passwords', { method: 'POST', form: { realm, name, password } });
-    }
-}
-
-async function drop(realm: string, name: string): Promise<boolean> {
-    try {
-        await ask(address(realm, name), { method: 'DELETE' });
-        return true;
-    } catch (error) {
-        if (is_missing(error)) return false;
-        throw error;
-    }
-}
-
 const address = (realm: string, name: string) => `storage/passwords/${part(`${realm}:${name}:`)}`;
 
-async function drop_pieces(realm: string, name: string, from: number) {
-    for (let at = from; await drop(realm, `${name}.${at}`); at += 1);
+/** The stored names of one secret, whole or in pieces. Only names are asked for: no stored value comes to the browser. */
+async function stored(realm: string, name: string): Promise<string[]> {
+    const entries = await list('storage/passwords', { query: `f=realm&f=username&search=${part(name)}` });
+    const names = entries.filter((entry) => entry.content.realm === realm).map((entry) => entry.content.username);
+    return names.filter((one) => one === name || /^\d+$/.test(one.startsWith(`${name}.`) ? one.slice(name.length + 1) : ''));
 }
 
 /** Stores a secret and removes what an earlier, longer or shorter one left. */
 export async function store_secret(realm: string, name: string, value: string) {
+    const before = await stored(realm, name);
     const parts = pieces(value);
-    if (parts.length === 1) {
-        await put(realm, name, value);
-        await drop_pieces(realm, name, 1);
-        return;
-    }
+    const after = parts.map((text, at) => [parts.length === 1 ? name : `${name}.${at + 1}`, text]);
     // The first piece last: until it is there, the old value is still whole or is seen to be incomplete.
-    for (let at = parts.length; at >= 1; at -= 1) await put(realm, `${name}.${at}`, parts[at - 1]);
-    await drop(realm, name);
-    await drop_pieces(realm, name, parts.length + 1);
+    for (const [one, password] of after.reverse()) {
+        if (before.includes(one)) await ask(address(realm, one), { method: 'POST', form: { password } });
+        else await ask('storage/passwords', { method: 'POST', form: { realm, name: one, password } });
+    }
+    for (const one of before.filter((old) => !after.some(([kept]) => kept === old))) await ask(address(realm, one), { method: 'DELETE' });
 }
 
 export async function delete_secret(realm: string, name: string) {
-    await drop(realm, name);
-    await drop_pieces(realm, name, 1);
+    for (const one of await stored(realm, name)) await ask(address(realm, one), { method: 'DELETE' });
 }
