@@ -88,7 +88,10 @@ fn answer(
     request: &Request,
 ) -> Response {
     let segments = request.segments();
-    let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
+    // `static/@<build>/…` is `static/…`, under a name that changes with each build of Splunk.
+    let is_build = |at: usize, part: &str| at == 2 && part.starts_with('@');
+    let parts: Vec<&str> =
+        segments.iter().enumerate().filter(|(at, part)| !is_build(*at, part)).map(|(_, part)| part.as_str()).collect();
     let visit = Visit::of(request);
     let home = format!("/en-US/app/{APP}/configuration");
     match parts[..] {

@@ -49,8 +49,7 @@ export function AccountForm({ account, taken, onSaved, onClose }: Props) {
                 set_errors({ form: text_of(failure) });
                 return;
             }
-            if (secret.current) secret.current.value = '';
-            if (key.current) key.current.value = '';
+            // The form closes, and what was typed goes with it.
             await onSaved(!account);
         });
     };

@@ -24,7 +24,7 @@ export function TextField(props: TextFieldProps) {
     return <Row {...props}>{rows ? <TextArea {...shared} rowsMin={rows} rowsMax={rows} /> : <Text {...shared} placeholder={placeholder} autoComplete="off" />}</Row>;
 }
 
-/** A secret is never in the page's state: it is read from the control when the form is sent. */
+/** A secret is in this control alone, is read from it when the form is sent, and goes when the control is removed. */
 export function SecretField(props: Common & { inputRef: Ref<HTMLInputElement>; placeholder?: string }) {
     return (
         <Row {...props}>

@@ -19,6 +19,7 @@ export function SettingsTab() {
     const { value, error } = useLoaded(load);
     const [values, set_values] = useState<Settings>();
     const [errors, set_errors] = useState<Settings>({});
+    const [saves, forget] = useState(0);
     const [saved, set_saved] = useState(false);
     const { busy, run } = useBusy();
     const password = useRef<HTMLInputElement>(null);
@@ -39,7 +40,7 @@ export function SettingsTab() {
                 // A password without its user is of no use to anybody but a thief.
                 if (!username.trim()) await delete_proxy_password();
                 else if (entered) await store_proxy_password(entered);
-                if (password.current) password.current.value = '';
+                forget(entered ? saves + 1 : saves);
                 await save_settings('tls', { ca_bundle: ca_bundle.trim() });
                 await save_settings('logging', { level });
                 set_saved(true);
@@ -66,7 +67,7 @@ export function SettingsTab() {
             </Heading>
             <TextField {...field('url')} label="URL" placeholder="http://proxy.example.com:3128" help="The way to Microsoft; empty for none. splunkd itself is never asked through it." />
             <TextField {...field('username')} label="User" help="Only if the proxy asks for one." />
-            <SecretField name="password" label="Password" inputRef={password} help="Kept in Splunk's password store. Leave it blank to keep the stored one; it is removed with the user." />
+            <SecretField key={saves} name="password" label="Password" inputRef={password} help="Kept in Splunk's password store. Leave it blank to keep the stored one; it is removed with the user." />
             <TextField {...field('no_proxy')} label="No proxy for" placeholder=".corp.example.com" help="Hosts that are reached without it, separated by commas; .suffix for all hosts under one." />
             <Heading level={3} style={{ margin: '28px 0 12px' }}>Certificate authorities</Heading>
             <TextField {...field('ca_bundle')} label="CA bundle" placeholder="/etc/pki/tls/certs/corporate-ca.pem" help="A PEM file on this machine, for a network that opens TLS. Only its authorities are trusted then. Empty for the public ones, which are built in." />
