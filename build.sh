@@ -53,6 +53,20 @@ need_venv() {
     printf '%s\n' "$wanted" >"$venv/installed"
 }
 
+# The page of Splunk Web: React, bundled by esbuild. Written to target/page.
+page() {
+    need node "on Debian: apt-get install nodejs npm"
+    need npm "on Debian: apt-get install npm"
+    local wanted
+    wanted=$(sha256sum app/ui/package-lock.json)
+    if [[ ! -f app/ui/node_modules/installed || $(<app/ui/node_modules/installed) != "$wanted" ]]; then
+        say "Libraries of the page into app/ui/node_modules"
+        npm --prefix app/ui ci --no-audit --no-fund --loglevel=error
+        printf '%s\n' "$wanted" >app/ui/node_modules/installed
+    fi
+    node app/ui/build.mjs "$root/target/page"
+}
+
 demo() {
     [[ $# -eq 0 || ($# -eq 1 && $1 == --keep) ]] || { printf '%s\n' "$usage" >&2; exit 2; }
     need_rust
@@ -60,6 +74,7 @@ demo() {
     # The dev profile: a minute less to wait, and what `test` builds anyway.
     cargo build --locked --package ta-defender --bin defender
     cargo build --locked --package simulator --bin demo
+    if [[ $# -eq 1 ]]; then page; fi
     exec cargo run --locked --quiet --package simulator --bin demo -- "$target/debug/defender" "$@"
 }
 
@@ -132,16 +147,20 @@ package() {
     package=$root/dist/$app-$version.tgz
     for tool in tar gzip find sort stat; do need "$tool" "on Debian: apt-get install tar gzip findutils coreutils"; done
     tar --version | grep -q 'GNU tar' || die "GNU tar is needed: another tar has no --mtime and --owner"
-    stray=$(find app default README \( -name '.*' -o -name '*~' -o -name local -o -name 'local.meta' \) -print)
+    stray=$(find app default README -path app/ui/node_modules -prune -o \( -name '.*' -o -name '*~' -o -name local -o -name 'local.meta' \) -print)
     [[ -z $stray ]] || die "these do not belong into a package: ${stray//$'\n'/ }"
+    page
     compile
 
     say "Packing $app $version"
     rm -rf "$stage"
     mkdir -p "$stage/$app/bin" "$stage/$app/LICENSES" dist
-    cp -R app/. default README README.md CHANGELOG.md LICENSE "$stage/$app/"
+    find app -mindepth 1 -maxdepth 1 ! -name ui -exec cp -R {} "$stage/$app/" \;
+    cp -R default README README.md CHANGELOG.md LICENSE "$stage/$app/"
+    cp target/page/configuration.js "$stage/$app/appserver/static/"
     cp "$binary" "$stage/$app/bin/defender"
     third_party >"$stage/$app/LICENSES/third-party.txt"
+    cp target/page/third-party.txt "$stage/$app/LICENSES/third-party-page.txt"
     find "$stage/$app" -type d -exec chmod 755 {} +
     find "$stage/$app" -type f -exec chmod 644 {} +
     chmod 755 "$stage/$app/bin/defender"
@@ -200,6 +219,14 @@ sys.exit(any(summary[k] for k in ("failure", "error", "future_failure")))
 ' "$name" "$reports/$name.json"
 }
 
+# The page in headless Chromium, against the stand-in of Splunk Web. Any further word is handed to the tests.
+web_tests() {
+    need chromium "on Debian: apt-get install chromium"
+    cargo build --locked --package ta-defender --bin defender
+    cargo build --locked --package simulator --bin simulator
+    TARGET=$target/debug node --test --test-concurrency=1 tests/web/*.test.mjs
+}
+
 all_tests() {
     need_rust
     cargo fmt --version >/dev/null 2>&1 || die "rustfmt is missing: rustup component add rustfmt"
@@ -214,6 +241,10 @@ all_tests() {
     CUSTOM_LIBFUZZER_PATH=/dev/null cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir "$target/fuzz" -- -D warnings
     say "Tests"
     cargo test --locked --workspace 2>&1 | tee "$target/test.log"
+    say "The page of Splunk Web"
+    page
+    npm --prefix app/ui run --silent check
+    web_tests
     say "Documentation"
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --workspace
     inspect

@@ -50,7 +50,7 @@ pub struct Account {
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
     /// No such stanza.
-    #[error("there is no account `{name}` on this server: add it as a stanza of defender_account.conf")]
+    #[error("there is no account `{name}` on this server: add it on the Configuration page of the app, tab Accounts")]
     Missing {
         /// The account.
         name: String,

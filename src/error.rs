@@ -103,9 +103,12 @@ impl Error {
             Self::Token(error) => error.remedy(),
             Self::Api(error) | Self::Collect(CollectError::Api(error)) => error.remedy(),
             Self::Checkpoint(error) | Self::Collect(CollectError::Checkpoint(error)) => Some(error.remedy().to_owned()),
-            Self::Http(_) => Some("correct defender_settings.conf".to_owned()),
+            Self::Http(_) => Some("correct it on the Configuration page of the app, tab Settings".to_owned()),
             Self::SearchHeadCluster => Some("disable this input here and set it up on a heavy forwarder".to_owned()),
-            Self::Input(_) => Some("correct it in Settings > Data inputs > Microsoft Defender".to_owned()),
+            Self::Input(_) => Some(
+                "correct it on the Configuration page of the app, tab Inputs, or in Settings > Data inputs > Microsoft Defender"
+                    .to_owned(),
+            ),
             Self::Collect(CollectError::TooManyGivenUp { .. }) => Some(
                 "the service fails for too many objects: open a case with Microsoft; nothing is skipped meanwhile".to_owned(),
             ),

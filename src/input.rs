@@ -14,7 +14,7 @@ use crate::time::{Ticks, parse_duration};
 /// The form that Splunk Web makes of the scheme. Splunk's own `interval`, `index` and `host` are not listed in it.
 pub const SCHEME: Scheme<'static> = Scheme {
     title: "Microsoft Defender",
-    description: "Collects incidents and alerts of Microsoft Defender with an account of defender_account.conf.",
+    description: "Collects incidents and alerts of Microsoft Defender with an account of the app's Configuration page, tab Accounts.",
     arguments: &ARGUMENTS,
 };
 
@@ -24,7 +24,7 @@ const fn argument(name: &'static str, title: &'static str, required: bool, descr
 
 const ARGUMENTS: [Argument; 10] = [
     argument("feed", "Feed", true, "What to collect: incidents or alerts."),
-    argument("account", "Account", true, "Name of an account of this add-on (a stanza of defender_account.conf)."),
+    argument("account", "Account", true, "Name of an account: Configuration page of the app, tab Accounts."),
     argument(
         "api",
         "API",

@@ -18,6 +18,8 @@ pub const APPLICATION: &str = "Splunk Defender Add-on";
 pub const ACCOUNT: &str = "demo";
 /// The session key of `splunk-system-user`.
 pub const SESSION_KEY: &str = "wQ3kDq8Fz1nXb7Lr5Ts0Hy2Jc4Vm6Pa9";
+/// The session key of `admin`, who is logged in to Splunk Web.
+pub const ADMIN_SESSION_KEY: &str = "admin0Lr5Ts0Hy2Jc4Vm6Pa9wQ3kDq8Fz";
 /// The session key of `analyst`, who may not read stored passwords.
 pub const ANALYST_SESSION_KEY: &str = "analyst0Vm6Pa9wQ3kDq8Fz1nXb7Lr5T";
 
@@ -174,6 +176,11 @@ pub fn furnish(world: &mut World, addresses: Option<&Addresses>, ca_bundle: Opti
         SESSION_KEY,
         "splunk-system-user",
         &["list_storage_passwords", "edit_storage_passwords", "admin_all_objects"],
+    );
+    splunkd.add_session(
+        ADMIN_SESSION_KEY,
+        "admin",
+        &["list_storage_passwords", "edit_storage_passwords", "admin_all_objects", "search"],
     );
     splunkd.add_session(ANALYST_SESSION_KEY, "analyst", &["search"]);
     if let Some(path) = ca_bundle {

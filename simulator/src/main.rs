@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -20,13 +21,21 @@ const USAGE: &str = "usage: simulator [options]
   --ports L,G,D,S       ports of login, Graph, Defender and splunkd (free ones)
   --port-file FILE      write the addresses there, as name=address lines, once they are open
   --change-every TIME   a new alert, or a changed one, every so often: 500ms, 10s, 2m
-  --no-limits           no throttling";
+  --no-limits           no throttling
+  --web PROGRAM         Splunk Web with the app's page, inputs tried out and run with that program (needs ./build.sh page)
+  --web-port PORT       its port (a free one)
+  --first-run           splunkd as right after the installation: no account, no input
+  --no-handler          the app's REST handler is missing";
 
 /// What the command line asks for.
 struct Options {
     config: Config,
     port_file: Option<String>,
     change_every: Option<Duration>,
+    web: Option<PathBuf>,
+    web_port: u16,
+    first_run: bool,
+    handler: bool,
 }
 
 fn main() -> ExitCode {
@@ -47,7 +56,15 @@ fn main() -> ExitCode {
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options { config: Config::default(), port_file: None, change_every: None };
+    let mut options = Options {
+        config: Config::default(),
+        port_file: None,
+        change_every: None,
+        web: None,
+        web_port: 0,
+        first_run: false,
+        handler: true,
+    };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         let number = |text: String| text.parse::<u64>().map_err(|_| format!("{argument}: {text} is not a number"));
@@ -58,6 +75,10 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             "--incidents" => config.incidents = number(value()?)? as usize,
             "--tls" => (config.tls, config.splunkd_tls) = (true, true),
             "--no-limits" => config.limits = simulator::throttle::Limits::Off,
+            "--web" => options.web = Some(value()?.into()),
+            "--web-port" => options.web_port = number(value()?)? as u16,
+            "--first-run" => options.first_run = true,
+            "--no-handler" => options.handler = false,
             "--port-file" => options.port_file = Some(value()?),
             "--change-every" => options.change_every = Some(duration(&value()?)?),
             "--ports" => {
@@ -90,8 +111,10 @@ fn serve(options: &Options) -> io::Result<()> {
     // Before the sockets are open, so that a signal right after start is not lost.
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let simulator = Simulator::try_start(options.config.clone())?;
+    furnish(&simulator, options);
+    let web = options.web.as_deref().map(|program| simulator.open_app(program, options.handler, options.web_port)).transpose()?;
     if let Some(path) = &options.port_file {
-        let lines = format!(
+        let mut lines = format!(
             "login={}\ngraph={}\ndefender={}\nsplunkd={}\nsession_key={}\nca_bundle={}\nsplunk_home={}\n",
             simulator.login_url(),
             simulator.graph_url(),
@@ -101,12 +124,18 @@ fn serve(options: &Options) -> io::Result<()> {
             simulator.ca_bundle().display(),
             simulator.splunk_home().display(),
         );
+        if let Some(web) = &web {
+            lines.push_str(&format!("web={}\n", web.url()));
+        }
         // Readers wait for the file to appear; it must be whole when it does.
         let unfinished = format!("{path}.new");
         std::fs::write(&unfinished, lines)?;
         std::fs::rename(&unfinished, path)?;
     }
     print!("{}", simulator.directions());
+    if let Some(web) = &web {
+        println!("\nThe app's page: {}", web.url());
+    }
     println!("\nCtrl-C stops.");
 
     let Some(every) = options.change_every else {
@@ -121,6 +150,20 @@ fn serve(options: &Options) -> io::Result<()> {
         }
         let id = simulator.world(|world| change(world, &mut chance));
         println!("{} changed {id}", Time::from_system(SystemTime::now()));
+    }
+}
+
+/// Accounts and searches that the app's page has something to say about.
+fn furnish(simulator: &Simulator, options: &Options) {
+    if options.first_run {
+        simulator.world(|world| {
+            world.splunkd.remove_conf("defender_account", accounts::ACCOUNT);
+            world.splunkd.remove_password("defender_account", &format!("{}.client_secret", accounts::ACCOUNT));
+        });
+        return;
+    }
+    if options.web.is_some() {
+        simulator.furnish_page();
     }
 }
 

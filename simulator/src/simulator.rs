@@ -10,14 +10,18 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
-use crate::accounts::{self, Account, Addresses};
+use crate::accounts::{self, Account, Addresses, Roles};
 use crate::certificates;
 use crate::faults::{Fault, Route};
 use crate::generate;
 use crate::model::{Transfer, World};
 use crate::proxy::{Access, Proxy};
+use crate::run::Instance;
 use crate::server::{Encoding, Handler, Listener};
+use crate::splunkd::inputs::trial;
 use crate::splunkd::persist::{Handlers, Setup, admit};
+use crate::splunkd::schedule::Schedule;
+use crate::splunkweb::{self, Site};
 use crate::throttle::Limits;
 use crate::time::Time;
 use crate::traffic::Exchange;
@@ -266,6 +270,69 @@ impl Simulator {
         self.handlers.set(Handlers::new(&setup)?).map_err(|_| io::Error::other("there are handlers already"))
     }
 
+    /// Installs the program: splunkd tries inputs out with it before it saves them, and runs those that are enabled until the
+    /// returned schedule is dropped.
+    pub fn install_program(&self, program: &Path) -> Schedule {
+        let instance = Instance {
+            program: program.to_path_buf(),
+            server_uri: self.splunkd_url().to_string(),
+            session_key: self.session_key().to_string(),
+            checkpoint_dir: self.checkpoint_dir(),
+            splunk_home: self.splunk_home(),
+        };
+        self.world(|world| world.splunkd.instance = Some(instance));
+        Schedule::start(&self.world)
+    }
+
+    /// Installs the app of this repository with its program, and opens Splunk Web for it. The page has to be built before.
+    pub fn open_app(&self, program: &Path, handler: bool, port: u16) -> io::Result<App> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+        let statics = vec![root.join("target/page"), root.join("app/appserver/static")];
+        if handler {
+            let bin = program.parent().unwrap_or(Path::new("."));
+            self.install_handlers(&root.join("default/restmap.conf"), bin, Duration::from_secs(30))?;
+        }
+        self.furnish_settings(&fs::read_to_string(root.join("default/defender_settings.conf"))?);
+        let schedule = self.install_program(program);
+        let web = self.open_web(Site { default: root.join("default"), statics }, port)?;
+        Ok(App { web, _schedule: schedule })
+    }
+
+    /// What the app ships in a conf file is there from the start; what is set already goes before it.
+    fn furnish_settings(&self, conf: &str) {
+        self.world(|world| {
+            let mut stanza = String::new();
+            for line in conf.lines() {
+                if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                    stanza = name.to_string();
+                } else if let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) {
+                    if world.splunkd.conf("defender_settings", &stanza, key.trim()).is_none() {
+                        world.splunkd.set_conf("defender_settings", &stanza, &[(key.trim(), value.trim())]);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Accounts that do not work, and a saved search that uses one, for the app's page to tell of.
+    pub fn furnish_page(&self) {
+        self.add_account(&Account { secret_is_right: false, ..Account::new("wrong_secret") });
+        self.add_account(&Account { roles: Roles::None, ..Account::new("no_permission") });
+        self.add_certificate_account(&Account::new("by_certificate"));
+        let search = [
+            ("action.defender_alert_update", "1"),
+            ("action.defender_alert_update.param.account", "by_certificate"),
+            ("search", "search sourcetype=ms:defender:atp:alerts"),
+        ];
+        let search = search.map(|(key, value)| (key.to_string(), value.to_string())).into();
+        self.world(|world| world.splunkd.saved_searches.insert("Close test alerts".to_string(), search));
+    }
+
+    /// Opens Splunk Web for an app; port 0 takes a free one. It closes when what is returned is dropped.
+    pub fn open_web(&self, site: Site, port: u16) -> io::Result<splunkweb::SplunkWeb> {
+        splunkweb::SplunkWeb::open(&self.world, &self.handlers, site, port)
+    }
+
     /// The handlers that were installed.
     pub fn handlers(&self) -> Option<&Handlers> {
         self.handlers.get()
@@ -329,6 +396,19 @@ To point a real Splunk on this host at them, install the app and put into its lo
     }
 }
 
+/// The app at the stand-ins: its inputs run and its page is open until this is dropped.
+pub struct App {
+    web: splunkweb::SplunkWeb,
+    _schedule: Schedule,
+}
+
+impl App {
+    /// The address of the page.
+    pub fn url(&self) -> String {
+        self.web.url()
+    }
+}
+
 /// The faults of running stand-ins.
 pub struct FaultQueue<'a>(&'a Mutex<World>);
 
@@ -354,12 +434,12 @@ impl FaultQueue<'_> {
     }
 }
 
-fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
+pub(crate) fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
     // A test that failed while it looked at the world has left it whole enough.
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn clock(world: &World) -> Time {
+pub(crate) fn clock(world: &World) -> Time {
     let now = Time::from_system(SystemTime::now());
     Time(now.0 + world.clock_ahead * 10_000_000)
 }
@@ -381,11 +461,27 @@ fn handled(world: &Mutex<World>, handlers: &Handlers, request: &Request) -> Opti
     Some(response)
 }
 
+/// What splunkd answers while other requests go on: a handler's process or the program on trial may ask it meanwhile.
+pub(crate) fn answer_unlocked(
+    world: &Mutex<World>,
+    handlers: &OnceLock<Handlers>,
+    service: Service,
+    request: &Request,
+) -> Option<Response> {
+    if service != Service::Splunkd {
+        return None;
+    }
+    if let Some(response) = handlers.get().and_then(|handlers| handled(world, handlers, request)) {
+        return Some(response);
+    }
+    let trial = trial(&lock(world).splunkd, request)?;
+    trial.refusal(request)
+}
+
 fn handler(world: &Arc<Mutex<World>>, service: Service, handlers: &Arc<OnceLock<Handlers>>) -> Handler {
     let (world, handlers) = (Arc::clone(world), Arc::clone(handlers));
     Arc::new(move |request| {
-        let persistent = handlers.get().filter(|_| service == Service::Splunkd);
-        if let Some(response) = persistent.and_then(|handlers| handled(&world, handlers, request)) {
+        if let Some(response) = answer_unlocked(&world, &handlers, service, request) {
             return (response, Transfer::Length, Encoding::Identity);
         }
         let mut world = lock(&world);

@@ -2,8 +2,14 @@
 
 mod answers;
 mod collections;
+pub(crate) mod inputs;
+pub mod journal;
+mod objects;
 mod passwords;
 pub mod persist;
+pub mod schedule;
+mod search;
+mod spl;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +18,7 @@ use answers::{Entry, created, listed, message};
 use crate::json::Json;
 use crate::model::World;
 use crate::object;
+use crate::run::Instance;
 use crate::time::Time;
 use crate::wire::{Request, Response};
 
@@ -59,7 +66,8 @@ pub enum Masking {
     Masked,
 }
 
-type Stanza = BTreeMap<String, String>;
+/// A stanza's settings.
+pub type Stanza = BTreeMap<String, String>;
 
 /// What splunkd knows.
 #[derive(Clone, Debug)]
@@ -70,6 +78,16 @@ pub struct Splunkd {
     collections: BTreeMap<String, BTreeMap<String, Json>>,
     inputs: BTreeMap<String, BTreeMap<String, Stanza>>,
     messages: Vec<(String, String)>,
+    /// Saved searches, with their settings.
+    pub saved_searches: BTreeMap<String, Stanza>,
+    /// Names of the indexes for events.
+    pub indexes: Vec<String>,
+    /// Whether the app has been set up (`is_configured` of app.conf).
+    pub configured: bool,
+    /// What has been indexed.
+    pub journal: journal::Journal,
+    /// What runs the app's program: with it, inputs are tried out before they are saved.
+    pub instance: Option<Instance>,
     /// Roles of this instance: `search_head`, `shc_member`, …
     pub server_roles: Vec<String>,
     /// What an edit of a conf does.
@@ -90,6 +108,11 @@ impl Default for Splunkd {
             collections: BTreeMap::new(),
             inputs: BTreeMap::new(),
             messages: Vec::new(),
+            saved_searches: BTreeMap::new(),
+            indexes: vec!["defender".to_string(), "main".to_string(), "security".to_string()],
+            configured: false,
+            journal: journal::Journal::default(),
+            instance: None,
             server_roles: vec!["indexer".to_string(), "search_head".to_string()],
             edits: Edits::Stick,
             kv_store: KvStore::Ready,
@@ -155,6 +178,11 @@ impl Splunkd {
         held.extend(values.iter().map(|(key, value)| (key.to_string(), value.to_string())));
     }
 
+    /// The inputs of a scheme.
+    pub fn inputs(&self, scheme: &str) -> impl Iterator<Item = (&String, &Stanza)> {
+        self.inputs.get(scheme).into_iter().flatten()
+    }
+
     /// Makes a collection of the KV store known.
     pub fn add_collection(&mut self, name: &str) {
         self.collections.entry(name.to_string()).or_default();
@@ -192,6 +220,10 @@ pub fn answer(world: &mut World, request: &Request, now: Time) -> Response {
     match rest {
         ["configs", conf, ..] | ["properties", conf, ..] => {
             let file = conf.strip_prefix("conf-").unwrap_or(conf).to_string();
+            // metadata/default.meta: write : [ admin, sc_admin ].
+            if request.method != "GET" && !user.capabilities.contains("admin_all_objects") {
+                return forbidden(request, &user, "admin_all_objects");
+            }
             configs(splunkd, request, &file, rest.get(2).copied(), now)
         }
         ["saved", "searches", name] if request.method == "GET" => saved_search(splunkd, request, name, now),
@@ -200,7 +232,11 @@ pub fn answer(world: &mut World, request: &Request, now: Time) -> Response {
             collections::answer(splunkd, request, collection, key.first().copied())
         }
         ["server", "info", ..] => info(splunkd, request, now),
-        ["data", "inputs", scheme, name @ ..] => inputs(splunkd, request, scheme, name.first().copied(), now),
+        ["data", "inputs", parts @ ..] => inputs::answer(splunkd, request, &user, parts, now),
+        ["data", "indexes"] if request.method == "GET" => objects::indexes(splunkd, request, now),
+        ["apps", "local", name] => objects::app(splunkd, request, &user, name, now),
+        ["saved", "searches"] if request.method == "GET" => objects::saved_searches(splunkd, request, now),
+        ["search", "jobs"] if request.method == "POST" => search::answer(splunkd, request, now),
         ["messages"] if request.method == "POST" => {
             let value =
                 |key: &str| request.form().into_iter().find(|(name, _)| name == key).map(|(_, value)| value).unwrap_or_default();
@@ -315,45 +351,11 @@ fn info(splunkd: &Splunkd, request: &Request, now: Time) -> Response {
     listed(request, "server/info", vec![Entry { name: "server-info".to_string(), content }], 200, now)
 }
 
-fn inputs(splunkd: &mut Splunkd, request: &Request, scheme: &str, name: Option<&str>, now: Time) -> Response {
-    let path = format!("data/inputs/{scheme}");
-    let held = splunkd.inputs.entry(scheme.to_string()).or_default();
-    let given: Stanza = request.form().into_iter().filter(|(key, _)| key != "output_mode").collect();
-    match (request.method.as_str(), name) {
-        ("GET", None) => {
-            let entries = held.iter().map(|(name, values)| conf_entry(name, values)).collect();
-            listed(request, &path, entries, 200, now)
-        }
-        ("GET", Some(name)) => match held.get(name) {
-            Some(values) => listed(request, &path, vec![conf_entry(name, values)], 200, now),
-            None => not_found(request, name),
-        },
-        ("POST", None) => {
-            let Some(name) = given.get("name").cloned() else {
-                return message(request, 400, "ERROR", "The following required arguments are missing: name.");
-            };
-            if held.contains_key(&name) {
-                return message(request, 409, "ERROR", &format!("An object with name={name} already exists"));
-            }
-            let values: Stanza = given.into_iter().filter(|(key, _)| key != "name").collect();
-            let entry = conf_entry(&name, &values);
-            held.insert(name, values);
-            created(request, &path, entry, now)
-        }
-        ("POST", Some(name)) => match held.get_mut(name) {
-            Some(values) => {
-                values.extend(given);
-                let entry = conf_entry(name, values);
-                listed(request, &path, vec![entry], 200, now)
-            }
-            None => not_found(request, name),
-        },
-        ("DELETE", Some(name)) => match held.remove(name) {
-            Some(_) => listed(request, &path, Vec::new(), 200, now),
-            None => not_found(request, name),
-        },
-        _ => message(request, 405, "ERROR", "Method Not Allowed"),
-    }
+/// What somebody gets who lacks a capability.
+fn forbidden(request: &Request, user: &User, needed: &str) -> Response {
+    let text =
+        format!("You (user={}) do not have permission to perform this operation (requires capability: {needed}).", user.name);
+    message(request, 403, "ERROR", &text)
 }
 
 fn not_found(request: &Request, what: &str) -> Response {

@@ -281,7 +281,7 @@ fn a_search_owner_without_rights_is_told_which_role() {
                defender_responder";
     assert_eq!(ended.said("ERROR"), [line(list, 1, &ids[0], &format!("failed: {why}")), format!("{}: {why}", action_of(list))]);
     // Nor is a row forgotten where there is no such account.
-    let none = "there is no account `nobody` on this server: add it as a stanza of defender_account.conf";
+    let none = "there is no account `nobody` on this server: add it on the Configuration page of the app, tab Accounts";
     let ended = Act::new(&stage, list).set("account", "nobody").set("status", "resolved").ids(&ids).run().exits(2);
     assert_eq!(ended.said("ERROR"), [line(list, 1, &ids[0], &format!("failed: {none}")), format!("{}: {none}", action_of(list))]);
     let (events, _) = audit(&stage);

@@ -259,7 +259,7 @@ fn accounts_that_cannot_be_tested() {
     let key = app.0.sim.session_key().to_owned();
     assert_eq!(
         app.test("nobody").refusal(404),
-        "there is no account `nobody` on this server: add it as a stanza of defender_account.conf"
+        "there is no account `nobody` on this server: add it on the Configuration page of the app, tab Accounts"
     );
     app.0.conf("defender_account", "half", "tenant_id", TENANT);
     assert_eq!(app.test("half").refusal(400), "account `half`: client_id: it is required and missing");

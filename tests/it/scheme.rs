@@ -16,7 +16,7 @@ fn the_scheme_is_a_document_and_nothing_else_is_said() {
     insta::assert_snapshot!(ended.text(), @r#"
     <scheme>
       <title>Microsoft Defender</title>
-      <description>Collects incidents and alerts of Microsoft Defender with an account of defender_account.conf.</description>
+      <description>Collects incidents and alerts of Microsoft Defender with an account of the app's Configuration page, tab Accounts.</description>
       <use_external_validation>true</use_external_validation>
       <use_single_instance>false</use_single_instance>
       <streaming_mode>xml</streaming_mode>
@@ -31,7 +31,7 @@ fn the_scheme_is_a_document_and_nothing_else_is_said() {
           </arg>
           <arg name="account">
             <title>Account</title>
-            <description>Name of an account of this add-on (a stanza of defender_account.conf).</description>
+            <description>Name of an account: Configuration page of the app, tab Accounts.</description>
             <data_type>string</data_type>
             <required_on_edit>false</required_on_edit>
             <required_on_create>true</required_on_create>

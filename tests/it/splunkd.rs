@@ -27,7 +27,8 @@ fn every_no_of_splunkd_is_told_apart() {
     const ACCESS: &str = "the owner of this search or input needs a role with access to the app TA_defender";
     const LIST_PASSWORDS: &str = "the owner of this search or input needs a role with the capability list_storage_passwords \
                                   (edit_storage_passwords to change a secret), such as defender_responder";
-    const NO_ACCOUNT: &str = "there is no account `demo` on this server: add it as a stanza of defender_account.conf";
+    const NO_ACCOUNT: &str =
+        "there is no account `demo` on this server: add it on the Configuration page of the app, tab Accounts";
     const NO_SECRET: &str = "account `demo` has no client_secret: enter it again for this account, or store it in storage/passwords \
                              with realm defender_account and username demo.client_secret";
     const HANDLER: &str = "Unexpected error in the REST handler. See splunkd.log/python.log.; see splunkd.log on this server";

@@ -217,7 +217,7 @@ fn what_an_account_lacks_is_said_with_its_name() {
         assert_eq!(message, format!("account `{name}`: {reason}"));
     }
     let nobody = refused(stage.input(list).set("account", "nobody").validate());
-    assert_eq!(nobody, "there is no account `nobody` on this server: add it as a stanza of defender_account.conf");
+    assert_eq!(nobody, "there is no account `nobody` on this server: add it on the Configuration page of the app, tab Accounts");
     stage.sim.add_account(&Account { secret: None, ..Account::new("bare") });
     assert_eq!(
         refused(stage.input(list).set("account", "bare").validate()),

@@ -25,7 +25,16 @@ pub(super) fn answer(splunkd: &mut Splunkd, request: &Request, user: &User, name
             let search = request.query_value("search").unwrap_or_default();
             let wanted = search.rsplit('=').next().unwrap_or_default().trim_matches('"').to_string();
             let entries = splunkd.passwords.iter().filter(|((realm, user), _)| realm.contains(&wanted) || user.contains(&wanted));
-            let entries = entries.map(|((realm, user), password)| entry(realm, user, password, masking)).collect();
+            // `f` names the members wanted; without it all come, the clear text among them.
+            let wanted: Vec<String> =
+                request.query_pairs().into_iter().filter(|(key, _)| key == "f").map(|(_, value)| value).collect();
+            let cut = |mut entry: Entry| {
+                if let Json::Object(members) = &mut entry.content {
+                    members.retain(|(name, _)| wanted.is_empty() || wanted.iter().any(|want| want == name));
+                }
+                entry
+            };
+            let entries = entries.map(|((realm, user), password)| cut(entry(realm, user, password, masking))).collect();
             listed(request, path, entries, 200, now)
         }
         ("POST", None) => {

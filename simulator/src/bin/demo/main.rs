@@ -3,9 +3,7 @@
 // What this program prints is its purpose.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-mod child;
 mod splunk;
-mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,9 +12,9 @@ use std::process::ExitCode;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use simulator::accounts::{Account, Roles};
+use simulator::run::stream::{self, Event};
 use simulator::{Config, Simulator, Time};
 use splunk::{Input, Splunk};
-use stream::Event;
 
 const USAGE: &str = "usage: demo <path to the defender binary> [--keep]";
 
@@ -77,7 +75,10 @@ fn story(program: PathBuf, keep: bool) -> Result<(), String> {
     println!("\nAll steps did what they should. {} requests were made.", simulator.requests().len());
 
     if keep {
-        println!("\n{}\nCtrl-C stops.", simulator.directions());
+        simulator.furnish_page();
+        println!("\n{}", simulator.directions());
+        let app = simulator.open_app(&splunk.program, true, 0).map_err(|error| format!("6, Splunk Web: {error}"))?;
+        println!("The app's page in Splunk Web, with inputs that run:\n  {}\n\nCtrl-C stops.", app.url());
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("6, waiting: {error}"))?;
         signals.forever().next();
     }

@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use simulator::Simulator;
 
-use crate::child::{self, Run};
+use simulator::run::child::{self, Run};
 
 /// An input of the story.
 pub(crate) struct Input {

@@ -10,19 +10,19 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What a run left behind.
-pub(crate) struct Run {
+pub struct Run {
     /// The exit code; `None` when a signal ended it.
-    pub(crate) code: Option<i32>,
+    pub code: Option<i32>,
     /// Everything on stdout.
-    pub(crate) stdout: String,
+    pub stdout: String,
     /// Everything on stderr.
-    pub(crate) stderr: String,
+    pub stderr: String,
     /// How long it took.
-    pub(crate) took: Duration,
+    pub took: Duration,
 }
 
 /// Runs the program and waits for its end.
-pub(crate) fn run(program: &Path, arguments: &[&str], stdin: &str, splunk_home: &Path) -> Result<Run, String> {
+pub fn run(program: &Path, arguments: &[&str], stdin: &str, splunk_home: &Path) -> Result<Run, String> {
     let started = Instant::now();
     let mut child = Command::new(program)
         .args(arguments)

@@ -6,20 +6,22 @@ use serde_json::Value;
 
 /// One `<event>`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Event {
+pub struct Event {
     /// Epoch seconds as written.
-    pub(crate) time: String,
-    pub(crate) source: String,
-    pub(crate) sourcetype: String,
+    pub time: String,
+    /// As the event says.
+    pub source: String,
+    /// As the event says.
+    pub sourcetype: String,
     /// The event's text.
-    pub(crate) data: String,
+    pub data: String,
     /// The event's text as JSON.
-    pub(crate) json: Value,
+    pub json: Value,
 }
 
 impl Event {
     /// The first of some members that holds text or a number.
-    pub(crate) fn field(&self, names: &[&str]) -> String {
+    pub fn field(&self, names: &[&str]) -> String {
         let text = |value: &Value| match value {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
@@ -29,7 +31,7 @@ impl Event {
     }
 
     /// The object's id in any of the APIs.
-    pub(crate) fn id(&self) -> String {
+    pub fn id(&self) -> String {
         let names: &[&str] =
             if self.sourcetype == "ms365:defender:incident" { &["id", "incidentId"] } else { &["id", "alertId"] };
         self.field(names)
@@ -37,7 +39,7 @@ impl Event {
 }
 
 /// Reads a whole stream; a stream that is not well-formed, or an event that is not JSON, is an error.
-pub(crate) fn events(stdout: &str) -> Result<Vec<Event>, String> {
+pub fn events(stdout: &str) -> Result<Vec<Event>, String> {
     if stdout.is_empty() {
         return Ok(Vec::new());
     }
@@ -63,7 +65,7 @@ pub(crate) fn events(stdout: &str) -> Result<Vec<Event>, String> {
 }
 
 /// Calls `element` at the end of every element with its path and its own text; `name=` attributes are appended to the path.
-pub(crate) fn walk(xml: &str, mut element: impl FnMut(&[&str], String) -> Result<(), String>) -> Result<(), String> {
+pub fn walk(xml: &str, mut element: impl FnMut(&[&str], String) -> Result<(), String>) -> Result<(), String> {
     let mut reader = Reader::from_str(xml);
     let mut open: Vec<(String, String)> = Vec::new();
     let bad = |error: &dyn std::fmt::Display| format!("the XML on stdout is not well-formed: {error}");
@@ -105,7 +107,7 @@ pub(crate) fn walk(xml: &str, mut element: impl FnMut(&[&str], String) -> Result
 }
 
 /// The text of the first element with that path.
-pub(crate) fn first(xml: &str, wanted: &[&str]) -> Option<String> {
+pub fn first(xml: &str, wanted: &[&str]) -> Option<String> {
     let mut found = None;
     let read = walk(xml, |path, text| {
         if path == wanted && found.is_none() {

@@ -1,0 +1,117 @@
+import Button from '@splunk/react-ui/Button';
+import Chip from '@splunk/react-ui/Chip';
+import Heading from '@splunk/react-ui/Heading';
+import Message from '@splunk/react-ui/Message';
+import Modal from '@splunk/react-ui/Modal';
+import Paragraph from '@splunk/react-ui/Paragraph';
+import Table from '@splunk/react-ui/Table';
+import WaitSpinner from '@splunk/react-ui/WaitSpinner';
+import { Muted } from '../form/Layout';
+import { useLoaded } from '../form/useLoaded';
+import { test_account, type Finding, type Outcome, type Permission } from '../splunkd/accounts';
+import { SplunkdError } from '../splunkd/rest';
+
+const APIS: Record<string, string> = {
+    graph: 'Microsoft Graph',
+    defender: 'Microsoft 365 Defender API',
+    xdr: 'Microsoft 365 Defender API',
+    endpoint: 'Defender for Endpoint API',
+};
+
+type Answer = { findings: Finding[] } | { unavailable: string };
+
+async function test(account: string): Promise<Answer> {
+    try {
+        return { findings: await test_account(account) };
+    } catch (error) {
+        // An instance where the handler does not run is no fault of the account.
+        if (error instanceof SplunkdError && (error.status === 404 || error.status === 0 || error.status >= 500)) {
+            return { unavailable: error.message };
+        }
+        throw error;
+    }
+}
+
+export function TestConnection({ account, onClose }: { account: string; onClose: () => void }) {
+    const { value, error, reload } = useLoaded(() => test(account));
+    return (
+        <Modal open onRequestClose={onClose} returnFocus={() => undefined} style={{ width: 720 }}>
+            <Modal.Header title={`Connection of ${account}`} />
+            <Modal.Body>
+                <div aria-live="polite">
+                    {!value && !error && (
+                        <Paragraph>
+                            <WaitSpinner size="small" /> Asking Entra ID for a token, and each API for one row…
+                        </Paragraph>
+                    )}
+                    {error && (
+                        <Message appearance="fill" type="error">
+                            {error}
+                        </Message>
+                    )}
+                    {value && 'unavailable' in value && (
+                        <Message appearance="fill" type="warning">
+                            The test is not available on this instance: {value.unavailable} The account is saved all the same, and saving an input tries it out.
+                        </Message>
+                    )}
+                    {value && 'findings' in value && value.findings.map((finding) => <Api key={finding.api} finding={finding} />)}
+                </div>
+            </Modal.Body>
+            <Modal.Footer>
+                <Button appearance="secondary" label="Test again" disabled={!value && !error} onClick={() => void reload()} />
+                <Button appearance="primary" label="Close" onClick={onClose} />
+            </Modal.Footer>
+        </Modal>
+    );
+}
+
+function Api({ finding }: { finding: Finding }) {
+    const works = finding.token.ok && finding.call?.ok !== false;
+    return (
+        <section aria-label={APIS[finding.api] ?? finding.api} style={{ marginBottom: 24 }}>
+            <Heading level={3} style={{ marginTop: 0 }}>
+                {APIS[finding.api] ?? finding.api} <Chip appearance={works ? 'success' : 'error'}>{works ? 'Works' : 'Does not work'}</Chip>
+            </Heading>
+            <Paragraph>
+                <Muted>{finding.host}</Muted>
+            </Paragraph>
+            <Step what="Token" outcome={finding.token} />
+            {finding.call && <Step what="Read" outcome={finding.call} />}
+            {finding.permissions.length > 0 && (
+                <Table>
+                    <Table.Head>
+                        <Table.HeadCell>Permission</Table.HeadCell>
+                        <Table.HeadCell>Needed by</Table.HeadCell>
+                        <Table.HeadCell>State</Table.HeadCell>
+                    </Table.Head>
+                    <Table.Body>
+                        {finding.permissions.map((permission) => (
+                            <Table.Row key={permission.name}>
+                                <Table.Cell>{permission.name}</Table.Cell>
+                                <Table.Cell>{permission.needed_by.join(', ') || 'nothing here'}</Table.Cell>
+                                <Table.Cell>
+                                    <State state={permission.state} />
+                                </Table.Cell>
+                            </Table.Row>
+                        ))}
+                    </Table.Body>
+                </Table>
+            )}
+        </section>
+    );
+}
+
+function Step({ what, outcome }: { what: string; outcome: Outcome }) {
+    if (outcome.ok) return <Message type="success">{what}: received</Message>;
+    return (
+        <Message type="error">
+            {what}: {outcome.error}. <strong>{outcome.remedy}</strong>
+        </Message>
+    );
+}
+
+function State({ state }: { state: Permission['state'] }) {
+    if (state === 'granted') return <Chip appearance="success">Granted</Chip>;
+    if (state === 'missing') return <Chip appearance="error">Missing</Chip>;
+    return <Chip appearance="warning">More than needed</Chip>;
+}

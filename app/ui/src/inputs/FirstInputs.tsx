@@ -1,0 +1,48 @@
+import Button from '@splunk/react-ui/Button';
+import Heading from '@splunk/react-ui/Heading';
+import Paragraph from '@splunk/react-ui/Paragraph';
+import { useState } from 'react';
+import { ChoiceField, Problem } from '../form/Field';
+import { Acts, Empty } from '../form/Layout';
+import { useBusy } from '../form/useLoaded';
+import { save_input } from '../splunkd/inputs';
+import { text_of } from '../splunkd/rest';
+
+type Props = { accounts: string[]; indexes: string[]; onSaved: () => Promise<void>; onOwn: () => void };
+
+/** The suggested pair: an alert may change without its incident changing, so alerts have an input of their own. */
+export function FirstInputs({ accounts, indexes, onSaved, onOwn }: Props) {
+    const [account, set_account] = useState(accounts[0]);
+    const [index, set_index] = useState(indexes.includes('defender') ? 'defender' : 'main');
+    const [error, set_error] = useState<string>();
+    const { busy, run } = useBusy();
+    const create = () =>
+        run(async () => {
+            set_error(undefined);
+            try {
+                await save_input(`${account}_incidents`, { feed: 'incidents', account, index, include_alerts: 'none' }, true);
+                await save_input(`${account}_alerts`, { feed: 'alerts', account, index }, true);
+            } catch (failure) {
+                set_error(text_of(failure));
+            }
+            await onSaved();
+        });
+    const named = (names: string[]) => names.map((value) => ({ value, label: value }));
+    return (
+        <Empty>
+            <Heading level={2} style={{ marginTop: 0 }}>
+                Collect incidents and alerts
+            </Heading>
+            <Paragraph>
+                The suggested start is two inputs that poll every minute and read 30 days back: incidents without their alerts, and alerts. You can change everything later.
+            </Paragraph>
+            <Problem>{error}</Problem>
+            <ChoiceField name="account" label="Account" value={account} choices={named(accounts)} onChange={set_account} />
+            <ChoiceField name="index" label="Index" filter value={index} choices={named(indexes)} onChange={set_index} help="The macro defender_addon_index has to name it." />
+            <Acts>
+                <Button appearance="primary" disabled={busy} label={busy ? 'Trying them out…' : 'Create both inputs'} onClick={create} />
+                <Button appearance="secondary" label="Set up another input" onClick={onOwn} />
+            </Acts>
+        </Empty>
+    );
+}

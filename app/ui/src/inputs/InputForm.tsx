@@ -1,0 +1,101 @@
+import Button from '@splunk/react-ui/Button';
+import CollapsiblePanel from '@splunk/react-ui/CollapsiblePanel';
+import Modal from '@splunk/react-ui/Modal';
+import { useState, type FormEvent } from 'react';
+import { ChoiceField, name_problem, Problem, TextField } from '../form/Field';
+import { useBusy } from '../form/useLoaded';
+import { save_input, type Input } from '../splunkd/inputs';
+import { text_of, type Settings } from '../splunkd/rest';
+import { field_of, FEEDS, fits, PARAMETERS, to_form, to_send, type Parameter } from './parameters';
+
+type Props = {
+    /** The input that is edited, or that a new one begins as. */
+    input?: Input;
+    is_new: boolean;
+    taken: string[];
+    accounts: string[];
+    indexes: string[];
+    onSaved: () => Promise<void>;
+    onClose: () => void;
+};
+
+export function InputForm({ input, is_new, taken, accounts, indexes, onSaved, onClose }: Props) {
+    const [name, set_name] = useState(is_new ? (input ? free_name(`${input.name}_copy`, taken) : '') : (input?.name ?? ''));
+    const [values, set_values] = useState<Settings>(() => to_form(input?.content ?? { account: accounts.length === 1 ? accounts[0] : '', include_alerts: 'none', index: indexes.includes('main') ? 'main' : '' }));
+    const [errors, set_errors] = useState<Settings>({});
+    const [advanced, set_advanced] = useState(false);
+    const { busy, run } = useBusy();
+    const { feed, api } = values;
+    const set = (setting: string) => (value: string) =>
+        set_values((old) => {
+            const next = { ...old, [setting]: value };
+            // A default that depends on feed and API follows them; what was typed stays.
+            const pages = PARAMETERS.find((one) => one.name === 'page_size');
+            if (pages && old.page_size === pages.standard(old.feed, old.api)) next.page_size = pages.standard(next.feed, next.api);
+            return next;
+        });
+
+    const save = (event?: FormEvent) => {
+        event?.preventDefault();
+        return run(async () => {
+            const wrong: Settings = {};
+            const name_wrong = is_new ? name_problem(name, taken) : undefined;
+            if (name_wrong) wrong.name = name_wrong;
+            if (!values.account) wrong.account = 'Choose an account.';
+            if (!values.index) wrong.index = 'Choose an index.';
+            set_errors(wrong);
+            if (Object.keys(wrong).length > 0) return;
+            try {
+                await save_input(name, to_send(values, is_new), is_new);
+            } catch (failure) {
+                const field = field_of(text_of(failure));
+                // A refusal must not hide in a closed panel.
+                if (PARAMETERS.some((parameter) => parameter.advanced && parameter.name === field)) set_advanced(true);
+                set_errors({ [shown(field, feed) ? field : 'form']: text_of(failure) });
+                return;
+            }
+            await onSaved();
+        });
+    };
+
+    const field = (parameter: Parameter) => {
+        const common = { name: parameter.name, label: parameter.label, help: parameter.help(feed, api), value: values[parameter.name], error: errors[parameter.name], onChange: set(parameter.name) };
+        return parameter.choices ? <ChoiceField key={parameter.name} {...common} choices={parameter.choices} /> : <TextField key={parameter.name} {...common} />;
+    };
+    const usable = PARAMETERS.filter((parameter) => fits(parameter, feed));
+    const hidden = usable.filter((parameter) => parameter.advanced);
+    const named = (names: string[], held: string) => [...new Set(held && !names.includes(held) ? [...names, held] : names)].map((value) => ({ value, label: value }));
+    return (
+        <Modal open onRequestClose={onClose} returnFocus={() => undefined} style={{ width: 720 }}>
+            <Modal.Header title={is_new ? (input ? `Clone ${input.name}` : 'Add input') : `Edit ${input?.name}`} />
+            <Modal.Body>
+                <form onSubmit={save} noValidate autoComplete="off">
+                    <Problem>{errors.form}</Problem>
+                    <TextField name="name" label="Name" required value={name} error={errors.name} disabled={!is_new} onChange={set_name} help="Letters, digits, _ and -. The position of the input is kept under this name." />
+                    <ChoiceField name="feed" label="Feed" required value={feed} choices={FEEDS} error={errors.feed} onChange={set('feed')} help="What to collect." />
+                    <ChoiceField name="account" label="Account" required value={values.account} choices={named(accounts, values.account)} error={errors.account} onChange={set('account')} help="Saving asks Entra ID for a token and makes one small read." />
+                    <ChoiceField name="index" label="Index" required filter value={values.index} choices={named(indexes, values.index)} error={errors.index} onChange={set('index')} help="Where the events go. The macro defender_addon_index has to name it." />
+                    {usable.filter((parameter) => !parameter.advanced).map(field)}
+                    <CollapsiblePanel title="Advanced" open={advanced} onChange={() => set_advanced(!advanced)}>
+                        <div style={{ padding: '16px 0 0' }}>{hidden.map(field)}</div>
+                    </CollapsiblePanel>
+                    <input type="submit" hidden />
+                </form>
+            </Modal.Body>
+            <Modal.Footer>
+                <Button appearance="secondary" label="Cancel" onClick={onClose} />
+                <Button appearance="primary" label={busy ? 'Trying it out…' : 'Save'} disabled={busy} onClick={() => save()} />
+            </Modal.Footer>
+        </Modal>
+    );
+}
+
+const shown = (field: string, feed: string) =>
+    ['name', 'feed', 'account', 'index', 'form'].includes(field) || PARAMETERS.some((parameter) => parameter.name === field && fits(parameter, feed));
+
+function free_name(wanted: string, taken: string[]): string {
+    for (let at = 1; ; at += 1) {
+        const name = at === 1 ? wanted : `${wanted}_${at}`;
+        if (!taken.includes(name)) return name;
+    }
+}

@@ -1,0 +1,68 @@
+import Button from '@splunk/react-ui/Button';
+import Switch from '@splunk/react-ui/Switch';
+import Table from '@splunk/react-ui/Table';
+import { useBusy } from '../form/useLoaded';
+import { Acts, ago, Muted } from '../form/Layout';
+import { is_enabled, type Input } from '../splunkd/inputs';
+import type { Row } from '../splunkd/search';
+
+type Props = {
+    inputs: Input[];
+    polled: Row[];
+    failed: Row[];
+    onEdit: (input: Input) => void;
+    onClone: (input: Input) => void;
+    onDelete: (input: Input) => void;
+    onSwitch: (input: Input, on: boolean) => Promise<void>;
+};
+
+const TITLES = ['Name', 'Feed', 'Account', 'Index', 'Interval', 'Status', 'Newest event', 'Last error', 'Actions'];
+
+export function InputTable({ inputs, polled, failed, onEdit, onClone, onDelete, onSwitch }: Props) {
+    const { busy, run } = useBusy();
+    return (
+        <Table stripeRows>
+            <Table.Head>
+                {TITLES.map((title) => (
+                    <Table.HeadCell key={title} width={title === 'Last error' ? 260 : undefined}>
+                        {title}
+                    </Table.HeadCell>
+                ))}
+            </Table.Head>
+            <Table.Body>
+                {inputs.map((input) => {
+                    const poll = polled.find((row) => row.input === input.name);
+                    const error = failed.find((row) => row.input === input.name && row.log_level === 'ERROR');
+                    // An error that a later poll left behind is history.
+                    const open = error && !(poll && Number(poll.last) > Number(error.last)) ? error : undefined;
+                    const on = is_enabled(input);
+                    return (
+                        <Table.Row key={input.name}>
+                            <Table.Cell>{input.name}</Table.Cell>
+                            <Table.Cell>{input.content.feed}</Table.Cell>
+                            <Table.Cell>{input.content.account}</Table.Cell>
+                            <Table.Cell>{input.content.index || 'default'}</Table.Cell>
+                            <Table.Cell>{every(input.content.interval)}</Table.Cell>
+                            <Table.Cell>
+                                <Switch appearance="toggle" selected={on} disabled={busy} value={input.name} onClick={() => void run(() => onSwitch(input, !on))}>
+                                    {on ? 'Enabled' : 'Disabled'}
+                                </Switch>
+                            </Table.Cell>
+                            <Table.Cell>{poll?.newest ? ago(Number(poll.newest)) : <Muted>none in 24 h</Muted>}</Table.Cell>
+                            <Table.Cell>{open ? `${ago(Number(open.last))}: ${open.message}` : <Muted>none</Muted>}</Table.Cell>
+                            <Table.Cell>
+                                <Acts>
+                                    <Button appearance="subtle" label="Edit" aria-label={`Edit ${input.name}`} onClick={() => onEdit(input)} />
+                                    <Button appearance="subtle" label="Clone" aria-label={`Clone ${input.name}`} onClick={() => onClone(input)} />
+                                    <Button appearance="subtle" label="Delete" aria-label={`Delete ${input.name}`} onClick={() => onDelete(input)} />
+                                </Acts>
+                            </Table.Cell>
+                        </Table.Row>
+                    );
+                })}
+            </Table.Body>
+        </Table>
+    );
+}
+
+const every = (interval = '60') => (/^\d+$/.test(interval) ? `${interval} s` : interval);

@@ -1,0 +1,91 @@
+import Button from '@splunk/react-ui/Button';
+import Heading from '@splunk/react-ui/Heading';
+import Message from '@splunk/react-ui/Message';
+import WaitSpinner from '@splunk/react-ui/WaitSpinner';
+import { useEffect, useRef, useState, type FormEvent } from 'react';
+import { ChoiceField, Problem, SecretField, TextField } from '../form/Field';
+import { useBusy, useLoaded } from '../form/useLoaded';
+import { text_of, type Settings } from '../splunkd/rest';
+import { delete_proxy_password, load_settings, save_settings, store_proxy_password } from '../splunkd/settings';
+
+const LEVELS = ['ERROR', 'WARN', 'INFO', 'DEBUG'].map((value) => ({ value, label: value }));
+
+const load = async (): Promise<Settings> => {
+    const [proxy, tls, logging] = await Promise.all(['proxy', 'tls', 'logging'].map(load_settings));
+    return { url: proxy.url ?? '', username: proxy.username ?? '', no_proxy: proxy.no_proxy ?? '', ca_bundle: tls.ca_bundle ?? '', level: logging.level || 'INFO' };
+};
+
+export function SettingsTab() {
+    const { value, error } = useLoaded(load);
+    const [values, set_values] = useState<Settings>();
+    const [errors, set_errors] = useState<Settings>({});
+    const [saves, forget] = useState(0);
+    const [saved, set_saved] = useState(false);
+    const { busy, run } = useBusy();
+    const password = useRef<HTMLInputElement>(null);
+    useEffect(() => set_values((held) => held ?? value), [value]);
+
+    const save = (event?: FormEvent) => {
+        event?.preventDefault();
+        return run(async () => {
+            if (!values) return;
+            set_saved(false);
+            const wrong = problems(values);
+            set_errors(wrong);
+            if (Object.keys(wrong).length > 0) return;
+            try {
+                const { url, username, no_proxy, ca_bundle, level } = values;
+                await save_settings('proxy', { url: url.trim(), username: username.trim(), no_proxy: no_proxy.trim() });
+                const entered = password.current?.value ?? '';
+                // A password without its user is of no use to anybody but a thief.
+                if (!username.trim()) await delete_proxy_password();
+                else if (entered) await store_proxy_password(entered);
+                forget(entered ? saves + 1 : saves);
+                await save_settings('tls', { ca_bundle: ca_bundle.trim() });
+                await save_settings('logging', { level });
+                set_saved(true);
+            } catch (failure) {
+                set_errors({ form: text_of(failure) });
+            }
+        });
+    };
+
+    if (!values) {
+        return (
+            <>
+                <Problem>{error}</Problem>
+                {!error && <WaitSpinner size="medium" screenReaderText="Loading settings" />}
+            </>
+        );
+    }
+    const field = (name: string) => ({ name, value: values[name], error: errors[name], onChange: (text: string) => set_values({ ...values, [name]: text }) });
+    return (
+        <form onSubmit={save} noValidate autoComplete="off" style={{ maxWidth: 760 }}>
+            <Problem>{errors.form}</Problem>
+            <Heading level={3} style={{ margin: '0 0 12px' }}>
+                Proxy
+            </Heading>
+            <TextField {...field('url')} label="URL" placeholder="http://proxy.example.com:3128" help="The way to Microsoft; empty for none. splunkd itself is never asked through it." />
+            <TextField {...field('username')} label="User" help="Only if the proxy asks for one." />
+            <SecretField key={saves} name="password" label="Password" inputRef={password} help="Kept in Splunk's password store. Leave it blank to keep the stored one; it is removed with the user." />
+            <TextField {...field('no_proxy')} label="No proxy for" placeholder=".corp.example.com" help="Hosts that are reached without it, separated by commas; .suffix for all hosts under one." />
+            <Heading level={3} style={{ margin: '28px 0 12px' }}>Certificate authorities</Heading>
+            <TextField {...field('ca_bundle')} label="CA bundle" placeholder="/etc/pki/tls/certs/corporate-ca.pem" help="A PEM file on this machine, for a network that opens TLS. Only its authorities are trusted then. Empty for the public ones, which are built in." />
+            <Heading level={3} style={{ margin: '28px 0 12px' }}>Logging</Heading>
+            <ChoiceField {...field('level')} label="Log level" choices={LEVELS} help="What inputs write to _internal. Takes effect with the next poll." />
+            <div role="status">{saved && <Message type="success">Saved. Inputs and alert actions use it from their next run on.</Message>}</div>
+            <Button appearance="primary" type="submit" label={busy ? 'Saving…' : 'Save'} disabled={busy} />
+        </form>
+    );
+}
+
+function problems(values: Settings): Settings {
+    const found: Settings = {};
+    const url = values.url.trim();
+    if (url && !/^https?:\/\/[^\s/@]+\/?$/.test(url)) {
+        found.url = url.includes('@') ? 'Give user and password in their own fields.' : 'Use http://host:port or https://host:port.';
+    }
+    if (values.username.trim() && !url) found.url = 'A user needs a proxy.';
+    if (values.ca_bundle.trim() && !/^([A-Za-z]:[\\/]|\/)/.test(values.ca_bundle.trim())) found.ca_bundle = 'Use the full path of the file.';
+    return found;
+}

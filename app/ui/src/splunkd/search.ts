@@ -1,0 +1,40 @@
+// Searches of the page: the inputs' own log lines in _internal, and the events that arrive.
+import { ask } from './rest';
+
+export type Row = Record<string, string>;
+
+export async function search(text: string, earliest: string, count = 1000): Promise<Row[]> {
+    const form = { search: text, exec_mode: 'oneshot', earliest_time: earliest, latest_time: 'now', count: String(count) };
+    return (await ask('search/jobs', { method: 'POST', form })).results ?? [];
+}
+
+const LINES = 'search index=_internal sourcetype=splunkd component=ExecProcessor "defender://"';
+const POLLS = `${LINES} " poll requests=" | rex "defender://(?<input>[A-Za-z0-9_-]+): poll requests=(?<requests>\\d+) rows=(?<rows>\\d+) events=(?<events>\\d+)" | rex " throttled_s=(?<throttled_s>[0-9.]+)" | rex " lag_s=(?<lag_s>\\d+)" | rex " history_left_s=(?<history_left_s>\\d+)" | rex " set_aside=(?<set_aside>\\d+)"`;
+
+/** Per input over 24 h: polls, requests, events, seconds of throttling, and what the last poll said. */
+export const polls = () =>
+    search(
+        `${POLLS} | eval newest=_time-lag_s | stats count as polls sum(requests) as requests sum(events) as events sum(throttled_s) as throttled_s max(newest) as newest latest(_time) as last latest(history_left_s) as history_left_s latest(set_aside) as set_aside by input`,
+        '-24h',
+    );
+
+/** Events and requests per hour and input over 24 h. */
+export const hours = () => search(`${POLLS} | bin _time span=1h | stats sum(events) as events sum(requests) as requests by _time input`, '-24h', 10_000);
+
+/** How fast history is being read, over the last 30 minutes. */
+export const progress = () =>
+    search(
+        `${POLLS} | stats count as polls sum(rows) as rows earliest(history_left_s) as left_before latest(history_left_s) as left earliest(_time) as since latest(_time) as last by input`,
+        '-30m',
+    );
+
+/** Warnings and errors of 24 h, the newest of each wording first. */
+export const troubles = () =>
+    search(
+        `${LINES} (log_level=ERROR OR log_level=WARN) | rex "defender://(?<input>[A-Za-z0-9_-]+): (?<message>.+)" | stats count latest(log_level) as log_level latest(_time) as last by input message | sort 0 -last | head 200`,
+        '-24h',
+    );
+
+/** The newest events of an index that come from this add-on. */
+export const arrivals = (index: string) =>
+    search(`search index="${index}" source="defender:*" | head 20 | table _time sourcetype source _raw`, '-30d', 20);
