@@ -199,6 +199,7 @@ fn each_shipped_search_finds_what_it_is_for() {
         assert_eq!(number(&of(&rows, "input", "expired"), "errors"), 1.0);
         let stranger = of(&rows, "input", "stranger");
         assert!(number(&stranger, "errors") == 1.0 && number(&stranger, "polls") == 0.0, "an input that never polled is there");
+        assert!(!stranger.contains_key("minutes_since_poll"), "{stranger:?}");
         assert!(number(&of(&rows, "input", "throttled"), "throttled_s") >= 1.0);
         assert!(first(&rows[0], "errors") != "0", "trouble comes first");
 
