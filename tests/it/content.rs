@@ -4,6 +4,7 @@
 mod dashboards;
 mod detections;
 mod searches;
+mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,10 +15,12 @@ use simulator::Config;
 use ta_defender::json::{CUTOFF, Members};
 
 use crate::search::{Fields, Knowledge};
-use crate::support::{Event, List, Stage};
+use crate::support::{Event, List, Object, Stage, shared};
+use searches::Archive;
 
 const INCIDENT: &str = "ms365:defender:incident";
 const EVIDENCE: &str = "ms:defender:evidence";
+const WRITEBACK: &str = "ms:defender:writeback";
 
 /// The events of every list, read with these parameters.
 fn events_of_all(parameters: &[(&str, &str)]) -> Vec<Event> {
@@ -43,10 +46,33 @@ fn has_tags(fields: &Fields, tags: &[&str]) -> bool {
     tags.iter().all(|tag| fields["tag"].iter().any(|found| found == tag))
 }
 
+/// The alert with every type of evidence in Graph's metadata, as each sourcetype of alerts has it.
+fn events_of_all_types(evidence: &str) -> Vec<Event> {
+    let Some(path) = shared("fixtures/msapi/graph-security/synthetic-alert-all-48-evidence-types.json") else {
+        return Vec::new();
+    };
+    let alert = fs::read_to_string(path).unwrap();
+    let incident = format!(r#"{{"id":"1","lastUpdateDateTime":"2026-05-02T19:45:31Z","alerts":[{alert}]}}"#);
+    let mut events = served(List::GraphAlerts, &alert, evidence);
+    events.extend(served(List::GraphIncidents, &incident, evidence));
+    assert!(events.iter().filter(|event| event.sourcetype == EVIDENCE).count() == if evidence == "inline" { 0 } else { 96 });
+    events
+}
+
+/// The events a list with this one row becomes.
+fn served(list: List, row: &str, evidence: &str) -> Vec<Event> {
+    let stage = Stage::with(Config { incidents: 0, alerts: 0, ..Stage::config() });
+    let file = format!("{{\"value\":[{row}]}}");
+    assert_eq!(stage.sim.world(|world| world.samples.serve(list.route(), &file)).unwrap(), 1);
+    let input = stage.input(list).set("start", "2020-01-01T00:00:00Z").set("interval", "300").set("evidence", evidence);
+    input.run().exits(0).quietly().events()
+}
+
 #[test]
 fn scalars_techniques_and_the_gist_of_every_event_are_within_the_cut_off() {
-    for evidence in ["inline", "both"] {
-        for event in events_of_all(&[("evidence", evidence)]) {
+    for evidence in ["inline", "events", "both"] {
+        let all_types = events_of_all_types(evidence);
+        for event in events_of_all(&[("evidence", evidence)]).into_iter().chain(all_types) {
             let members = Members::read(&event.data).unwrap().0;
             for (name, value) in members {
                 let is_head = !value.get().starts_with(['{', '[']) || name == "mitreTechniques" || name == "cim";
@@ -55,6 +81,55 @@ fn scalars_techniques_and_the_gist_of_every_event_are_within_the_cut_off() {
                 assert!(!is_head || end < CUTOFF, "{name} ends at {end}: {}", event.data);
             }
             assert!(event.sourcetype != EVIDENCE || event.data.len() < CUTOFF, "{}", event.data);
+        }
+    }
+}
+
+/// Every text, number and truth in a value, however deep.
+fn leaves(value: &Value, out: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => members.values().for_each(|member| leaves(member, out)),
+        Value::Array(items) => items.iter().for_each(|item| leaves(item, out)),
+        Value::Null => {}
+        Value::String(text) => drop(out.insert(text.clone())),
+        other => drop(out.insert(other.to_string())),
+    }
+}
+
+#[test]
+fn no_fact_of_the_original_is_lost() {
+    let stage = Stage::with(Config { alerts: 60, ..Stage::config() });
+    for list in List::ALL {
+        for evidence in ["inline", "events"] {
+            let input = stage.input(list).named(&format!("{list:?}_{evidence}")).set("evidence", evidence).at_once();
+            let mut said: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+            for event in input.run().exits(0).quietly().events() {
+                let json = event.json();
+                // Evidence is told beside its alert; an incident beside its alerts.
+                let kind = if event.sourcetype == INCIDENT { "incidentId" } else { "alertId" };
+                let id = [&json[kind], &json["id"]].into_iter().find(|id| !id.is_null()).unwrap();
+                let id = format!("{kind} {}", id.to_string().trim_matches('"'));
+                leaves(&json, said.entry(id).or_default());
+            }
+            let mut facts = 0;
+            let mut check = |kind: &str, object: &Object, but: &str| {
+                let mut original: Value = serde_json::from_str(&object.text).unwrap();
+                original.as_object_mut().unwrap().remove(but);
+                let mut told = BTreeSet::new();
+                leaves(&original, &mut told);
+                facts += told.len();
+                let lost: Vec<&String> = told.difference(&said[&format!("{kind} {}", object.id)]).collect();
+                assert_eq!(lost, Vec::<&String>::new(), "{list:?} {evidence}: {}", object.text);
+            };
+            for object in stage.objects(list) {
+                if list.inner_identity().is_some() {
+                    check("incidentId", &object, "alerts");
+                    object.alerts(list).iter().for_each(|alert| check("alertId", alert, ""));
+                } else {
+                    check("alertId", &object, "");
+                }
+            }
+            assert!(facts > 500, "{facts}");
         }
     }
 }
@@ -81,7 +156,10 @@ fn every_alert_has_the_fields_that_detections_group_by() {
                 assert!(fields["dest"].iter().chain(&fields["src"]).all(|value| value != wrong), "{}", event.data);
             }
             let malware = json["category"] == "Malware" || json["threatFamilyName"].is_string();
-            assert!(!malware || has_tags(&fields, &["malware", "attack"]), "{}", event.data);
+            assert_eq!(malware, has_tags(&fields, &["malware", "attack"]), "{}", event.data);
+            assert!(["allowed", "blocked", "deferred", "unknown"].contains(&first(&fields, "action")), "{}", event.data);
+            assert!(!malware || !first(&fields, "category").is_empty());
+            assert!(fields["dest"].iter().chain(&fields["src"]).all(|value| !value.contains("://")), "{}", event.data);
         }
     }
 }
@@ -163,9 +241,58 @@ fn evidence_events_reach_their_data_models() {
             let absent = name == "verdict" && event.json()["evidence"]["verdict"].is_null();
             assert!(absent || !first(&fields, name).is_empty(), "no {name}: {}", event.data);
         }
+        let action = first(&fields, "action");
+        match kind {
+            "CloudLogonSession" | "HostLogonSession" => assert_eq!(action, "success"),
+            "MailMessage" | "TeamsMessage" if fields.contains_key("delivery_action") => {
+                assert_eq!(action, first(&fields, "delivery_action").to_lowercase());
+            }
+            _ => assert!(["allowed", "blocked", "deferred", "unknown"].contains(&action), "{action}: {}", event.data),
+        }
+        assert!(["critical", "high", "medium", "low", "informational", "unknown"].contains(&first(&fields, "severity")));
+        let json = event.json();
+        for host in fields.get("dest").into_iter().chain(fields.get("src")).flatten() {
+            assert!(
+                json["tenantId"] != **host && !host.contains("://") && json["serviceSource"] != **host,
+                "{host}: {}",
+                event.data
+            );
+        }
         *kinds.entry(kind.to_owned()).or_default() += 1;
     }
     assert!(kinds.len() >= 40, "{kinds:?}");
+}
+
+#[test]
+fn results_of_alert_actions_are_changes() {
+    for (incidents, alerts) in [(List::GraphIncidents, List::GraphAlerts), (List::XdrIncidents, List::EndpointAlerts)] {
+        let archive = Archive::of(incidents, alerts);
+        let audits: Vec<&Fields> = archive.events.iter().filter(|event| first(event, "sourcetype") == WRITEBACK).collect();
+        let mut seen = BTreeSet::new();
+        for fields in audits {
+            let rehearsed = first(fields, "dry_run") == "true";
+            assert_eq!(has_tags(fields, &["change"]), !rehearsed, "{fields:?}");
+            let succeeded = ["updated", "unchanged"].contains(&first(fields, "result"));
+            for (name, wanted) in [
+                ("action", "modified"),
+                ("status", if succeeded { "success" } else { "failure" }),
+                ("user", "ann"),
+                ("dest", simulator::accounts::ACCOUNT),
+                ("change_type", "incident management"),
+                ("vendor_product", "Defender Add-on for Splunk"),
+            ] {
+                assert_eq!(first(fields, name), wanted, "{name}: {fields:?}");
+            }
+            for name in ["command", "object_category", "object_id", "object", "result", "src"] {
+                assert!(!matches!(first(fields, name), "" | "null"), "no {name}: {fields:?}");
+            }
+            if first(fields, "result") == "updated" {
+                assert_eq!(fields["object_attrs"], ["status"]);
+            }
+            seen.insert((first(fields, "object_category").to_owned(), first(fields, "result").to_owned(), rehearsed));
+        }
+        assert!(seen.len() >= 5, "{seen:?}");
+    }
 }
 
 #[test]
@@ -202,13 +329,18 @@ fn every_setting_leads_somewhere() {
             paths(&event.json(), "", names);
         }
     }
+    for fields in Archive::of(List::GraphIncidents, List::GraphAlerts).events {
+        if first(&fields, "sourcetype") == WRITEBACK {
+            there.entry(WRITEBACK.to_owned()).or_default().extend(fields.into_keys());
+        }
+    }
     let mut unknown = Vec::new();
     for (sourcetype, read) in knowledge.fields_read() {
-        // The audit events are the alert actions' and are tested with them.
-        let Some(names) = there.get(&sourcetype) else { continue };
-        unknown.extend(
-            read.into_iter().filter(|name| name != "source" && !names.contains(name)).map(|name| format!("{sourcetype}: {name}")),
-        );
+        let names = &there[&sourcetype];
+        // What a lookup reads may come from an EVAL.
+        let is_known =
+            |name: &String| name == "source" || names.contains(name) || knowledge.names_given(&sourcetype).contains(name);
+        unknown.extend(read.into_iter().filter(|name| !is_known(name)).map(|name| format!("{sourcetype}: {name}")));
     }
     assert_eq!(unknown, Vec::<String>::new());
 }
@@ -238,6 +370,17 @@ fn the_table_of_fields_is_what_the_events_have() {
             let fields = knowledge.fields(&event);
             let names = table.entry(event.sourcetype.clone()).or_default();
             for name in knowledge.names_given(&event.sourcetype) {
+                let has = fields.contains_key(&name);
+                names.entry(name).or_default()[api] |= has;
+            }
+        }
+    }
+    for (api, (incidents, alerts)) in
+        [(List::GraphIncidents, List::GraphAlerts), (List::XdrIncidents, List::EndpointAlerts)].into_iter().enumerate()
+    {
+        for fields in Archive::of(incidents, alerts).events.iter().filter(|event| first(event, "sourcetype") == WRITEBACK) {
+            let names = table.entry(WRITEBACK.to_owned()).or_default();
+            for name in knowledge.names_given(WRITEBACK) {
                 let has = fields.contains_key(&name);
                 names.entry(name).or_default()[api] |= has;
             }

@@ -191,7 +191,12 @@ fn clock(seconds: f64) -> chrono::DateTime<chrono::Utc> {
 
 /// The stanzas of one of the app's conf files.
 pub(crate) fn conf(name: &str) -> Settings {
-    stanzas(&file(&format!("default/{name}.conf")))
+    read(&format!("default/{name}.conf"))
+}
+
+/// The stanzas of a file in the manner of conf files.
+pub(crate) fn read(path: &str) -> Settings {
+    stanzas(&file(path))
 }
 
 fn file(path: &str) -> String {

@@ -185,7 +185,9 @@ fn without_any_event_the_numbers_are_there_all_the_same() {
     let (mut archive, mut shown) = (Archive::of(List::GraphIncidents, List::GraphAlerts), 0);
     archive.events.clear();
     for dashboard in dashboards() {
-        for panel in members(&dashboard.definition, "visualizations").values().filter(|panel| panel["type"] == "splunk.singlevalue") {
+        for panel in
+            members(&dashboard.definition, "visualizations").values().filter(|panel| panel["type"] == "splunk.singlevalue")
+        {
             let rows = dashboard.rows(text(panel, "/dataSources/primary"), &archive);
             assert_eq!((rows.len(), rows[0].len()), (1, 1), "{}: {panel}", dashboard.name);
             shown += 1;

@@ -159,7 +159,8 @@ fn each_shipped_search_finds_what_it_is_for() {
         assert_eq!(ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>(), archive.open);
         assert_eq!(ids.len(), archive.open.len(), "the newest version of each, and that alone");
         all(&rows, &["_time", "severity", "status", "title"]);
-        let rank = |row: &Fields| ["high", "medium", "low", "informational"].iter().position(|name| *name == first(row, "severity"));
+        let rank =
+            |row: &Fields| ["high", "medium", "low", "informational"].iter().position(|name| *name == first(row, "severity"));
         assert!(rows.is_sorted_by_key(rank), "gravest first");
 
         for (name, by, beside) in
@@ -190,7 +191,9 @@ fn each_shipped_search_finds_what_it_is_for() {
 
         let rows = run("Input health");
         let healthy = of(&rows, "input", "alerts");
-        for (name, wanted) in [("polls", "3"), ("set_aside", "0"), ("history_left_s", "0"), ("errors", "0"), ("minutes_since_poll", "0")] {
+        for (name, wanted) in
+            [("polls", "3"), ("set_aside", "0"), ("history_left_s", "0"), ("errors", "0"), ("minutes_since_poll", "0")]
+        {
             assert_eq!(first(&healthy, name), wanted, "{name}: {healthy:?}");
         }
         let number = |row: &Fields, name: &str| first(row, name).parse::<f64>().unwrap_or_else(|_| panic!("no {name}: {row:?}"));
@@ -204,14 +207,21 @@ fn each_shipped_search_finds_what_it_is_for() {
         assert!(first(&rows[0], "errors") != "0", "trouble comes first");
 
         let rows = run("Throttling");
-        let sum = |name: &str| rows.iter().filter_map(|row| row.get(name)).map(|values| values[0].parse::<f64>().unwrap()).sum::<f64>();
-        assert!(sum("throttled_s: throttled") >= 1.0 && sum("put_off: patient") >= 1.0 && sum("put_off: alerts") == 0.0, "{rows:?}");
+        let sum =
+            |name: &str| rows.iter().filter_map(|row| row.get(name)).map(|values| values[0].parse::<f64>().unwrap()).sum::<f64>();
+        assert!(
+            sum("throttled_s: throttled") >= 1.0 && sum("put_off: patient") >= 1.0 && sum("put_off: alerts") == 0.0,
+            "{rows:?}"
+        );
 
         let rows = run("Errors by input");
         all(&rows, &["host", "input", "log_level", "count", "message", "last"]);
         assert!(first(&of(&rows, "input", "expired"), "message").contains("the client secret has expired (AADSTS7000222"));
         assert!(first(&of(&rows, "input", "stranger"), "message").contains("nobody"));
-        assert!(first(&of(&rows, "input", "-"), "message").contains("certificate expired at"), "what belongs to no input is there");
+        assert!(
+            first(&of(&rows, "input", "-"), "message").contains("certificate expired at"),
+            "what belongs to no input is there"
+        );
         assert!(rows.iter().all(|row| !first(row, "message").contains("message from")), "{rows:?}");
 
         let rows = run("Secrets that fail");
@@ -236,42 +246,3 @@ fn searches_read_fields_that_exist() {
         assert_eq!(unknown, Vec::<String>::new(), "{name}");
     }
 }
-
-#[test]
-fn every_key_of_the_search_files_is_one_splunk_knows() {
-    let known: [(&str, &[&str]); 5] = [
-        ("eventtypes", &["search"]),
-        ("transforms", &["filename", "case_sensitive_match", "max_matches"]),
-        ("macros", &["definition", "iseval"]),
-        ("savedsearches", &["disabled", "description", "search", "dispatch.earliest_time", "dispatch.latest_time"]),
-        ("tags", &[]),
-    ];
-    for (name, keys) in known {
-        for (stanza, settings) in search::conf(name) {
-            let set: BTreeSet<&str> = settings.iter().map(|(key, _)| key.as_str()).collect();
-            assert_eq!(set.len(), settings.len(), "{name}.conf [{stanza}]: a key stands twice");
-            if name == "tags" {
-                assert!(settings.iter().all(|(_, value)| value == "enabled"), "[{stanza}]");
-            } else {
-                assert_eq!(set, keys.iter().copied().collect(), "{name}.conf [{stanza}]");
-            }
-        }
-    }
-}
-
-#[test]
-fn shipped_searches_are_off_and_their_macros_exist() {
-    let macros = search::conf("macros");
-    let uses = |text: &str| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
-    let searches = search::conf("savedsearches");
-    assert!(searches.len() >= 10);
-    for (name, settings) in searches.iter().chain(&macros) {
-        for (key, value) in settings {
-            assert!(key != "disabled" || value == "1", "{name} is on");
-            for used in uses(value) {
-                assert!(macros.contains_key(&used), "{name}: no macro {used}");
-            }
-        }
-    }
-}
-

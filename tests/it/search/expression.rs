@@ -289,9 +289,9 @@ fn call(name: &str, arguments: &[Expression], fields: &Fields) -> Value {
             (Value::Texts(texts), Some(by)) => Value::text(texts.join(&by)),
             _ => Value::Null,
         },
-        ("mvfilter", 1) => {
-            Value::texts(each(&arguments[0], fields).into_iter().filter_map(|(text, found)| truth(found).then_some(text)).collect())
-        }
+        ("mvfilter", 1) => Value::texts(
+            each(&arguments[0], fields).into_iter().filter_map(|(text, found)| truth(found).then_some(text)).collect(),
+        ),
         ("mvmap", 2) => {
             let Expression::Field(name) = &arguments[0] else { panic!("mvmap knows a field") };
             assert_eq!(fields_of(&arguments[1]), [name.clone()], "mvmap knows one field");

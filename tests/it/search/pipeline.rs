@@ -57,7 +57,8 @@ pub(crate) fn fields_read(search: &str, macros: &Settings) -> BTreeSet<String> {
             "rex" => made.extend(Rex::read(rest).names()),
             "stats" | "streamstats" | "timechart" => {
                 let (aggregates, by) = aggregates(rest);
-                let inside = aggregates.iter().filter_map(|aggregate| aggregate.condition.as_deref()).flat_map(expression::fields);
+                let inside =
+                    aggregates.iter().filter_map(|aggregate| aggregate.condition.as_deref()).flat_map(expression::fields);
                 reads(aggregates.iter().filter_map(|aggregate| aggregate.field.clone()).chain(by).chain(inside).collect());
                 made.extend(aggregates.into_iter().map(|aggregate| aggregate.name));
             }
@@ -299,7 +300,10 @@ fn groups<'a>(rows: &'a [Fields], by: &[String]) -> BTreeMap<Vec<String>, Vec<&'
         let mut keys = vec![Vec::new()];
         for name in by {
             let values = row.get(name).map(Vec::as_slice).unwrap_or_default();
-            keys = keys.iter().flat_map(|key: &Vec<String>| values.iter().map(|value| [key.as_slice(), &[value.clone()]].concat())).collect();
+            keys = keys
+                .iter()
+                .flat_map(|key: &Vec<String>| values.iter().map(|value| [key.as_slice(), &[value.clone()]].concat()))
+                .collect();
         }
         keys.into_iter().for_each(|key| groups.entry(key).or_default().push(row));
     }
