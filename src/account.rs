@@ -2,6 +2,7 @@
 //! `storage/passwords`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -33,7 +34,7 @@ pub enum ClearText {
 }
 
 /// One Entra application in one tenant.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Account {
     /// Its stanza.
     pub name: String,
@@ -117,11 +118,16 @@ impl Account {
             "client_secret" => Credential::Secret(client_secret(splunkd, name, &stanza, clear_text)?),
             "certificate" => {
                 let public = required("certificate")?;
-                Credential::Certificate(Box::new(certificate(splunkd, name, public)?))
+                Credential::Certificate(Arc::new(certificate(splunkd, name, public)?))
             }
             other => return Err(wrong("auth", format!("`{other}` is not one of client_secret, certificate"))),
         };
         Ok(Self { name: name.to_owned(), tenant_id, cloud, client_id, hosts, credential })
+    }
+
+    /// The base URL of one of its APIs: its cloud's, or the one that replaces it.
+    pub fn base(&self, api: Api) -> &str {
+        self.hosts.base(api)
     }
 
     /// A client of one of its APIs; asks nothing yet.
@@ -187,7 +193,7 @@ fn certificate(splunkd: &Splunkd, name: &str, public: &str) -> Result<Certificat
 }
 
 /// `defender_settings.conf`; a missing stanza means defaults.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     proxy: Option<Proxy>,
     ca_bundle: Option<PathBuf>,

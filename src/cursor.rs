@@ -27,19 +27,23 @@ pub struct Window {
     pub hi: Option<Ticks>,
 }
 
+/// 9999-12-31T23:59:59.999Z: later times cannot be written in a request. What has no time counts as later and lies in no
+/// window, so a service that serves such rows cannot send the cursor after them.
+const LAST: Ticks = Ticks(253_402_300_799_999 * PER_MS);
+
 impl Window {
     fn between(lo: Ticks, hi: Ticks) -> Self {
         Self { lo, hi: Some(hi) }
     }
 
     fn holds(&self, at: Ticks) -> bool {
-        self.lo <= at && self.hi.is_none_or(|hi| at < hi)
+        self.lo <= at && self.hi.map_or(at <= LAST, |hi| at < hi)
     }
 
     /// Two smaller windows that meet at a whole millisecond as near to `at` as leaves neither empty.
     fn split(&self, at: Ticks) -> Option<[Self; 2]> {
-        let lowest = self.lo.0 + PER_MS;
-        let highest = self.hi.map_or(i64::MAX / PER_MS * PER_MS, |hi| hi.0 - PER_MS);
+        let lowest = self.lo.0.saturating_add(PER_MS);
+        let highest = self.hi.map_or(LAST.0, |hi| hi.0 - PER_MS).min(LAST.0).div_euclid(PER_MS) * PER_MS;
         if lowest > highest {
             return None;
         }

@@ -51,6 +51,25 @@ fn the_first_poll_reads_news_before_history() {
     );
 }
 
+/// Found by a fuzz target: rows without a time count as later than all, and a full page of them was chased to the end of time.
+#[test]
+fn rows_beyond_all_time_lie_in_no_window() {
+    let now = ms(100 * HOUR);
+    let mut cursor = Cursor::begin(now, now, LOOKBACK);
+    let (dated, undated) = (row(1, ms(100 * HOUR + 5)), row(2, Ticks(i64::MAX)));
+    cursor.open_poll(LOOKBACK);
+    let mut emitted = Vec::new();
+    for _ in 0..50 {
+        let Some(ask) = cursor.next_ask() else { break };
+        assert!(ask.window.lo <= LAST, "{:?}", ask.window);
+        let all = if ask.window.holds(dated.updated) { vec![dated, undated] } else { vec![undated] };
+        let rows = &all[all.len().min(ask.skip as usize)..];
+        emitted.extend(feed(&mut cursor, ask, &answer(rows, 2, true, now)).into_iter().map(|n| rows[n]));
+    }
+    assert_eq!(cursor.next_ask(), None, "it comes to an end");
+    assert_eq!(emitted, [dated, undated]);
+}
+
 #[test]
 fn what_is_younger_than_the_lookback_is_read_again_and_not_repeated() {
     let now = ms(100 * HOUR);

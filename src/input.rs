@@ -194,8 +194,8 @@ impl fmt::Display for Input {
     }
 }
 
-/// Names become file names and parts of URLs.
-fn check_name(name: &'static str, value: &str) -> Result<(), InputError> {
+/// Checks the name of a stanza or account: names become file names and parts of URLs.
+pub(crate) fn check_name(name: &'static str, value: &str) -> Result<(), InputError> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     if !value.is_empty() && value.len() <= 200 && value.bytes().all(fits) {
         return Ok(());

@@ -6,8 +6,11 @@
 //!
 //! **Back**: `main` → `mode` → `respond`: `splunk::alert` → `account` → `microsoft::update` → one result per row.
 //!
+//! **Test connection**: `main` → `mode` → `rest`: `splunk::persistent` → `account` → `microsoft::client`, against what
+//! `permissions` says the feeds and actions need.
+//!
 //! `splunk` knows Splunk and nothing of Microsoft, `microsoft` knows Microsoft and nothing of Splunk; they meet in
-//! `feeds`, `collect` and `respond`.
+//! `feeds`, `collect`, `respond` and `rest`.
 
 pub mod account;
 pub mod checkpoint;
@@ -21,8 +24,10 @@ pub mod json;
 pub mod microsoft;
 pub mod mode;
 pub mod pace;
+pub mod permissions;
 mod planted;
 pub mod respond;
+pub mod rest;
 pub mod secret;
 #[cfg(test)]
 mod simulation;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use ta_defender::error::Exit;
 use ta_defender::input::SCHEME;
 use ta_defender::mode::{Mode, USAGE};
-use ta_defender::{respond, splunk, stream, validate};
+use ta_defender::{respond, rest, splunk, stream, validate};
 
 fn main() -> ExitCode {
     splunk::log::install(log::LevelFilter::Info);
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Some(Mode::Validate) => validate::run(stdin, &mut stdout, splunk_home.as_deref()),
         Some(Mode::Stream) => stream::run(stdin, splunk_home.as_deref()),
         Some(Mode::Execute(action)) => respond::run(action, stdin, splunk_home.as_deref()),
+        Some(Mode::Rest) => rest::run(stdin, &mut stdout, splunk_home.as_deref()),
         Some(Mode::Version) => written(writeln!(stdout, "{}", ta_defender::VERSION)),
         None => {
             let _ = writeln!(io::stderr(), "{USAGE}");

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use crate::microsoft::cloud::What;
+
 /// The modes of the executable; exactly these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -13,6 +15,8 @@ pub enum Mode {
     Stream,
     /// `--execute <action>`: carry out an alert action.
     Execute(Action),
+    /// `--rest`: answer the requests that splunkd passes on, until it closes standard input.
+    Rest,
     /// `--version`.
     Version,
 }
@@ -27,7 +31,8 @@ pub enum Action {
 }
 
 impl Action {
-    const ALL: [Self; 2] = [Self::IncidentUpdate, Self::AlertUpdate];
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::IncidentUpdate, Self::AlertUpdate];
 
     /// The name of its stanza in `alert_actions.conf`.
     pub fn name(self) -> &'static str {
@@ -36,10 +41,18 @@ impl Action {
             Self::AlertUpdate => "defender_alert_update",
         }
     }
+
+    /// The objects it changes.
+    pub fn what(self) -> What {
+        match self {
+            Self::IncidentUpdate => What::Incidents,
+            Self::AlertUpdate => What::Alerts,
+        }
+    }
 }
 
 /// Printed for any other arguments.
-pub const USAGE: &str = "usage: defender [--scheme | --validate-arguments | --execute <action> | --version]
+pub const USAGE: &str = "usage: defender [--scheme | --validate-arguments | --execute <action> | --rest | --version]
 splunkd starts this program; without an argument it collects the input described on standard input
 actions: defender_incident_update, defender_alert_update";
 
@@ -57,6 +70,7 @@ impl Mode {
             (false, []) => Some(Self::Stream),
             (false, ["--scheme"]) => Some(Self::Scheme),
             (false, ["--validate-arguments"]) => Some(Self::Validate),
+            (false, ["--rest"]) => Some(Self::Rest),
             (false, ["--version"]) => Some(Self::Version),
             (true, [name]) => Action::ALL.into_iter().find(|action| action.name() == *name).map(Self::Execute),
             _ => None,
@@ -70,7 +84,7 @@ mod tests {
 
     #[test]
     fn exactly_the_modes_there_are() {
-        let table: [(&[&str], Option<Mode>); 14] = [
+        let table: [(&[&str], Option<Mode>); 16] = [
             (&[], Some(Mode::Stream)),
             (&["--scheme"], Some(Mode::Scheme)),
             (&["--validate-arguments"], Some(Mode::Validate)),
@@ -81,7 +95,9 @@ mod tests {
             (&["--execute"], None),
             (&["--execute", "other"], None),
             (&["--execute", "defender_alert_update", "more"], None),
-            (&["--rest"], None),
+            (&["--rest"], Some(Mode::Rest)),
+            (&["--rest", "--execute"], None),
+            (&["--rest", "more"], None),
             (&["--scheme", "--scheme"], None),
             (&["-h"], None),
             (&["defender_alert_update"], None),

@@ -1,6 +1,9 @@
 //! Alert actions: each row of a search's results becomes at most one change of one object, and exactly one result.
 
 #[cfg(test)]
+mod fault_tests;
+mod hand;
+#[cfg(test)]
 mod load_tests;
 mod object;
 mod outcome;
@@ -9,16 +12,20 @@ mod report;
 mod wave;
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::account::{APP, Account, ClearText, Settings};
 use crate::error::{Error, Exit};
 use crate::mode::Action;
-use crate::splunk::alert::{self, Payload, Row};
+use crate::splunk::alert::{self, Payload, Row, Rows};
 use crate::splunk::log::set_level;
 use crate::splunk::rest::Splunkd;
+use crate::splunk::stop::Stop;
 
+use hand::Hand;
 use object::Rules;
 use outcome::Done;
 pub use outcome::Outcome;
@@ -29,10 +36,15 @@ use wave::{Objects, Tempo};
 /// `maxtime` of `alert_actions.conf` where splunkd does not tell another: then it ends the process in the middle of
 /// whatever it does.
 const MAXTIME: Duration = Duration::from_secs(300);
+/// The most rows, and the bytes of them, that are held at once.
+const WINDOW: (usize, usize) = (1000, 8 << 20);
 
 /// Carries out an action for the payload on `stdin`.
 pub fn run(action: Action, stdin: impl Read, splunk_home: Option<&Path>) -> Exit {
-    match act(action, stdin, splunk_home, Tempo::Polite) {
+    // The rows that are left are told as stopped, for which the last words make time. What cannot be told even then was not
+    // done: 1.
+    let stop = Stop::listen_and_exit(1, || thread::sleep(Duration::from_secs(1))).map_err(Error::Signals);
+    match stop.and_then(|stop| act(action, stdin, splunk_home, Tempo::Polite, &stop)) {
         Ok(exit) => exit,
         Err(error) => {
             log::error!("{}: {}", action.name(), error.full());
@@ -41,59 +53,125 @@ pub fn run(action: Action, stdin: impl Read, splunk_home: Option<&Path>) -> Exit
     }
 }
 
-fn act(action: Action, stdin: impl Read, splunk_home: Option<&Path>, tempo: Tempo) -> Result<Exit, Error> {
+fn act(action: Action, stdin: impl Read, splunk_home: Option<&Path>, tempo: Tempo, stop: &Stop) -> Result<Exit, Error> {
     let begun = Instant::now();
-    let payload = alert::read(stdin)?;
-    let parameters = Parameters::read(action, &payload)?;
-    let rows = alert::rows_with(&payload, |field| parameters.reads(field))?;
-    if rows.is_empty() {
+    let payload = Arc::new(alert::read(stdin)?);
+    let parameters = Arc::new(Parameters::read(action, &payload)?);
+    let rows = Rows::open(&payload, |field| parameters.reads(field))?;
+    if rows.total() == 0 {
         log::info!("{}: the search results hold no row, so nothing is changed", action.name());
         return Ok(Exit::Done);
     }
-    let mut objects = objects(action, &payload, &parameters, splunk_home, begun, tempo)?;
-    let mut report = Report::open(action, &payload, &parameters, splunk_home);
-    let mut orders = Orders::default();
-    let mut waiting: Vec<(usize, &Row, Order)> = Vec::new();
-    for (number, row) in rows.iter().enumerate() {
-        waiting.push((number, row, orders.next(&parameters, row)));
-        if orders.due.len() < objects.wave() && number + 1 < rows.len() {
-            continue;
-        }
-        let tasks = std::mem::take(&mut orders.due);
-        let ends = objects.change(&tasks);
-        orders.ended(tasks, ends);
-        for (number, row, order) in waiting.drain(..) {
-            let done = match order {
-                Order::Refuse(outcome) => Done::early(outcome),
-                // Every object that a row names has been through a wave by now.
-                Order::Change(id) => orders.end_of(&id).unwrap_or_else(|| Done::early(Outcome::Failed("out of time".to_owned()))),
-            };
-            report.row(row, number, &done);
-        }
-        report.flush();
-    }
-    let failed = report.failed();
-    log::info!("{}: {} rows, {failed} of them not changed as asked", action.name(), rows.len());
-    Ok(if failed == 0 { Exit::Done } else { Exit::Failed })
+    let report = Report::open(action, &payload, &parameters, splunk_home);
+    let start = Start {
+        action,
+        payload: Arc::clone(&payload),
+        parameters: Arc::clone(&parameters),
+        splunk_home: splunk_home.map(Path::to_owned),
+        begun,
+        tempo,
+        stop: stop.clone(),
+    };
+    let (hand, unable) = Hand::new(|| start.objects(), stop.clone());
+    let (orders, window) = (Orders::default(), Vec::new());
+    let run = Run { action, parameters: &parameters, hand, report, orders, window, held: 0, hopeless: None };
+    let exit = run.carry_out(rows);
+    unable.map_or(Ok(exit), Err)
 }
 
-fn objects(
+/// The rows on their way, a window of them at a time.
+struct Run<'a> {
     action: Action,
-    payload: &Payload,
-    parameters: &Parameters,
-    splunk_home: Option<&Path>,
+    parameters: &'a Parameters,
+    hand: Hand,
+    report: Report<'a>,
+    orders: Orders,
+    window: Vec<(usize, Row, Order)>,
+    /// What the window holds, in bytes.
+    held: usize,
+    /// Why nothing can be changed, where that is known.
+    hopeless: Option<String>,
+}
+
+impl Run<'_> {
+    fn carry_out(mut self, rows: Rows) -> Exit {
+        let mut broken = None;
+        for (number, row) in rows.enumerate() {
+            match row {
+                Ok(row) => self.take(number, row),
+                Err(error) => broken = Some(error),
+            }
+        }
+        self.settle();
+        let name = self.action.name();
+        let (rows, failed) = self.report.told();
+        if let Some(error) = &broken {
+            log::error!("{name}: {error}");
+        }
+        if let Some(reason) = &self.hopeless {
+            log::error!("{name}: nothing can be changed with account {}: {reason}", self.parameters.account);
+        }
+        log::info!("{name}: {rows} rows, {failed} of them not changed as asked");
+        match (self.hopeless, broken) {
+            (Some(_), _) => Exit::Misconfigured,
+            (None, None) if failed == 0 => Exit::Done,
+            _ => Exit::Failed,
+        }
+    }
+
+    fn take(&mut self, number: usize, row: Row) {
+        let order = self.orders.next(self.parameters, &row);
+        self.held += row.size();
+        self.window.push((number, row, order));
+        if self.orders.due.len() >= self.hand.wave || self.window.len() >= WINDOW.0 || self.held >= WINDOW.1 {
+            self.settle();
+        }
+    }
+
+    /// Carries out what is due, and tells the result of every row of the window.
+    fn settle(&mut self) {
+        let tasks = Arc::new(std::mem::take(&mut self.orders.due));
+        let ends = self.hand.change(&tasks);
+        self.hopeless = self.hopeless.take().or(ends.hopeless);
+        self.orders.ended(&tasks, ends.done);
+        let none = Done::early(Outcome::Failed("out of time".to_owned()));
+        for (number, row, order) in self.window.drain(..) {
+            match order {
+                Order::Refuse(outcome) => self.report.row(&row, number, &Done::early(outcome)),
+                // Every object that a row names has been tried by now.
+                Order::Change(id) => self.report.row(&row, number, self.orders.end_of(&id).unwrap_or(&none)),
+            }
+        }
+        self.orders.told(&tasks);
+        self.held = 0;
+        self.report.flush();
+    }
+}
+
+/// What is needed to begin asking the service.
+struct Start {
+    action: Action,
+    payload: Arc<Payload>,
+    parameters: Arc<Parameters>,
+    splunk_home: Option<PathBuf>,
     begun: Instant,
     tempo: Tempo,
-) -> Result<Objects, Error> {
-    let splunkd = Splunkd::new(&payload.server_uri, payload.session_key.clone(), APP, splunk_home)?;
-    let settings = Settings::load(&splunkd)?;
-    set_level(settings.level);
-    // The owner of a search may not change configuration, so a clear-text secret is only used here.
-    let account = Account::load(&splunkd, &parameters.account, ClearText::Use)?;
-    let time = Time::within(maxtime(&splunkd, action));
-    let client = account.client(&settings.http(time.exchange)?, parameters.resource.api())?;
-    let rules = Rules { resource: parameters.resource, dry_run: parameters.dry_run, if_changed: parameters.if_changed };
-    Ok(Objects::new(client, rules, tempo, begun + time.work))
+    stop: Stop,
+}
+
+impl Start {
+    fn objects(self) -> Result<Objects, Error> {
+        let (payload, parameters) = (&self.payload, &self.parameters);
+        let splunkd = Splunkd::new(&payload.server_uri, payload.session_key.clone(), APP, self.splunk_home.as_deref())?;
+        let settings = Settings::load(&splunkd)?;
+        set_level(settings.level);
+        // The owner of a search may not change configuration, so a clear-text secret is only used here.
+        let account = Account::load(&splunkd, &parameters.account, ClearText::Use)?;
+        let time = Time::within(maxtime(&splunkd, payload, self.action));
+        let client = account.client(&settings.http(time.exchange)?, parameters.resource.api())?;
+        let rules = Rules { resource: parameters.resource, dry_run: parameters.dry_run, if_changed: parameters.if_changed };
+        Ok(Objects::new(client, rules, self.tempo, self.begun + time.work, self.stop))
+    }
 }
 
 /// How a run divides what splunkd gives it.
@@ -113,13 +191,16 @@ impl Time {
     }
 }
 
-/// The action's `maxtime`, as the admin may have changed it: a number with an optional unit.
-fn maxtime(splunkd: &Splunkd, action: Action) -> Duration {
-    let stanza = splunkd.conf("alert_actions", action.name());
-    let told = stanza.ok().flatten().and_then(|settings| settings.get("maxtime").cloned());
-    told.and_then(|text| parse_maxtime(&text)).unwrap_or(MAXTIME)
+/// The action's `maxtime`: the search's own (`action.<name>.maxtime`), or that of `alert_actions.conf`. Neither is in the
+/// payload.
+fn maxtime(splunkd: &Splunkd, payload: &Payload, action: Action) -> Duration {
+    let name = format!("action.{}.maxtime", action.name());
+    let search = payload.search().and_then(|path| splunkd.saved_search(path).ok().flatten());
+    let own = search.and_then(|settings| parse_maxtime(settings.get(&name)?));
+    own.or_else(|| parse_maxtime(splunkd.conf("alert_actions", action.name()).ok().flatten()?.get("maxtime")?)).unwrap_or(MAXTIME)
 }
 
+/// A number with an optional unit.
 fn parse_maxtime(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 use ta_defender::cursor::{Answer, Cursor};
-use ta_defender::feeds::{Emission, FEEDS, Form, IncludeAlerts, Reading, Row, UNDATED};
+use ta_defender::feeds::{Emission, Evidence, Form, IncludeAlerts, Reading, Row, FEEDS, UNDATED};
 use ta_defender::microsoft::cloud::Resource;
 use ta_defender::microsoft::object::names;
 use ta_defender::microsoft::page;
@@ -29,8 +29,15 @@ fuzz_target!(|data: &[u8]| {
         for form in [Form::Compact, Form::Verbatim] {
             for feed in FEEDS.iter().filter(|feed| feed.what == resource.what()) {
                 let memory = AlertMemory::default();
-                let reading =
-                    Reading { names, form, include_alerts: IncludeAlerts::Changed, alerts: &memory, is_new: true, now: NOW };
+                let reading = Reading {
+                    names,
+                    form,
+                    include_alerts: IncludeAlerts::Changed,
+                    alerts: &memory,
+                    is_new: true,
+                    now: NOW,
+                    evidence: Evidence::Both,
+                };
                 let mut emission = Emission::default();
                 let mut stream = EventStream::new(Vec::new());
                 for row in &rows {

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use flate2::Crc;
 use libfuzzer_sys::fuzz_target;
-use ta_defender::splunk::alert::{Payload, Row, read, rows};
+use ta_defender::splunk::alert::{Payload, Row, Rows, read};
 
 static PAYLOAD: LazyLock<Payload> = LazyLock::new(|| {
     // In memory where that can be had: a disk is too slow.
@@ -26,10 +26,13 @@ fn file() -> &'static PathBuf {
     PAYLOAD.results_file.as_ref().expect("set above")
 }
 
-fn rows_of(bytes: &[u8]) -> Option<Vec<Vec<(String, Vec<String>)>>> {
+/// Every cell of a row, by its name.
+type Cells = Vec<(String, Vec<String>)>;
+
+fn rows_of(bytes: &[u8]) -> Option<Vec<Cells>> {
     fs::write(file(), bytes).expect("a temporary file");
     let fields = |row: &Row| row.names().map(|name| (name.to_owned(), row.values(name))).collect();
-    match rows(&PAYLOAD) {
+    match Rows::open(&PAYLOAD, |_| true).and_then(Iterator::collect::<Result<Vec<Row>, _>>) {
         Ok(rows) => Some(rows.iter().map(fields).collect()),
         Err(error) => {
             assert!(!error.to_string().is_empty());
@@ -66,7 +69,7 @@ fuzz_target!(|data: &[u8]| {
             // A payload on standard input.
             if let Ok(payload) = read(text) {
                 assert!(!payload.server_uri.is_empty());
-                let _ = payload.result.names().map(|name| payload.result.values(name)).count();
+                let _: Vec<_> = payload.result.names().map(|name| payload.result.values(name)).collect();
             }
         }
         2 => {

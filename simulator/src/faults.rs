@@ -36,6 +36,8 @@ pub enum Route {
     SplunkCollection,
     SplunkInfo,
     SplunkInputs,
+    /// What a persistent REST handler of the app answers.
+    SplunkHandler,
     /// Any request to splunkd.
     Splunk,
     /// A path nobody knows.
@@ -80,6 +82,7 @@ impl Route {
                 ["storage", "collections", ..] => Route::SplunkCollection,
                 ["server", "info", ..] => Route::SplunkInfo,
                 ["data", "inputs", ..] => Route::SplunkInputs,
+                ["defender", ..] => Route::SplunkHandler,
                 _ => Route::Splunk,
             },
             _ => Route::Unknown,
@@ -90,7 +93,8 @@ impl Route {
         use Route::*;
         self == other
             || self == Any
-            || (self == Splunk && matches!(other, SplunkConf | SplunkPasswords | SplunkCollection | SplunkInfo | SplunkInputs))
+            || (self == Splunk
+                && matches!(other, SplunkConf | SplunkPasswords | SplunkCollection | SplunkInfo | SplunkInputs | SplunkHandler))
     }
 }
 

@@ -5,22 +5,23 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
 use crate::accounts::{self, Account, Addresses};
 use crate::certificates;
-use crate::faults::Fault;
+use crate::faults::{Fault, Route};
 use crate::generate;
 use crate::model::{Transfer, World};
 use crate::proxy::{Access, Proxy};
 use crate::server::{Encoding, Handler, Listener};
+use crate::splunkd::persist::{Handlers, Setup, admit};
 use crate::throttle::Limits;
 use crate::time::Time;
 use crate::traffic::Exchange;
-use crate::wire::Service;
+use crate::wire::{Request, Response, Service};
 
 /// Ports to listen on; 0 takes a free one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,6 +94,7 @@ pub struct Simulator {
     folder: TempDir,
     ca_bundle: PathBuf,
     certificate: Certificate,
+    handlers: Arc<OnceLock<Handlers>>,
 }
 
 impl Simulator {
@@ -127,8 +129,9 @@ impl Simulator {
         );
         let world = Arc::new(Mutex::new(world));
 
+        let handlers = Arc::new(OnceLock::new());
         let start = |service: Service, port: u16, tls| {
-            Listener::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), tls, handler(&world, service))
+            Listener::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), tls, handler(&world, service, &handlers))
         };
         let tls = || config.tls.then(|| Arc::clone(&microsoft.config));
         let listeners = vec![
@@ -157,8 +160,15 @@ impl Simulator {
         fs::write(home.join("etc/auth/server.pem"), &splunkd.leaf_pem)?;
         fs::write(home.join("etc/auth/cacert.pem"), &splunkd.trust_pem)?;
 
-        let simulator =
-            Simulator { world, listeners, addresses, folder, ca_bundle, certificate: Certificate { certificate, key, der } };
+        let simulator = Simulator {
+            world,
+            listeners,
+            addresses,
+            folder,
+            ca_bundle,
+            certificate: Certificate { certificate, key, der },
+            handlers,
+        };
         let bundle = config.tls.then(|| simulator.ca_bundle.display().to_string());
         simulator.world(|world| accounts::furnish(world, Some(&simulator.addresses), bundle.as_deref()));
         Ok(simulator)
@@ -263,6 +273,17 @@ impl Simulator {
         self.world(|world| world.traffic.clear());
     }
 
+    /// Lets splunkd answer with the persistent REST handlers of a `restmap.conf`, whose drivers are in `bin`. Once only.
+    pub fn install_handlers(&self, restmap: &Path, bin: &Path, limit: Duration) -> io::Result<()> {
+        let setup = Setup { restmap, bin, home: &self.splunk_home(), rest_uri: self.splunkd_url(), limit };
+        self.handlers.set(Handlers::new(&setup)?).map_err(|_| io::Error::other("there are handlers already"))
+    }
+
+    /// The handlers that were installed.
+    pub fn handlers(&self) -> Option<&Handlers> {
+        self.handlers.get()
+    }
+
     /// The services' clock; see [`World::clock_ahead`].
     pub fn now(&self) -> Time {
         clock(&lock(&self.world))
@@ -356,9 +377,30 @@ fn clock(world: &World) -> Time {
     Time(now.0 + world.clock_ahead * 10_000_000)
 }
 
-fn handler(world: &Arc<Mutex<World>>, service: Service) -> Handler {
-    let world = Arc::clone(world);
+/// What a persistent handler of splunkd answers; `None` when the request is for none.
+fn handled(world: &Mutex<World>, handlers: &Handlers, request: &Request) -> Option<Response> {
+    let endpoint = handlers.find(request)?;
+    let (admitted, now) = {
+        let mut world = lock(world);
+        let now = clock(&world);
+        (admit(&mut world, endpoint, request, now), now)
+    };
+    let response = match admitted {
+        Ok(admitted) => handlers.run(endpoint, &admitted, request, now),
+        Err(refused) => refused,
+    };
+    let response = response.dated(now);
+    lock(world).traffic.record(Service::Splunkd, Route::of(Service::Splunkd, request), request, &response, now);
+    Some(response)
+}
+
+fn handler(world: &Arc<Mutex<World>>, service: Service, handlers: &Arc<OnceLock<Handlers>>) -> Handler {
+    let (world, handlers) = (Arc::clone(world), Arc::clone(handlers));
     Arc::new(move |request| {
+        let persistent = handlers.get().filter(|_| service == Service::Splunkd);
+        if let Some(response) = persistent.and_then(|handlers| handled(&world, handlers, request)) {
+            return (response, Transfer::Length, Encoding::Identity);
+        }
         let mut world = lock(&world);
         let now = clock(&world);
         let response = crate::answer(&mut world, service, request, now);

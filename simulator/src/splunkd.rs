@@ -3,6 +3,7 @@
 mod answers;
 mod collections;
 mod passwords;
+pub mod persist;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -173,11 +174,9 @@ impl Splunkd {
 /// Answers a request to splunkd.
 pub fn answer(world: &mut World, request: &Request, now: Time) -> Response {
     let splunkd = &mut world.splunkd;
-    let user =
-        request.credential("Splunk").or_else(|| request.credential("Bearer")).and_then(|key| splunkd.sessions.get(key)).cloned();
-    let Some(user) = user else {
-        return message(request, 401, "WARN", "call not properly authenticated")
-            .header("WWW-Authenticate", "Basic realm=\"/splunk\"");
+    let user = match user_of(splunkd, request) {
+        Ok(user) => user,
+        Err(refused) => return refused,
     };
     let segments = request.segments();
     let parts: Vec<_> = segments.iter().map(String::as_str).collect();
@@ -187,7 +186,7 @@ pub fn answer(world: &mut World, request: &Request, now: Time) -> Response {
         _ => return not_found(request, &request.path),
     };
     // Objects of our app are visible to others only where the app is not named; a wrong app is a wrong address.
-    if app != APP && app != "-" && rest.first() != Some(&"server") {
+    if app != APP && app != "-" && !matches!(rest.first(), Some(&"server" | &"saved")) {
         return message(request, 404, "ERROR", &format!("Application does not exist: {app}"));
     }
     match rest {
@@ -195,6 +194,7 @@ pub fn answer(world: &mut World, request: &Request, now: Time) -> Response {
             let file = conf.strip_prefix("conf-").unwrap_or(conf).to_string();
             configs(splunkd, request, &file, rest.get(2).copied(), now)
         }
+        ["saved", "searches", name] if request.method == "GET" => saved_search(splunkd, request, name, now),
         ["storage", "passwords", ..] => passwords::answer(splunkd, request, &user, rest.get(2).copied(), now),
         ["storage", "collections", "data", collection, key @ ..] => {
             collections::answer(splunkd, request, collection, key.first().copied())
@@ -209,6 +209,14 @@ pub fn answer(world: &mut World, request: &Request, now: Time) -> Response {
         }
         _ => not_found(request, &request.path),
     }
+}
+
+/// Who makes a request; 401 for nobody.
+fn user_of(splunkd: &Splunkd, request: &Request) -> Result<User, Response> {
+    let key = request.credential("Splunk").or_else(|| request.credential("Bearer"));
+    key.and_then(|key| splunkd.sessions.get(key)).cloned().ok_or_else(|| {
+        message(request, 401, "WARN", "call not properly authenticated").header("WWW-Authenticate", "Basic realm=\"/splunk\"")
+    })
 }
 
 fn configs(splunkd: &mut Splunkd, request: &Request, file: &str, stanza: Option<&str>, now: Time) -> Response {
@@ -265,6 +273,17 @@ fn configs(splunkd: &mut Splunkd, request: &Request, file: &str, stanza: Option<
         },
         _ => message(request, 405, "ERROR", "Method Not Allowed"),
     }
+}
+
+/// A search with the settings of its alert actions: its own, and those of `alert_actions.conf` for the others.
+fn saved_search(splunkd: &Splunkd, request: &Request, name: &str, now: Time) -> Response {
+    let stanza = |file: &str| splunkd.confs.get(file).into_iter().flatten();
+    let Some((_, own)) = stanza("savedsearches").find(|(known, _)| *known == name) else { return not_found(request, name) };
+    let actions = stanza("alert_actions")
+        .flat_map(|(action, values)| values.iter().map(move |(key, value)| (format!("action.{action}.{key}"), value.clone())));
+    let mut merged: Stanza = actions.collect();
+    merged.extend(own.clone());
+    listed(request, "saved/searches", vec![conf_entry(name, &merged)], 200, now)
 }
 
 fn conf_entry(name: &str, values: &Stanza) -> Entry {

@@ -1,6 +1,6 @@
 //! Requests allowed per minute and hour, counted per application and kind of request, as the documents state them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::faults::Route;
 use crate::time::Time;
@@ -47,7 +47,8 @@ pub struct Throttle {
     pub limits: Limits,
     /// How a wait is told.
     pub retry_after: RetryAfter,
-    seen: BTreeMap<(String, &'static str), Vec<Time>>,
+    /// The last hour's, oldest first.
+    seen: BTreeMap<(String, &'static str), VecDeque<Time>>,
 }
 
 impl Throttle {
@@ -64,16 +65,18 @@ impl Throttle {
         }
         let seen = self.seen.entry((who.to_string(), bucket)).or_default();
         let since = |seconds: i64| Time::from_unix(now.unix() - seconds);
-        seen.retain(|at| *at > since(3600));
-        let in_minute = seen.iter().filter(|at| **at > since(60)).count();
+        while seen.front().is_some_and(|at| *at <= since(3600)) {
+            seen.pop_front();
+        }
+        let before_minute = seen.partition_point(|at| *at <= since(60));
         let wait = |window: i64, oldest: Option<&Time>| oldest.map_or(window, |at| (at.unix() + window - now.unix()).max(1));
         if seen.len() >= per_hour {
-            return Err(wait(3600, seen.first()));
+            return Err(wait(3600, seen.front()));
         }
-        if in_minute >= per_minute {
-            return Err(wait(60, seen.iter().find(|at| **at > since(60))));
+        if seen.len() - before_minute >= per_minute {
+            return Err(wait(60, seen.get(before_minute)));
         }
-        seen.push(now);
+        seen.push_back(now);
         Ok(())
     }
 }

@@ -309,7 +309,10 @@ impl ApiError {
             Failure::Disallowed => {
                 "the tenant has this function switched off or not licensed: ask whoever administers Microsoft Defender".to_owned()
             }
-            Failure::BadRequest if self.method == Method::GET => "check the input's filter and page_size".to_owned(),
+            Failure::BadRequest if self.method == Method::GET && is_list(self.api, &self.path) => {
+                "check the input's filter and page_size".to_owned()
+            }
+            Failure::BadRequest if self.method == Method::GET => "check the id".to_owned(),
             Failure::BadRequest => "check the values of the change".to_owned(),
             Failure::NotFound if is_list(self.api, &self.path) => {
                 "the host answers and has no such list: check the account's graph_url or defender_url, and its cloud".to_owned()

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::answer;
 use super::api_error::{ApiError, Asked, Failure, classify, request_id};
+use super::claims::{self, Roles};
 use super::cloud::{Api, Hosts};
 use super::guid;
-use super::token::TokenSource;
+use super::token::{TokenError, TokenSource};
 use crate::http::{Http, HttpError, Request, Response};
 use crate::planted::{Planted, planted};
 use crate::secret::Secret;
@@ -52,6 +53,14 @@ impl Client {
     /// The API it asks.
     pub fn api(&self) -> Api {
         self.api
+    }
+
+    /// The application permissions that the token carries, as far as it shows them.
+    ///
+    /// # Errors
+    /// See [`TokenError`]: there is no token.
+    pub fn roles(&mut self) -> Result<Roles, TokenError> {
+        self.tokens.token(Ticks::now()).map(claims::roles)
     }
 
     /// Reads. The path starts with `/` and holds its query, as [`super::query`] writes it.

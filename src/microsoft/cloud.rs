@@ -67,6 +67,9 @@ pub enum Api {
 }
 
 impl Api {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Graph, Self::Xdr, Self::Endpoint];
+
     /// The name people know it by, for messages.
     pub fn name(self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@ pub mod api_error;
 pub mod batch;
 pub mod certificate;
 pub mod change;
+pub mod claims;
 pub mod client;
 pub mod cloud;
 mod entra_errors;

@@ -2,6 +2,7 @@
 //! expire.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use oauth2::basic::{BasicClient, BasicTokenType};
@@ -16,12 +17,12 @@ use crate::secret::Secret;
 use crate::time::Ticks;
 
 /// What the app proves itself with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Credential {
     /// A client secret.
     Secret(Secret),
     /// A certificate registered with the app, and its private key.
-    Certificate(Box<Certificate>),
+    Certificate(Arc<Certificate>),
 }
 
 /// Fetches and keeps the token of one account for one API.
@@ -201,7 +202,7 @@ mod tests {
     fn a_certificate_takes_the_secrets_place() {
         let entra = StandIn::new(vec![(JSON, ISSUED.to_owned())]);
         let certificate = crate::microsoft::certificate::tests::pair();
-        let mut source = source(&entra.url, Credential::Certificate(Box::new(certificate)));
+        let mut source = source(&entra.url, Credential::Certificate(Arc::new(certificate)));
         source.token(Ticks::now()).unwrap();
         let heard = entra.heard().remove(0);
         let form = heard.split_once("\r\n\r\n").unwrap().1;

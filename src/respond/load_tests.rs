@@ -10,7 +10,7 @@ use simulator::throttle::{Limits, RetryAfter};
 use simulator::{Config, Fault, FaultKind, Route, Simulator, When, accounts};
 
 use super::wave::Tempo;
-use super::{Action, Exit, act};
+use super::{Action, Exit, Stop, act};
 
 const ROWS: usize = 1000;
 /// One request in so many goes wrong.
@@ -21,7 +21,7 @@ fn stage(incidents: usize, alerts: usize) -> Simulator {
 }
 
 /// Runs an action on rows of `id` and `defender_comment`.
-fn run(sim: &Simulator, action: Action, api: &str, rows: &[(String, String)]) -> Exit {
+pub(super) fn run(sim: &Simulator, action: Action, api: &str, rows: &[(String, String)]) -> Exit {
     let path = sim.splunk_home().join("var/run/splunk/dispatch/results.csv");
     let mut text = String::from("id,defender_comment\n");
     for (id, comment) in rows {
@@ -33,11 +33,11 @@ fn run(sim: &Simulator, action: Action, api: &str, rows: &[(String, String)]) ->
         "results_file": path,
         "configuration": {"account": accounts::ACCOUNT, "api": api, "status": "resolved"},
     });
-    act(action, payload.to_string().as_bytes(), Some(&sim.splunk_home()), Tempo::AtOnce).unwrap()
+    act(action, payload.to_string().as_bytes(), Some(&sim.splunk_home()), Tempo::AtOnce, &Stop::new()).unwrap()
 }
 
 /// The audit events, by row.
-fn audit(sim: &Simulator) -> BTreeMap<u64, Value> {
+pub(super) fn audit(sim: &Simulator) -> BTreeMap<u64, Value> {
     let mut events = BTreeMap::new();
     for file in std::fs::read_dir(sim.splunk_home().join("var/spool/splunk")).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();

@@ -18,6 +18,8 @@ use crate::time::Ticks;
 const ATTEMPTS: u32 = 4;
 /// How often a change that was accepted is looked for: the service may show it late.
 const LOOKS: u32 = 3;
+/// Of a row's value, the characters that a message repeats.
+const SHOWN: usize = 100;
 
 /// What is the same for all objects of a run.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +37,8 @@ pub(super) struct Fault {
     retry_after: Option<Duration>,
     status: Option<u16>,
     request_id: Option<String>,
+    /// Whether a request was made at all.
+    asked: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,15 +47,15 @@ pub(super) enum FaultKind {
     NotFound,
     /// Asking again cannot help.
     Permanent,
-    /// 401: a token that was good is not any more, or there is no permission.
-    Unauthorized,
+    /// 401 or 403: a token that was good is not any more, or a permission is missing.
+    Denied,
     /// No request of this run can succeed: there is no token.
     Hopeless,
     /// Asked to slow down.
     Throttled,
     /// The service failed, or its answer was lost.
     Passing,
-    /// The run has to end.
+    /// The run has to end; nothing was asked.
     OutOfTime,
 }
 
@@ -63,18 +67,32 @@ impl Fault {
         };
         let kind = match &error.failure {
             Failure::NotFound => FaultKind::NotFound,
-            Failure::Unauthorized { .. } => FaultKind::Unauthorized,
+            Failure::Unauthorized { .. } | Failure::Forbidden { .. } | Failure::Disallowed => FaultKind::Denied,
             Failure::Token(_) | Failure::Setup(_) if error.is_permanent() => FaultKind::Hopeless,
             _ if error.is_throttled() => FaultKind::Throttled,
+            // Somebody else changed it in the same moment, or somebody between here and Microsoft answered: the object is
+            // read again, which tells what has become of it.
+            Failure::NotJson { .. } => FaultKind::Passing,
+            _ if matches!(error.status, Some(409 | 412)) => FaultKind::Passing,
             _ if error.is_permanent() => FaultKind::Permanent,
             _ => FaultKind::Passing,
         };
         let (status, request_id) = (error.status, error.request_id.clone());
-        Self { text, kind, retry_after: error.retry_after(), status, request_id }
+        Self { text, kind, retry_after: error.retry_after(), status, request_id, asked: true }
     }
 
     pub(super) fn new(kind: FaultKind, text: &str) -> Self {
-        Self { text: text.to_owned(), kind, retry_after: None, status: None, request_id: None }
+        Self { text: text.to_owned(), kind, retry_after: None, status: None, request_id: None, asked: true }
+    }
+
+    /// The run has to end: nothing more is asked, for that reason.
+    pub(super) fn over(reason: &str) -> Self {
+        Self { asked: false, ..Self::new(FaultKind::OutOfTime, reason) }
+    }
+
+    /// The failure of all requests to come, which are therefore not made.
+    pub(super) fn of_all(&self) -> Self {
+        Self { asked: false, ..Self::new(FaultKind::Hopeless, &self.text) }
     }
 }
 
@@ -129,7 +147,11 @@ impl<'a> Work<'a> {
 
     pub(super) fn done(self) -> Done {
         let outcome = self.outcome.unwrap_or_else(|| Outcome::Failed("out of time".to_owned()));
-        Done { outcome, trace: self.trace }
+        let mut trace = self.trace;
+        // A comment may be a page long, and the row has it.
+        let comments = trace.asked.iter_mut().filter(|difference| difference.member == Member::Comment);
+        comments.for_each(|difference| difference.wanted.clear());
+        Done { outcome, trace }
     }
 
     fn end(&mut self, outcome: Outcome) {
@@ -235,14 +257,29 @@ impl<'a> Work<'a> {
         let failures = &mut self.failures[doing as usize];
         *failures += 1;
         let failures = *failures;
+        // A try begins with reading, and ends with reading back.
+        if !fault.asked && doing == Doing::Reading && !self.accepted {
+            self.trace.attempts -= 1;
+        }
         self.trace.http_status = fault.status.or(self.trace.http_status);
         self.trace.request_id = fault.request_id.clone().or(self.trace.request_id.take());
         let wait = fault.retry_after.unwrap_or_else(|| backoff(failures, seed()));
+        // What was accepted is not undone by a look that failed.
+        let unseen = |text: &str| format!("the change was sent and could not be read back: {text}");
         let outcome = match fault.kind {
+            FaultKind::NotFound | FaultKind::Permanent | FaultKind::Denied if self.sent && doing == Doing::Reading => {
+                Outcome::Failed(unseen(&fault.text))
+            }
+            FaultKind::Passing if failures >= ATTEMPTS && self.sent && doing == Doing::Reading => {
+                Outcome::Failed(unseen(&fault.text))
+            }
             FaultKind::NotFound => Outcome::NotFound(fault.text.clone()),
-            FaultKind::OutOfTime if self.sent => Outcome::Failed("out of time: the change was sent and not read back".to_owned()),
-            FaultKind::OutOfTime => Outcome::Failed("out of time".to_owned()),
-            FaultKind::Permanent | FaultKind::Unauthorized | FaultKind::Hopeless => Outcome::Failed(fault.text.clone()),
+            FaultKind::OutOfTime if self.sent => {
+                Outcome::Failed(format!("{}: the change was sent and not read back", fault.text))
+            }
+            FaultKind::OutOfTime | FaultKind::Permanent | FaultKind::Denied | FaultKind::Hopeless => {
+                Outcome::Failed(fault.text.clone())
+            }
             FaultKind::Throttled | FaultKind::Passing if Instant::now() + wait >= until => {
                 Outcome::Failed(format!("out of time: {}", fault.text))
             }
@@ -273,7 +310,11 @@ fn changed_since(resource: Resource, seen: &Seen, object: &Value) -> Option<Stri
         .map(|(member, then)| (*member, then, value_of(resource, object, *member)))
         .filter(|(_, then, now)| !then.eq_ignore_ascii_case(now))
         .map(|(member, then, now)| {
-            let shown = |text: &str| if text.is_empty() { "nothing".to_owned() } else { format!("`{text}`") };
+            let shown = |text: &str| match text.char_indices().nth(SHOWN) {
+                None if text.is_empty() => "nothing".to_owned(),
+                None => format!("`{text}`"),
+                Some((at, _)) => format!("`{}...`", &text[..at]),
+            };
             format!("{} is {} and was {}", member.name(), shown(&now), shown(then))
         })
         .collect();
@@ -379,7 +420,9 @@ mod tests {
         let table = [
             (FaultKind::NotFound, later, Some(Outcome::NotFound("x".to_owned()))),
             (FaultKind::Permanent, later, Some(failed("x"))),
-            (FaultKind::OutOfTime, later, Some(failed("out of time"))),
+            (FaultKind::OutOfTime, later, Some(failed("x"))),
+            (FaultKind::Denied, later, Some(failed("x"))),
+            (FaultKind::Hopeless, later, Some(failed("x"))),
             (FaultKind::Passing, Instant::now(), Some(failed("out of time: x"))),
             (FaultKind::Throttled, Instant::now(), Some(failed("out of time: x"))),
             (FaultKind::Throttled, later, None),
@@ -397,7 +440,7 @@ mod tests {
         assert_eq!(work.outcome, Some(failed("x")));
         let mut work = Work::new(&task, rules(IfChanged::Warn));
         work.sending();
-        work.failed(Doing::Sending, &Fault::new(FaultKind::OutOfTime, ""), later);
+        work.failed(Doing::Sending, &Fault::over("out of time"), later);
         assert_eq!(work.outcome, Some(failed("out of time: the change was sent and not read back")));
     }
 

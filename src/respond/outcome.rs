@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::microsoft::update::{Difference, Member};
 
+/// How many characters of a result's text are kept for later rows of the same object.
+const KEPT: usize = 1000;
+
 /// The one result of a row, and what is to be said about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -49,7 +52,7 @@ pub(super) struct Trace {
     pub(super) request_id: Option<String>,
     /// Of the last answer.
     pub(super) http_status: Option<u16>,
-    /// How often it was tried.
+    /// How often it was tried; 0 when nothing was asked.
     pub(super) attempts: u32,
     /// From the first request for it to the last, with those of others it was handled with.
     pub(super) took: Duration,
@@ -70,5 +73,19 @@ impl Done {
     /// Ended before anything was asked.
     pub(super) fn early(outcome: Outcome) -> Self {
         Self { outcome, trace: Trace::default() }
+    }
+
+    /// Cut to what a later row of the same object is told: the ends of thousands of objects are kept.
+    pub(super) fn shorten(&mut self) {
+        let (Outcome::Updated(text)
+        | Outcome::Unchanged(text)
+        | Outcome::Refused(text)
+        | Outcome::NotFound(text)
+        | Outcome::Failed(text)) = &mut self.outcome;
+        if let Some((at, _)) = text.char_indices().nth(KEPT) {
+            text.truncate(at);
+            text.push_str("...");
+            self.trace.requests.clear();
+        }
     }
 }

@@ -7,12 +7,12 @@ use ring::digest::{SHA256, digest};
 
 use super::outcome::{Done, Outcome};
 use crate::error::Error;
-use crate::microsoft::cloud::{Resource, What};
+use crate::microsoft::cloud::Resource;
 use crate::microsoft::object::names;
 use crate::microsoft::query::check_id;
 use crate::microsoft::update::{Change, Member, Refusal, Wanted};
 use crate::mode::Action;
-use crate::splunk::alert::{Payload, Row};
+use crate::splunk::alert::{CELL_LIMIT, Payload, Row};
 use crate::splunk::spool::is_index;
 use crate::time::Ticks;
 
@@ -63,14 +63,10 @@ pub(super) struct Parameters {
 impl Parameters {
     /// Reads and checks the parameters that are the same for all rows.
     pub(super) fn read(action: Action, payload: &Payload) -> Result<Self, Error> {
-        let what = match action {
-            Action::IncidentUpdate => What::Incidents,
-            Action::AlertUpdate => What::Alerts,
-        };
         let wrong = |name, reason| Error::Parameter { name, reason };
         let account = payload.param("account").ok_or_else(|| wrong("account", "it is required and missing".to_owned()))?;
         let api = payload.param("api").unwrap_or("graph");
-        let resource = Resource::of(api, what).map_err(|reason| wrong("api", reason))?;
+        let resource = Resource::of(api, action.what()).map_err(|reason| wrong("api", reason))?;
         let dry_run = match payload.param("dry_run").unwrap_or("0").to_ascii_lowercase().as_str() {
             "1" | "true" | "yes" => true,
             "0" | "false" | "no" => false,
@@ -119,6 +115,11 @@ impl Parameters {
             [id] => Some(id.trim().to_owned()),
             _ => None,
         }
+    }
+
+    /// The comment that the row asks for.
+    pub(super) fn comment(&self, row: &Row) -> Option<String> {
+        self.change(Some(row)).ok()?.comment
     }
 
     /// The change that the parameters ask for, or the row where it has fields of its own.
@@ -202,9 +203,16 @@ pub(super) enum Order {
 /// What rows asked of each object.
 #[derive(Default)]
 pub(super) struct Orders {
-    known: HashMap<String, (Change, Option<Done>)>,
+    known: HashMap<String, Known>,
     /// Objects whose change is still to be carried out.
     pub(super) due: Vec<Task>,
+}
+
+/// What was asked of an object, and what became of it.
+struct Known {
+    /// Without the comment's text, for which its mark stands: thousands of them are kept.
+    change: Change,
+    end: Option<Done>,
 }
 
 impl Orders {
@@ -218,6 +226,9 @@ impl Orders {
                 many => format!("field `{field}` holds {many} ids: expand the search to one row per id"),
             });
         };
+        if let Some(field) = row.cut() {
+            return refuse(format!("field `{field}` holds more than {} MiB", CELL_LIMIT >> 20));
+        }
         if let Err(reason) = check_id(parameters.resource, &id) {
             return refuse(reason);
         }
@@ -225,8 +236,9 @@ impl Orders {
             Ok(change) => change,
             Err(refusal) => return refuse(refusal.to_string()),
         };
+        let asked = Change { comment: None, ..change.clone() };
         match self.known.get(&id) {
-            Some((before, _)) if *before == change => return Order::Change(id),
+            Some(known) if known.change == asked => return Order::Change(id),
             Some(_) => return refuse("a row before asks for another change of the same object".to_owned()),
             None => {}
         }
@@ -234,23 +246,34 @@ impl Orders {
             Ok(seen) => seen,
             Err(reason) => return refuse(reason),
         };
-        self.known.insert(id.clone(), (change.clone(), None));
+        self.known.insert(id.clone(), Known { change: asked, end: None });
         self.due.push(Task { id: id.clone(), change, seen });
         Order::Change(id)
     }
 
     /// Notes what became of the objects that were due.
-    pub(super) fn ended(&mut self, tasks: Vec<Task>, ends: Vec<Done>) {
-        for (task, end) in tasks.into_iter().zip(ends) {
-            if let Some((_, noted)) = self.known.get_mut(&task.id) {
-                *noted = Some(end);
+    pub(super) fn ended(&mut self, tasks: &[Task], ends: Vec<Done>) {
+        for (task, end) in tasks.iter().zip(ends) {
+            if let Some(known) = self.known.get_mut(&task.id) {
+                known.end = Some(end);
             }
         }
     }
 
     /// What became of an object.
-    pub(super) fn end_of(&self, id: &str) -> Option<Done> {
-        self.known.get(id)?.1.clone()
+    pub(super) fn end_of(&self, id: &str) -> Option<&Done> {
+        self.known.get(id)?.end.as_ref()
+    }
+
+    /// Keeps of these only what a later row of the same object needs; of those for which nothing was asked, nothing.
+    pub(super) fn told(&mut self, tasks: &[Task]) {
+        for task in tasks {
+            let end = self.known.get_mut(&task.id).and_then(|known| known.end.as_mut());
+            match end {
+                Some(end) if end.trace.attempts > 0 => end.shorten(),
+                _ => drop(self.known.remove(&task.id)),
+            }
+        }
     }
 }
 
@@ -308,9 +331,12 @@ mod tests {
         }
         let due = std::mem::take(&mut orders.due);
         assert_eq!((due.len(), orders.end_of("x")), (1, None));
-        let end = Done::early(Outcome::Updated("done".to_owned()));
-        orders.ended(due, vec![end.clone()]);
-        assert_eq!(orders.end_of("x"), Some(end));
+        let mut end = Done::early(Outcome::Updated("x".repeat(5000)));
+        end.trace.attempts = 1;
+        orders.ended(&due, vec![end.clone()]);
+        assert_eq!(orders.end_of("x"), Some(&end));
+        orders.told(&due);
+        assert_eq!(orders.end_of("x").unwrap().outcome, Outcome::Updated(format!("{}...", "x".repeat(1000))));
         assert!(matches!(orders.next(&parameters, &row), Order::Change(_)));
         assert_eq!(orders.due.len(), 0);
         let other = Row::of([("id", vec!["x"]), ("defender_status", vec!["new"])]);

@@ -1,6 +1,7 @@
 //! Where the result of a row is told: the log, the file that Enterprise Security reads, and an audit event. The change
 //! itself depends on none of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -27,6 +28,9 @@ pub(super) struct Report<'a> {
     journal: ModAlert,
     spool: Option<Spool>,
     events: Vec<String>,
+    /// Whether it was said that the spool cannot be written to.
+    unspooled: bool,
+    rows: usize,
     failed: usize,
 }
 
@@ -42,7 +46,7 @@ struct Event<'a> {
     /// Names of the members that the change is about.
     changed: Vec<&'static str>,
     before: BTreeMap<&'static str, &'a str>,
-    after: BTreeMap<&'static str, &'a str>,
+    after: BTreeMap<&'static str, Cow<'a, str>>,
     /// The update times of the versions that the change made: by them and the id its echo in the feeds is known.
     updated: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,17 +90,18 @@ impl<'a> Report<'a> {
         if spool.is_none() {
             log::warn!("{}: SPLUNK_HOME is not set, so no audit events ({SOURCETYPE}) are written", action.name());
         }
-        Self { action, payload, parameters, journal, spool, events: Vec::new(), failed: 0 }
+        Self { action, payload, parameters, journal, spool, events: Vec::new(), unspooled: false, rows: 0, failed: 0 }
     }
 
-    /// Rows so far that were not changed as asked.
-    pub(super) fn failed(&self) -> usize {
-        self.failed
+    /// Rows so far, and those of them that were not changed as asked.
+    pub(super) fn told(&self) -> (usize, usize) {
+        (self.rows, self.failed)
     }
 
     /// Tells the result of a row; `number` counts from 0.
     pub(super) fn row(&mut self, row: &Row, number: usize, done: &Done) {
         let id = self.parameters.id_of(row);
+        self.rows += 1;
         self.failed += usize::from(!done.outcome.is_success());
         if let (Some(changed), false) = (&done.trace.changed_since, matches!(done.outcome, Outcome::Refused(_))) {
             log::warn!("{}: row={} id={}: {changed}", self.action.name(), number + 1, id.as_deref().unwrap_or("-"));
@@ -131,8 +136,8 @@ impl<'a> Report<'a> {
         let before = trace.asked.iter().filter(|difference| difference.member != Member::Comment);
         let after = trace.after.iter().filter(|(member, _)| *member != Member::Comment);
         // Of a comment, what is written is what was asked for, once it is there.
-        let comment = trace.asked.iter().find(|difference| difference.member == Member::Comment);
-        let comment = comment.filter(|_| matches!(done.outcome, Outcome::Updated(_)));
+        let commented = trace.asked.iter().any(|difference| difference.member == Member::Comment);
+        let comment = self.parameters.comment(row).filter(|_| commented && matches!(done.outcome, Outcome::Updated(_)));
         Event {
             time: Ticks::now().rfc3339_ms(),
             action: self.action.name(),
@@ -146,8 +151,8 @@ impl<'a> Report<'a> {
             changed: trace.asked.iter().map(|difference| difference.member.name()).collect(),
             before: before.map(|difference| (difference.member.name(), difference.current.as_str())).collect(),
             after: after
-                .map(|(member, value)| (member.name(), value.as_str()))
-                .chain(comment.map(|comment| (Member::Comment.name(), comment.wanted.as_str())))
+                .map(|(member, value)| (member.name(), Cow::from(value)))
+                .chain(comment.map(|comment| (Member::Comment.name(), Cow::from(comment))))
                 .collect(),
             updated: &trace.versions,
             changed_since: trace.changed_since.as_deref(),
@@ -177,14 +182,15 @@ impl<'a> Report<'a> {
     pub(super) fn flush(&mut self) {
         let events = std::mem::take(&mut self.events);
         let Some(spool) = &mut self.spool else { return };
-        if let Err(error) = spool.write(&events) {
+        // The next events are tried again: a full disk may have room then.
+        if let Err(error) = spool.write(&events)
+            && !std::mem::replace(&mut self.unspooled, true)
+        {
             log::warn!(
                 "{}: audit events ({SOURCETYPE}) cannot be written to $SPLUNK_HOME/var/spool/splunk: {error}; the changes stand, \
                  let the user that runs Splunk write there",
                 self.action.name()
             );
-            // Said once.
-            self.spool = None;
         }
     }
 }

@@ -16,7 +16,11 @@ use crate::microsoft::cloud::{Rate, Resource};
 use crate::microsoft::query::{Expand, object};
 use crate::microsoft::update::Step;
 use crate::pace::Pace;
+use crate::splunk::stop::Stop;
 use crate::time::Ticks;
+
+/// Why a run that is ended from outside does nothing more.
+pub(super) const STOPPED: &str = "stopped by Splunk";
 
 /// How fast a run may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,16 +44,25 @@ pub(super) struct Objects {
     until: Instant,
     /// Cleared where Graph's batch is refused as such: then each request goes alone.
     together: bool,
+    /// Whether reading, and whether changing, was ever let through: see [`Doing`].
+    allowed: [bool; 2],
     /// Why no request can succeed any more.
     hopeless: Option<Fault>,
+    stop: Stop,
 }
 
 impl Objects {
-    /// `until` is when the last request may begin.
-    pub(super) fn new(client: Client, rules: Rules, tempo: Tempo, until: Instant) -> Self {
+    /// `until` is when the last request may begin; after `stop` none is.
+    pub(super) fn new(client: Client, rules: Rules, tempo: Tempo, until: Instant, stop: Stop) -> Self {
         let pace = Pace::for_action(rules.resource.rate());
         let batch_pace = Pace::for_action(Rate { per_minute: UPDATES_PER_MINUTE, per_hour: None });
-        Self { client, rules, tempo, pace, batch_pace, until, together: true, hopeless: None }
+        let (together, allowed, hopeless) = (true, [false; 2], None);
+        Self { client, rules, tempo, pace, batch_pace, until, together, allowed, hopeless, stop }
+    }
+
+    /// Why no request can succeed any more, where that is known.
+    pub(super) fn hopeless(&self) -> Option<&str> {
+        self.hopeless.as_ref().map(|fault| fault.text.as_str())
     }
 
     /// How many objects are handled together. A wave that is under way when the time is up may end half done, so it is no
@@ -92,13 +105,16 @@ impl Objects {
             #[cfg(test)]
             Tempo::AtOnce => wait / 100,
         };
-        std::thread::sleep(wait.min(self.until.saturating_duration_since(Instant::now())));
+        self.stop.sleep(wait.min(self.until.saturating_duration_since(Instant::now())));
     }
 
     /// Waits until so many requests may go; a fault where that is never.
     fn admit(&mut self, requests: usize, batch: bool) -> Result<(), Fault> {
         if let Some(fault) = &self.hopeless {
             return Err(fault.clone());
+        }
+        if self.stop.requested() {
+            return Err(Fault::over(STOPPED));
         }
         let pace = if batch { &mut self.batch_pace } else { &mut self.pace };
         let wait = match self.tempo {
@@ -107,19 +123,37 @@ impl Objects {
             Tempo::AtOnce => Duration::ZERO,
         };
         if Instant::now() + wait >= self.until {
-            return Err(Fault::new(FaultKind::OutOfTime, "out of time"));
+            return Err(Fault::over("out of time"));
         }
         self.sleep(wait);
-        Ok(())
+        if self.stop.requested() { Err(Fault::over(STOPPED)) } else { Ok(()) }
     }
 
-    /// The failure, and whether it is that of every request to come.
-    fn fault(&mut self, error: &ApiError) -> Fault {
-        let fault = Fault::of(error);
-        if fault.kind == FaultKind::Hopeless {
-            self.hopeless = Some(fault.clone());
+    /// What came of a request that went alone. Without a token no other can succeed either, nor without the permission: that
+    /// one is missing when it was refused before anything of the kind was let through, for whichever object.
+    fn told<T>(&mut self, doing: Doing, told: Result<T, Box<ApiError>>) -> Result<T, Fault> {
+        let fault = match told {
+            Ok(value) => {
+                self.allowed[doing as usize] = true;
+                return Ok(value);
+            }
+            Err(error) => Fault::of(&error),
+        };
+        if fault.kind == FaultKind::Hopeless || (fault.kind == FaultKind::Denied && !self.allowed[doing as usize]) {
+            self.hopeless = Some(fault.of_all());
         }
-        fault
+        Err(fault)
+    }
+
+    /// The same of several requests that went as one; those that are denied are asked again alone.
+    fn told_together<T>(&mut self, doing: Doing, told: Result<T, Box<ApiError>>) -> Result<T, Fault> {
+        let told = told.map_err(|error| Fault::of(&error));
+        match &told {
+            Ok(_) => self.allowed[doing as usize] = true,
+            Err(fault) if fault.kind == FaultKind::Hopeless => self.hopeless = Some(fault.of_all()),
+            Err(_) => {}
+        }
+        told
     }
 
     /// The objects as they are now.
@@ -142,7 +176,7 @@ impl Objects {
                         found.extend(some.iter().map(|(at, _)| (*at, Err(fault.clone()))));
                         continue;
                     }
-                    for (at, answer) in self.batch(some, &mut alone) {
+                    for (at, answer) in self.batch(Doing::Reading, some, &mut alone) {
                         found.push((at, answer.and_then(|reply| whole(&reply))));
                     }
                 }
@@ -151,7 +185,10 @@ impl Objects {
         }
         for at in alone {
             let path = self.path(&all[at]);
-            let reply = self.admit(1, false).and_then(|()| self.client.get(&path).map_err(|error| self.fault(&error)));
+            let reply = self.admit(1, false).and_then(|()| {
+                let told = self.client.get(&path);
+                self.told(Doing::Reading, told)
+            });
             found.push((at, reply.and_then(|reply| whole(&reply))));
         }
         found
@@ -170,8 +207,10 @@ impl Objects {
         alone: &mut Vec<usize>,
     ) {
         let ids: Vec<&str> = some.iter().map(|at| all[*at].task.id.as_str()).collect();
-        let listed =
-            self.admit(1, false).and_then(|()| batch::alerts(&mut self.client, &ids).map_err(|error| self.fault(&error)));
+        let listed = self.admit(1, false).and_then(|()| {
+            let told = batch::alerts(&mut self.client, &ids);
+            self.told_together(Doing::Reading, told)
+        });
         match listed {
             Ok((mut rows, _)) => {
                 for at in some {
@@ -187,26 +226,32 @@ impl Objects {
     }
 
     /// Graph requests as one; they have been admitted. What is to be asked again alone goes to `alone`.
-    fn batch(&mut self, calls: &[(usize, Call<'_>)], alone: &mut Vec<usize>) -> Vec<(usize, Result<Reply, Fault>)> {
+    fn batch(&mut self, doing: Doing, calls: &[(usize, Call<'_>)], alone: &mut Vec<usize>) -> Vec<(usize, Result<Reply, Fault>)> {
         let bare: Vec<Call<'_>> = calls.iter().map(|(_, call)| *call).collect();
         if !self.together {
             alone.extend(calls.iter().map(|(at, _)| *at));
             return Vec::new();
         }
-        let answers: Vec<Answer> = match batch::graph(&mut self.client, &bare).map_err(|error| self.fault(&error)) {
+        let answers = batch::graph(&mut self.client, &bare).map_err(|error| Fault::of(&error));
+        let answers: Vec<Answer> = match answers {
             Ok(answers) => answers,
             Err(fault) if goes_alone(fault.kind) => {
                 self.together = false;
                 alone.extend(calls.iter().map(|(at, _)| *at));
                 return Vec::new();
             }
-            Err(fault) => return calls.iter().map(|(at, _)| (*at, Err(fault.clone()))).collect(),
+            Err(fault) => {
+                if fault.kind == FaultKind::Hopeless {
+                    self.hopeless = Some(fault.of_all());
+                }
+                return calls.iter().map(|(at, _)| (*at, Err(fault.clone()))).collect();
+            }
         };
         let mut told = Vec::new();
         for ((at, _), answer) in calls.iter().zip(answers) {
-            match answer.map_err(|error| Fault::of(&error)) {
+            match self.told_together(doing, answer) {
                 // The token ran out between the batch and the request in it; alone, it is renewed.
-                Err(fault) if fault.kind == FaultKind::Unauthorized => alone.push(*at),
+                Err(fault) if fault.kind == FaultKind::Denied => alone.push(*at),
                 answer => told.push((*at, answer)),
             }
         }
@@ -236,7 +281,8 @@ impl Objects {
         for step in &steps {
             self.admit(1, false)?;
             work.sending();
-            let reply = step.send(&mut self.client).map_err(|error| self.fault(&error))?;
+            let told = step.send(&mut self.client);
+            let reply = self.told(Doing::Sending, told)?;
             work.answered(&reply);
         }
         work.accepted();
@@ -263,7 +309,8 @@ impl Objects {
             }
             some.iter().for_each(|at| all[*at].sending());
             let ids: Vec<&str> = some.iter().map(|at| all[*at].task.id.as_str()).collect();
-            match batch::update_alerts(&mut self.client, &ids, &step.body).map_err(|error| self.fault(&error)) {
+            let told = batch::update_alerts(&mut self.client, &ids, &step.body);
+            match self.told_together(Doing::Sending, told) {
                 Ok(reply) => {
                     for at in some {
                         all[*at].answered(&reply);
@@ -301,7 +348,7 @@ impl Objects {
                     some.iter().for_each(|(at, _)| all[*at].sending());
                 }
                 let mut again = Vec::new();
-                for (at, answer) in self.batch(some, &mut again) {
+                for (at, answer) in self.batch(Doing::Sending, some, &mut again) {
                     match answer {
                         Ok(reply) => {
                             all[at].answered(&reply);
@@ -323,7 +370,7 @@ impl Objects {
 /// Whether requests that were refused together are to be tried one by one: the refusal may be about one of them, or about
 /// sending them together.
 fn goes_alone(kind: FaultKind) -> bool {
-    matches!(kind, FaultKind::Permanent | FaultKind::Unauthorized | FaultKind::NotFound)
+    matches!(kind, FaultKind::Permanent | FaultKind::Denied | FaultKind::NotFound)
 }
 
 /// The object in an answer. One that is cut short or of another kind says nothing about the object.

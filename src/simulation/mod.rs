@@ -10,6 +10,7 @@ mod judge;
 mod stage;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::planted::{PLANTED, Planted};
@@ -21,6 +22,12 @@ use stage::run_seed;
 const SEEDS: u64 = 10_000;
 /// Seeds within which every planted fault must be noticed.
 const PLANTED_SEEDS: u64 = 1_000;
+
+/// The long tests come one after the other: each takes every core, and says how long it took.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -58,6 +65,7 @@ fn run_seeds(first: u64, seeds: u64, fault: Option<Planted>) -> Result<Hazards, 
 #[test]
 #[allow(clippy::print_stdout)]
 fn nothing_lost_nothing_twice() {
+    let _turn = turn();
     let seeds = from_environment("SEEDS").unwrap_or(SEEDS);
     let begun = Instant::now();
     match run_seeds(0, seeds, None) {
@@ -86,6 +94,7 @@ fn one_seed() {
 #[allow(clippy::print_stdout, clippy::use_debug)]
 fn every_planted_fault_is_noticed() {
     use Planted::*;
+    let _turn = turn();
     let all = [
         StrictEdge,
         SettledIsNow,

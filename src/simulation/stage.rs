@@ -230,9 +230,11 @@ impl Outside for Stage {
             return Err(Self::kill_error());
         }
         let reply = self.client.get(path);
-        let rows = reply.as_ref().ok().and_then(|reply| page::rows(&reply.body).ok()).map(|page| page.rows.len());
-        let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-        log::debug!("{} asked {path}: {rows:?} rows", self.theatre.borrow().clock);
+        if log::log_enabled!(log::Level::Debug) {
+            let rows = reply.as_ref().ok().and_then(|reply| page::rows(&reply.body).ok()).map(|page| page.rows.len());
+            let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+            log::debug!("{} asked {path}: {rows:?} rows", self.theatre.borrow().clock);
+        }
         reply
     }
 

@@ -4,22 +4,17 @@
 //! members differ between versions, so nothing is required but what the work needs.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::io::{self, Read};
+use std::path::PathBuf;
 
-use csv::{ByteRecord, StringRecord};
-use flate2::bufread::MultiGzDecoder;
 use serde_json::{Map, Value};
 
+pub use super::results::{CELL_LIMIT, Rows};
 pub use super::row::Row;
 use crate::secret::Secret;
 
 /// The most a payload may hold, in bytes; its largest part is one row of results.
 const PAYLOAD_LIMIT: u64 = 64 << 20;
-/// The most the fields kept of all rows may hold, in bytes: far beyond 50,000 rows of what an action needs.
-const ROWS_LIMIT: usize = 512 << 20;
 
 /// What the action is to do, and for which search.
 #[derive(Clone, Debug)]
@@ -38,6 +33,8 @@ pub struct Payload {
     pub session_key: Secret,
     /// The search job; may be empty.
     pub sid: String,
+    /// The saved search at splunkd, as it was told; see [`Payload::search`].
+    pub search_uri: String,
     /// The saved search; empty for `| sendalert`.
     pub search_name: String,
     /// The action's parameters, tokens already replaced.
@@ -50,6 +47,15 @@ impl Payload {
     /// A parameter's text, trimmed; `None` when it is absent or blank.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.configuration.get(name).map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+
+    /// The path of the saved search at splunkd, as it was told; `None` for a search typed by hand.
+    pub fn search(&self) -> Option<&str> {
+        // Only a path: what is behind it must not lead elsewhere.
+        let plain = |b: u8| b.is_ascii_graphic() && !b"?#\\".contains(&b);
+        let path = Some(self.search_uri.as_str()).filter(|_| !self.search_name.is_empty())?;
+        let known = path.starts_with("/servicesNS/") && path.contains("/saved/searches/");
+        (known && path.bytes().all(plain) && !path.split('/').any(|part| part == "..")).then_some(path)
     }
 }
 
@@ -81,6 +87,16 @@ pub enum AlertError {
         /// What is wrong with it, and where.
         reason: String,
     },
+    /// Somebody wrote to the results between the look that found them whole and the one that gave their rows.
+    #[error("the search results {} changed while they were read: {given} of {total} rows were acted on", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Rows given before it was noticed.
+        given: u64,
+        /// Rows there had been.
+        total: u64,
+    },
 }
 
 /// Reads a payload from stdin, up to its end.
@@ -109,30 +125,11 @@ pub fn read(reader: impl Read) -> Result<Payload, AlertError> {
         server_uri: required(server_uri, "server_uri")?,
         session_key: Secret::new(required(session_key, "session_key")?),
         sid: text("sid"),
+        search_uri: text("search_uri"),
         search_name: text("search_name"),
         configuration: object(members.remove("configuration")).iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
         result: row(&object(members.remove("result"))),
     })
-}
-
-/// Every row to act on, with all its fields: those of the results file, or the payload's own when it names none.
-///
-/// # Errors
-/// See [`AlertError`]. A file that is not whole gives no row at all: half a list acted on is harder to repair than none.
-pub fn rows(payload: &Payload) -> Result<Vec<Row>, AlertError> {
-    rows_with(payload, |_| true)
-}
-
-/// As [`rows`], with only the fields that `keep` wants: results may carry the whole raw event in every row.
-///
-/// # Errors
-/// See [`rows`].
-pub fn rows_with(payload: &Payload, keep: impl Fn(&str) -> bool) -> Result<Vec<Row>, AlertError> {
-    match &payload.results_file {
-        None if payload.result.names().next().is_none() => Ok(Vec::new()),
-        None => Ok(vec![payload.result.clone()]),
-        Some(path) => read_file(path, keep),
-    }
 }
 
 /// A JSON value as the text Splunk means by it.
@@ -163,103 +160,10 @@ fn row(members: &Map<String, Value>) -> Row {
     Row::of(fields.iter().map(|(name, values)| (*name, values.iter().map(String::as_str).collect())))
 }
 
-fn read_file(path: &Path, keep: impl Fn(&str) -> bool) -> Result<Vec<Row>, AlertError> {
-    let unreadable = |reason| AlertError::Unreadable { path: path.to_owned(), reason };
-    let damaged = |reason: String| AlertError::Damaged { path: path.to_owned(), reason };
-    let mut file = BufReader::with_capacity(64 << 10, File::open(path).map_err(unreadable)?);
-    let gzip = file.fill_buf().map_err(unreadable)?.starts_with(&[0x1F, 0x8B]);
-    let bytes: Box<dyn Read> = if gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-    let mut ending = Ending::new(bytes);
-    let rows = read_csv(&mut ending, keep).map_err(|error| damaged(fault(&error, gzip)))?;
-    // A checksum vouches for the end of a gzip file; of plain text only its last line's end can.
-    if !gzip && ending.last != Some(b'\n') {
-        return Err(damaged("its last line has no end, so it was cut off".to_owned()));
-    }
-    if ending.quotes % 2 == 1 {
-        return Err(damaged("a quoted field has no end, so it was cut off".to_owned()));
-    }
-    Ok(rows)
-}
-
-fn read_csv(bytes: impl Read, keep: impl Fn(&str) -> bool) -> Result<Vec<Row>, csv::Error> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes);
-    let mut record = ByteRecord::new();
-    if !reader.read_byte_record(&mut record)? {
-        return Ok(Vec::new());
-    }
-    let header = StringRecord::from_byte_record_lossy(record.clone());
-    let kept: Vec<bool> = header.iter().map(|name| keep(name.strip_prefix("__mv_").unwrap_or(name))).collect();
-    // Only as large as what is kept: the rows of a long search live side by side.
-    let choose = |record: &ByteRecord| -> StringRecord {
-        let wanted = || record.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(cell, _)| cell);
-        let mut chosen = StringRecord::with_capacity(wanted().map(<[u8]>::len).sum(), wanted().count());
-        // Results are UTF-8; one odd byte in one field must not cost the row.
-        wanted().for_each(|cell| chosen.push_field(&String::from_utf8_lossy(cell)));
-        chosen
-    };
-    let names = Arc::new(choose(header.as_byte_record()));
-    let (mut rows, mut size) = (Vec::new(), 0);
-    while reader.read_byte_record(&mut record)? {
-        let row = Row::new(Arc::clone(&names), choose(&record));
-        size += row.size();
-        if size > ROWS_LIMIT {
-            return Err(io::Error::from(io::ErrorKind::FileTooLarge).into());
-        }
-        rows.push(row);
-    }
-    Ok(rows)
-}
-
-/// What is wrong with a file, without a piece of it.
-fn fault(error: &csv::Error, gzip: bool) -> String {
-    match error.kind() {
-        csv::ErrorKind::Io(io) if io.kind() == io::ErrorKind::FileTooLarge => {
-            format!("its rows hold more than {} MiB; give the search a `| fields` with what the action needs", ROWS_LIMIT >> 20)
-        }
-        csv::ErrorKind::Io(io) if gzip && io.kind() == io::ErrorKind::UnexpectedEof => "the gzip data was cut off".to_owned(),
-        csv::ErrorKind::Io(io) if gzip => format!("the gzip data is damaged ({io})"),
-        csv::ErrorKind::Io(io) => io.to_string(),
-        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = pos.as_ref().map_or_else(String::new, |pos| format!("line {}: ", pos.line()));
-            format!("{line}{len} fields where the header has {expected_len}")
-        }
-        _ => "it is not CSV".to_owned(),
-    }
-}
-
-/// Passes bytes on and remembers what tells a whole CSV text from one that was cut off.
-struct Ending<R> {
-    inner: R,
-    last: Option<u8>,
-    /// Double quotes so far: in a whole text they come in pairs.
-    quotes: u64,
-}
-
-impl<R: Read> Ending<R> {
-    fn new(inner: R) -> Self {
-        Self { inner, last: None, quotes: 0 }
-    }
-}
-
-impl<R: Read> Read for Ending<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(into)?;
-        let bytes = &into[..length];
-        self.last = bytes.last().copied().or(self.last);
-        self.quotes += bytes.iter().map(|byte| u64::from(*byte == b'"')).sum::<u64>();
-        Ok(length)
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::fs;
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-    use tempfile::TempDir;
+    use std::path::Path;
 
     use super::*;
 
@@ -268,26 +172,6 @@ mod tests {
     fn payload(members: &str) -> Payload {
         let text = format!(r#"{{"server_uri":"https://127.0.0.1:8089","session_key":"{KEY}"{members}}}"#);
         read(text.as_bytes()).unwrap()
-    }
-
-    fn gzip(text: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(text).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    /// The rows of a results file with these bytes.
-    fn rows_of(bytes: &[u8]) -> Result<Vec<Row>, AlertError> {
-        let (_dir, payload) = with_file(bytes);
-        rows(&payload)
-    }
-
-    fn with_file(bytes: &[u8]) -> (TempDir, Payload) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("results.csv.gz");
-        fs::write(&path, bytes).unwrap();
-        let payload = Payload { results_file: Some(path), ..payload("") };
-        (dir, payload)
     }
 
     #[test]
@@ -312,11 +196,11 @@ mod tests {
         let found = payload(r#","sid":1465593470.1228,"search_name":null,"configuration":null,"result":"x""#);
         assert_eq!((found.sid.as_str(), found.search_name.as_str()), ("1465593470.1228", ""));
         assert!(found.configuration.is_empty());
-        assert!(rows(&found).unwrap().is_empty(), "neither a file nor a result");
+        assert_eq!(Rows::open(&found, |_| true).unwrap().total(), 0, "neither a file nor a result");
         let found = payload(r#","results_file":"","configuration":{"n":3,"b":true,"o":{"a":1}},"result":{"id":12}"#);
         assert_eq!(found.configuration["o"], r#"{"a":1}"#);
         assert_eq!((found.param("n"), found.param("b")), (Some("3"), Some("true")));
-        let only = rows(&found).unwrap();
+        let only: Vec<Row> = Rows::open(&found, |_| true).unwrap().collect::<Result<_, _>>().unwrap();
         assert_eq!((only.len(), only[0].get("id")), (1, Some("12")));
     }
 
@@ -337,86 +221,5 @@ mod tests {
             assert_eq!(error.to_string(), format!("{prefix}{reason}{hint}"));
         }
         assert!(matches!(read(std::io::repeat(b' ')), Err(AlertError::NotJson(_))));
-    }
-
-    #[test]
-    fn every_row_of_a_file_however_it_is_packed() {
-        let text = "id,title,__mv_title,__mv_id\r\n1,\"a, \"\"b\"\"\nc\",,\n2,\"x\ny$z\",\"$x$;$y$$z$\",\n";
-        let (first, second) = text.as_bytes().split_at(40);
-        let marked = ["\u{FEFF}".as_bytes(), text.as_bytes()].concat();
-        let members = [gzip(first), gzip(b""), gzip(second)].concat();
-        for bytes in [text.as_bytes().to_vec(), marked.clone(), gzip(text.as_bytes()), gzip(&marked), members] {
-            let rows = rows_of(&bytes).unwrap();
-            assert_eq!(rows.len(), 2);
-            assert_eq!((rows[0].get("id"), rows[1].get("id")), (Some("1"), Some("2")));
-            assert_eq!(rows[0].values("title"), ["a, \"b\"\nc"]);
-            assert_eq!(rows[1].values("title"), ["x", "y$z"]);
-            assert_eq!(rows[1].names().collect::<Vec<_>>(), ["id", "title"]);
-        }
-        // A gzip file needs no last line end, and may hold no row or no field at all.
-        assert_eq!(rows_of(&gzip(b"id\n1")).unwrap()[0].get("id"), Some("1"));
-        assert_eq!(rows_of(&gzip(b"id\n")).unwrap().len(), 0);
-        assert_eq!(rows_of(&gzip(b"")).unwrap().len(), 0);
-        assert_eq!(rows_of(b"id,t\n1,caf\xE9\n").unwrap()[0].get("t"), Some("caf\u{FFFD}"));
-    }
-
-    #[test]
-    fn only_the_fields_that_are_wanted() {
-        let (_dir, payload) = with_file(&gzip(b"_raw,id,__mv_id,__mv__raw\nlong,\"1\n2\",$1$;$2$,\n"));
-        let rows = rows_with(&payload, |name| name == "id").unwrap();
-        assert_eq!(rows[0].names().collect::<Vec<_>>(), ["id"]);
-        assert_eq!(rows[0].values("id"), ["1", "2"]);
-        assert_eq!(rows[0].get("_raw"), None);
-    }
-
-    #[test]
-    fn a_file_that_is_not_whole_gives_no_row() {
-        let text = b"id,title\n1,one\n2,\"two\nlines\"\n";
-        let packed = gzip(text);
-        let mut flipped = packed.clone();
-        let crc = flipped.len() - 8;
-        flipped[crc] ^= 1;
-        let trailing = [packed.as_slice(), b"anything but gzip"].concat();
-        let unended = "its last line has no end, so it was cut off";
-        for (bytes, reason) in [
-            (packed[..packed.len() - 9].to_vec(), "the gzip data was cut off"),
-            (packed[..packed.len() - 1].to_vec(), "the gzip data was cut off"),
-            (packed[..5].to_vec(), "the gzip data was cut off"),
-            (flipped, "the gzip data is damaged (corrupt gzip stream does not have a matching checksum)"),
-            (trailing, "the gzip data is damaged (invalid gzip header)"),
-            (b"id,title\n1,one\n2,tw".to_vec(), unended),
-            (b"".to_vec(), unended),
-            (b"id,title\n1,one\n2\n".to_vec(), "line 3: 1 fields where the header has 2"),
-            (b"id,title\n1,one\n2,\"two\n".to_vec(), "a quoted field has no end, so it was cut off"),
-            (gzip(b"id,title\n2,\"two\n"), "a quoted field has no end, so it was cut off"),
-        ] {
-            let (_dir, payload) = with_file(&bytes);
-            let path = payload.results_file.as_ref().unwrap().display().to_string();
-            let error = rows(&payload).unwrap_err();
-            assert_eq!(error.to_string(), format!("the search results {path} cannot be used: {reason}; no row was acted on"));
-        }
-    }
-
-    #[test]
-    fn a_file_that_is_not_there_is_named() {
-        let payload =
-            Payload { results_file: Some(PathBuf::from("/nowhere/results.csv.gz")), ..payload(r#","result":{"id":"1"}"#) };
-        assert_eq!(
-            rows(&payload).unwrap_err().to_string(),
-            "cannot read the search results /nowhere/results.csv.gz: No such file or directory (os error 2); splunkd deletes \
-             them when the search job expires"
-        );
-    }
-
-    #[test]
-    fn fifty_thousand_rows() {
-        let mut text = String::from("id,status,_raw\n");
-        for number in 0..50_000 {
-            text.push_str(&format!("{number},resolved,\"line {number}\nand another\"\n"));
-        }
-        let rows = rows_of(&gzip(text.as_bytes())).unwrap();
-        assert_eq!(rows.len(), 50_000);
-        assert_eq!(rows[49_999].get("id"), Some("49999"));
-        assert!(rows.iter().map(Row::size).sum::<usize>() < 4_000_000);
     }
 }

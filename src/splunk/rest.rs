@@ -157,6 +157,7 @@ enum Object {
     Stanza(String, String),
     Secret { realm: String, username: String },
     ServerInfo,
+    SavedSearch,
 }
 
 impl Object {
@@ -188,6 +189,7 @@ impl std::fmt::Display for Object {
             Self::Stanza(file, stanza) => write!(f, "[{stanza}] of {file}.conf"),
             Self::Secret { realm, username } => write!(f, "the secret {username} of realm {realm}"),
             Self::ServerInfo => f.write_str("server/info"),
+            Self::SavedSearch => f.write_str("the saved search"),
         }
     }
 }

@@ -2,37 +2,54 @@
 
 use std::sync::Arc;
 
-use csv::StringRecord;
-
 /// In front of a field's name: the column that holds its values when there are several.
-const MULTIVALUE: &str = "__mv_";
+pub(super) const MULTIVALUE: &str = "__mv_";
 
-/// One row. Rows of one file share their field names, and a row's values lie in one piece of memory, so that 50,000
-/// rows cost little more than their text.
+/// One row. Rows of one file share their field names, and a row's values lie in one piece of memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    names: Arc<StringRecord>,
-    cells: StringRecord,
+    names: Arc<[String]>,
+    text: String,
+    /// Where each cell ends in the text.
+    ends: Vec<usize>,
+    /// The name of a cell that was cut short.
+    cut: Option<String>,
 }
 
 impl Row {
-    /// A row of `cells` under `names`; names without a cell are absent fields.
-    pub(super) fn new(names: Arc<StringRecord>, cells: StringRecord) -> Self {
-        Self { names, cells }
+    /// A row without cells; names without a cell are absent fields.
+    pub(super) fn new(names: Arc<[String]>) -> Self {
+        Self { names, text: String::new(), ends: Vec::new(), cut: None }
+    }
+
+    /// Adds the cell of the next name. Results are UTF-8; one odd byte in one field must not cost the row.
+    pub(super) fn push(&mut self, cell: &[u8], cut: bool) {
+        if cut {
+            self.cut = self.names.get(self.ends.len()).map(|name| name.strip_prefix(MULTIVALUE).unwrap_or(name).to_owned());
+        }
+        self.text.push_str(&String::from_utf8_lossy(cell));
+        self.ends.push(self.text.len());
     }
 
     /// A row of a field and its values each.
     pub fn of<'a>(fields: impl IntoIterator<Item = (&'a str, Vec<&'a str>)>) -> Self {
-        let (mut names, mut cells) = (StringRecord::new(), StringRecord::new());
+        let (mut names, mut cells) = (Vec::new(), Vec::new());
         for (name, values) in fields {
-            names.push_field(name);
-            cells.push_field(&values.join("\n"));
+            names.push(name.to_owned());
+            cells.push(values.join("\n"));
             if values.len() > 1 {
-                names.push_field(&format!("{MULTIVALUE}{name}"));
-                cells.push_field(&encode(&values));
+                names.push(format!("{MULTIVALUE}{name}"));
+                cells.push(encode(&values));
             }
         }
-        Self::new(Arc::new(names), cells)
+        let mut row = Self::new(names.into());
+        cells.iter().for_each(|cell| row.push(cell.as_bytes(), false));
+        row
+    }
+
+    /// The field that is longer than a row may hold, so that its text is not whole: nothing can be done for such a row.
+    pub fn cut(&self) -> Option<&str> {
+        self.cut.as_deref()
     }
 
     /// A field's text as Splunk shows it, several values joined by line feeds. `None` when it is absent or blank.
@@ -50,17 +67,18 @@ impl Row {
 
     /// The names of its fields, in the order of the results.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().filter(|name| !name.starts_with(MULTIVALUE))
+        self.names.iter().map(String::as_str).filter(|name| !name.starts_with(MULTIVALUE))
     }
 
     /// What its values take in memory, in bytes.
-    pub(super) fn size(&self) -> usize {
-        self.cells.as_slice().len() + self.cells.len() * size_of::<usize>()
+    pub fn size(&self) -> usize {
+        self.text.len() + self.ends.len() * size_of::<usize>()
     }
 
     fn cell(&self, name: &str) -> Option<&str> {
         let at = self.names.iter().position(|known| known == name)?;
-        self.cells.get(at)
+        let begin = if at == 0 { 0 } else { *self.ends.get(at - 1)? };
+        self.text.get(begin..*self.ends.get(at)?)
     }
 }
 

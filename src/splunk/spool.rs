@@ -56,7 +56,8 @@ impl Spool {
             return Ok(());
         }
         let _ = fs::remove_file(&beside);
-        fs::write(&whole, &text)
+        // Half a file would be read as a whole one.
+        fs::write(&whole, &text).inspect_err(|_| _ = fs::remove_file(&whole))
     }
 }
 

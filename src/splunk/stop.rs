@@ -38,6 +38,14 @@ impl Stop {
     /// # Errors
     /// When the handlers or the threads cannot be set up.
     pub fn listen(last_words: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        Self::listen_and_exit(0, last_words)
+    }
+
+    /// The same with another exit code, for a process whose work is not done when it is ended.
+    ///
+    /// # Errors
+    /// See [`Stop::listen`].
+    pub fn listen_and_exit(code: i32, last_words: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let stop = Self::new();
         let signals = signals::Signals::new()?;
         let handle = stop.clone();
@@ -48,7 +56,7 @@ impl Stop {
             speak(last_words);
             // The main flow is stuck in a call that cannot be interrupted, and splunkd kills what outlives its grace.
             #[allow(clippy::exit, reason = "the one end that does not depend on the main flow")]
-            std::process::exit(0);
+            std::process::exit(code);
         })?;
         Ok(stop)
     }

@@ -8,6 +8,7 @@ mod definition;
 mod faults;
 mod kill;
 mod respond;
+mod rest;
 mod resume;
 mod rooms;
 mod samples;

@@ -1,6 +1,9 @@
 //! Alert actions, as splunkd runs them: what becomes of each row, what is changed at the service, what is said.
 
 pub(crate) mod act;
+mod enterprise;
+mod limits;
+mod rows;
 
 use serde_json::{Value, json};
 use simulator::accounts::{ANALYST_SESSION_KEY, Account, Roles};
@@ -247,12 +250,6 @@ fn bad_parameters_change_nothing() {
             "a, -a",
             "parameter of the change: tags `a, -a` says two things: write `a, b` to add, `-a` to remove, or `=a, b` to replace all",
         ),
-        (
-            List::GraphIncidents,
-            "account",
-            "nobody",
-            "there is no account `nobody` on this server: add it as a stanza of defender_account.conf",
-        ),
     ];
     for (list, name, value, message) in table {
         let ids = stage.fresh(list, 1);
@@ -282,9 +279,16 @@ fn a_search_owner_without_rights_is_told_which_role() {
     let why = "splunkd refuses the secret demo.client_secret of realm defender_account: the owner of this search or input needs a \
                role with the capability list_storage_passwords (edit_storage_passwords to change a secret), such as \
                defender_responder";
-    assert_eq!(ended.said("ERROR"), [format!("{}: {why}", action_of(list))]);
+    assert_eq!(ended.said("ERROR"), [line(list, 1, &ids[0], &format!("failed: {why}")), format!("{}: {why}", action_of(list))]);
+    // Nor is a row forgotten where there is no such account.
+    let none = "there is no account `nobody` on this server: add it as a stanza of defender_account.conf";
+    let ended = Act::new(&stage, list).set("account", "nobody").set("status", "resolved").ids(&ids).run().exits(2);
+    assert_eq!(ended.said("ERROR"), [line(list, 1, &ids[0], &format!("failed: {none}")), format!("{}: {none}", action_of(list))]);
+    let (events, _) = audit(&stage);
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert!(events.iter().all(|event| event["result"] == "failed" && event["attempts"] == 0 && event["http_status"].is_null()));
     let gone = Act::new(&stage, list).set("status", "resolved").payload("session_key", "gone".into()).ids(&ids).run().exits(1);
-    assert!(gone.said("ERROR")[0].contains("splunkd no longer accepts this run's session key"), "{}", gone.stderr);
+    assert!(gone.said("ERROR")[1].contains("splunkd no longer accepts this run's session key"), "{}", gone.stderr);
     assert_eq!((stage.asked(Route::Token), stage.state(list, &ids[0])), (0, State::fresh(list)));
 }
 
@@ -292,7 +296,7 @@ fn a_search_owner_without_rights_is_told_which_role() {
 fn an_app_without_secret_or_permission_fails_every_row() {
     for list in List::ALL {
         let stage = Stage::new();
-        let ids = stage.fresh(list, 2);
+        let ids = stage.fresh(list, 3);
         stage.sim.add_account(&Account { secret_is_right: false, ..Account::new("wrong") });
         stage.sim.add_account(&Account { roles: Roles::None, ..Account::new("none") });
         stage.sim.add_account(&Account { roles: Roles::Read, ..Account::new("reader") });
@@ -309,15 +313,25 @@ fn an_app_without_secret_or_permission_fails_every_row() {
                 .set("status", "resolved")
                 .ids(&ids)
                 .run()
-                .exits(1)
+                .exits(2)
                 .says("WARN", &[]);
             let errors = ended.said("ERROR");
-            assert_eq!(errors.len(), 2, "{}", ended.stderr);
-            for (row, error) in errors.iter().enumerate() {
-                assert!(error.starts_with(&line(list, row + 1, &ids[row], "failed: ")), "{error}");
-                assert!(error.contains(&part), "{part}: {error}");
+            let [rows @ .., last] = &errors[..] else { panic!("{}", ended.stderr) };
+            assert_eq!(rows.len(), 3, "{}", ended.stderr);
+            // A person acts once; no row is left out, and nothing is asked for those that cannot succeed.
+            let reason = last.strip_prefix(&format!("{}: nothing can be changed with account {account}: ", action_of(list)));
+            let reason = reason.unwrap_or_else(|| panic!("{last}"));
+            assert!(reason.contains(&part), "{part}: {reason}");
+            for (row, error) in rows.iter().enumerate() {
+                assert_eq!(error, &line(list, row + 1, &ids[row], &format!("failed: {reason}")));
             }
-            assert_eq!(ended.said("INFO"), [total(list, 2, 2)]);
+            assert_eq!(ended.said("INFO"), [total(list, 3, 3)]);
+            let (events, _) = audit(&stage);
+            assert!(events.iter().all(|event| event["attempts"].as_u64().unwrap() <= 1), "{events:?}");
+            let refused = |status: u16| stage.sim.requests().iter().filter(|exchange| exchange.status == status).count();
+            // Alone; where it was also tried together, once more.
+            assert!((1..=4).contains(&(refused(403) + refused(401))), "{account}: {} {}", refused(403), refused(401));
+            stage.sim.forget_requests();
         }
         assert_eq!(stage.state(list, &ids[0]), State::fresh(list));
     }
@@ -718,60 +732,4 @@ fn what_the_service_does_not_take_is_named() {
     let why = "failed: the service accepted the change and did not make it: status is `Active`, wanted `Resolved`; tags is not set, \
                wanted `a`";
     assert_eq!(ended.said("ERROR"), [line(list, 1, &ids[0], why)]);
-}
-
-#[test]
-fn a_run_ends_before_maxtime_and_tells_what_is_left() {
-    let stage = Stage::new();
-    let list = List::XdrIncidents;
-    let ids = stage.fresh(list, 12);
-    stage.conf("alert_actions", "defender_incident_update", "maxtime", "4s");
-    // Ten requests go at once, the others at the documented rate: not for twelve objects in this time.
-    let ended = Act::new(&stage, list).set("status", "resolved").ids(&ids).run().exits(1);
-    assert!(ended.took.as_secs_f64() < 4.0, "{:?}", ended.took);
-    let (events, _) = audit(&stage);
-    assert_eq!(events.len(), 12);
-    for (event, id) in events.iter().zip(&ids) {
-        let done = stage.state(list, id).status == "resolved";
-        match event["result"].as_str().unwrap() {
-            "updated" => assert!(done),
-            _ if done => assert_eq!(event["reason"], "out of time: the change was sent and not read back"),
-            _ => assert_eq!((event["result"].as_str(), event["reason"].as_str()), (Some("failed"), Some("out of time"))),
-        }
-    }
-    assert_eq!(ended.said("INFO").last().unwrap(), &total(list, 12, events.iter().filter(|e| e["result"] == "failed").count()));
-    assert_eq!(ended.said("ERROR").last().unwrap(), &line(list, 12, &ids[11], "failed: out of time"));
-    // A service that asks for more patience than there is.
-    let wait = FaultKind::Throttled(60, simulator::throttle::RetryAfter::Seconds);
-    stage.fault(Route::XdrIncident, When::Always, wait);
-    let ended = Act::new(&stage, list).set("status", "active").ids(&ids[..1]).run().exits(1);
-    assert!(ended.took.as_secs_f64() < 3.0, "{:?}", ended.took);
-    let said = &ended.said("ERROR")[0];
-    assert!(said.starts_with(&line(list, 1, &ids[0], "failed: out of time: Microsoft 365 Defender API: GET ")), "{said}");
-}
-
-#[test]
-fn two_hundred_megabytes_of_results_take_little_memory() {
-    let stage = Stage::new();
-    let list = List::GraphAlerts;
-    let ids = stage.fresh(list, 1);
-    let raw = "x".repeat(100_000);
-    let mut text = String::with_capacity(201_000_000);
-    text.push_str("_raw,id\n");
-    for _ in 0..2000 {
-        text.push_str(&raw);
-        text.push(',');
-        text.push_str(&ids[0]);
-        text.push('\n');
-    }
-    stage.fault(Route::GraphAlert, When::Once, FaultKind::Late(std::time::Duration::from_secs(1)));
-    let act = Act::new(&stage, list).set("status", "resolved").csv(&text);
-    drop(text);
-    let mut running = act.start();
-    // By then all rows have been read.
-    running.wait_until("its first question", |_| stage.asked(Route::GraphAlert) == 1);
-    let peak = running.peak_memory_kb();
-    let ended = running.end().exits(0);
-    assert_eq!(ended.said("INFO").last().unwrap(), &total(list, 2000, 0));
-    assert!(peak < 40_000, "{peak} kB");
 }

@@ -70,6 +70,29 @@ fn an_alert_that_joins_an_incident_comes_with_it() {
 }
 
 #[test]
+fn a_merged_incident_says_where_it_went() {
+    let stage = Stage::new();
+    for (list, status) in [(List::GraphIncidents, "redirected"), (List::XdrIncidents, "Redirected")] {
+        for format in ["compact", "verbatim"] {
+            let input = stage.input(list).named(&format!("{list:?}{format}")).set("events", format).at_once();
+            input.run().exits(0).quietly();
+            let ids: Vec<u64> = stage.objects(list).iter().map(|object| object.id.parse().unwrap()).collect();
+            let (from, into) = stage.sim.world(|world| {
+                let lives = |id: &&u64| world.incident(**id).is_some_and(|incident| incident.redirect.is_none());
+                let with_alerts = |id: &&u64| lives(id) && world.alerts_of(**id).next().is_some();
+                (*ids.iter().find(with_alerts).unwrap(), *ids.iter().rev().find(lives).unwrap())
+            });
+            let now = stage.sim.now();
+            stage.sim.world(|world| world.merge(from, into, now));
+            let events = input.run().exits(0).quietly().events();
+            let merged = events.iter().find(|event| event.member(list.identity().0) == from.to_string()).unwrap();
+            assert_eq!((merged.member("redirectIncidentId"), merged.member("status")), (into.to_string(), status.to_owned()));
+            assert!(events.iter().any(|event| event.member(list.identity().0) == into.to_string()), "and the other one changed");
+        }
+    }
+}
+
+#[test]
 fn a_crash_between_two_answers_repeats_nothing() {
     let stage = Stage::new();
     let list = List::GraphAlerts;
@@ -230,6 +253,27 @@ fn events_whose_position_could_not_be_saved_come_again() {
     fs::remove_dir(obstacle).unwrap();
     let events = input.run().exits(0).quietly().events();
     assert_eq!(events.iter().map(|event| event.member("id")).collect::<Vec<_>>(), [id]);
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_position_whole() {
+    let stage = Stage::new();
+    let list = List::GraphAlerts;
+    let input = stage.input(list).at_once();
+    let all = input.run().exits(0).quietly().events().len();
+    let before = fs::read(input.checkpoint()).unwrap();
+    assert!(before.len() > 1024, "{} bytes would fit", before.len());
+    let id = stage.objects(list)[0].id.clone();
+    stage.change(list, &id);
+    let ended = input.program().disk_full().run().exits(1);
+    assert_eq!(
+        ended.said("ERROR"),
+        [format!("defender://test: the checkpoint {FILE} cannot be saved: File too large (os error 27); {WRITABLE}")]
+    );
+    assert_eq!(fs::read(input.checkpoint()).unwrap(), before);
+    assert!(!input.checkpoint().with_extension("tmp").exists(), "what was half written is gone");
+    let events = input.run().exits(0).quietly().events();
+    assert_eq!(events.iter().map(|event| event.member("id")).collect::<Vec<_>>(), [id], "of {all}");
 }
 
 #[test]

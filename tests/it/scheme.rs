@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::Program;
 
-const USAGE: &str = "usage: defender [--scheme | --validate-arguments | --execute <action> | --version]
+const USAGE: &str = "usage: defender [--scheme | --validate-arguments | --execute <action> | --rest | --version]
 splunkd starts this program; without an argument it collects the input described on standard input
 actions: defender_incident_update, defender_alert_update
 ";
@@ -129,7 +129,7 @@ fn the_version_names_target_and_features() {
 #[test]
 fn anything_else_is_told_how_the_program_is_used() {
     let table: [&[&str]; 12] = [
-        &["--rest"],
+        &["--rest", "--scheme"],
         &["--help"],
         &["-v"],
         &[""],

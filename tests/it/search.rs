@@ -148,12 +148,14 @@ impl Knowledge {
         let tagged: BTreeSet<&str> = self.tags.keys().filter_map(|name| name.strip_prefix("eventtype=")).collect();
         let types: BTreeSet<&str> = self.eventtypes.keys().map(String::as_str).collect();
         let mut found: Vec<String> = tagged.symmetric_difference(&types).map(|name| format!("eventtype {name}")).collect();
+        let searches = file("default/savedsearches.conf");
         let used: BTreeSet<&str> = self
             .props
             .values()
             .flatten()
             .filter(|(name, _)| name.starts_with("LOOKUP-"))
             .filter_map(|(_, value)| value.split_whitespace().next())
+            .chain(searches.split("| lookup ").skip(1).filter_map(|rest| rest.split_whitespace().next()))
             .collect();
         let known: BTreeSet<&str> = self.transforms.keys().map(String::as_str).collect();
         found.extend(used.symmetric_difference(&known).map(|name| format!("lookup {name}")));
@@ -187,6 +189,16 @@ impl Knowledge {
 /// A moment in UTC, from seconds since 1970.
 fn clock(seconds: f64) -> chrono::DateTime<chrono::Utc> {
     chrono::DateTime::from_timestamp(seconds as i64, 0).unwrap()
+}
+
+/// The value of an EVAL expression; `None` is null.
+pub(crate) fn evaluate(text: &str, fields: &Fields) -> Option<Vec<String>> {
+    expression::evaluate(text, fields)
+}
+
+/// Whether an event with these fields is found by a search of `field=value` terms.
+pub(crate) fn matches(text: &str, fields: &Fields) -> bool {
+    term::matches(text, fields)
 }
 
 /// The stanzas of one of the app's conf files.

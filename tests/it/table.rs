@@ -9,7 +9,10 @@ use quick_xml::Reader;
 use quick_xml::events::Event as Xml;
 use ta_defender::feeds::{FEEDS, SOURCETYPES};
 use ta_defender::input::SCHEME;
-use ta_defender::mode::USAGE;
+use ta_defender::microsoft::cloud::Api;
+use ta_defender::mode::{Mode, USAGE};
+use ta_defender::permissions::needs;
+use ta_defender::rest::TEST_CONNECTION;
 
 /// Splunk's own parameters, which no scheme lists.
 const SPLUNKS_OWN: [&str; 6] = ["disabled", "host", "index", "interval", "source", "sourcetype"];
@@ -270,4 +273,39 @@ fn the_app_has_the_programs_version() {
     assert_eq!(app["ui"]["label"], "Defender Add-on for Splunk");
     let changes = file("CHANGELOG.md");
     assert!(changes.contains(&format!("## {}", env!("CARGO_PKG_VERSION"))), "CHANGELOG.md has no entry of this version");
+}
+
+#[test]
+fn splunkd_starts_the_handler_and_splunk_web_passes_its_route_on() {
+    let restmap = stanzas("default/restmap.conf");
+    let handler = &restmap["script:defender_rest"];
+    // AppInspect looks for `script` in bin; the driver is what is run, and what is run is the program.
+    assert_eq!((handler["driver"].as_str(), handler["script"].as_str()), ("defender", "defender"));
+    assert_eq!(Mode::read([handler["driver.arg.1"].clone().into()]), Some(Mode::Rest));
+    assert_eq!(handler["match"], format!("/{}", TEST_CONNECTION.split_once('/').unwrap().0));
+    assert_eq!(handler["capability.post"], "list_storage_passwords");
+    assert_eq!(handler["passSystemAuth"], "false");
+    let web = stanzas("default/web.conf");
+    let exposed = web.values().find(|stanza| stanza["pattern"] == TEST_CONNECTION).expect("the route is exposed");
+    assert_eq!(exposed["methods"], "POST");
+}
+
+#[test]
+fn the_readme_lists_every_permission_beside_what_needs_it() {
+    let readme = file("README.md");
+    let actions = stanzas("default/alert_actions.conf");
+    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| feed `") || line.starts_with("| action ")).collect();
+    let mut listed = 0;
+    for need in Api::ALL.into_iter().flat_map(needs) {
+        for user in &need.needed_by {
+            let start = match user.split_once(' ').unwrap() {
+                ("feed", name) => format!("| feed `{name}` |"),
+                (_, name) => format!("| action {} |", actions[name]["label"]),
+            };
+            let row = rows.iter().find(|row| row.starts_with(&start)).unwrap_or_else(|| panic!("README.md has no {start}"));
+            assert!(row.contains(&format!("`{}`", need.permission())), "{row}: {}", need.permission());
+            listed += 1;
+        }
+    }
+    assert_eq!(rows.concat().matches(".All`").count(), listed, "README.md lists a permission that nothing needs");
 }

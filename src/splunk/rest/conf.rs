@@ -24,6 +24,17 @@ impl Splunkd {
             .map(|(_, settings)| settings))
     }
 
+    /// A saved search by its path, which the payload of an alert action tells; `None` when there is none. It has the settings
+    /// of its alert actions, those of `alert_actions.conf` among them where the search has none of its own.
+    ///
+    /// # Errors
+    /// See [`RestError`].
+    pub fn saved_search(&self, path: &str) -> Result<Option<Settings>, RestError> {
+        let call = Call::new(Object::SavedSearch, path.to_owned());
+        let found = self.get(&call)?.map(|answer| entries(&call, &answer)).transpose()?;
+        Ok(found.and_then(|found| found.into_iter().next()).map(|(_, settings)| settings))
+    }
+
     /// All stanzas of `<file>.conf` by name, `[default]` aside; none when there is no such file.
     ///
     /// # Errors

@@ -105,7 +105,8 @@ fn macros_exist_and_are_used_and_shipped_searches_are_off() {
         let text = fs::read_to_string(path).unwrap();
         let code = text.lines().filter(|line| !line.starts_with('#') && !line.contains("\"markdown\":"));
         for name in code.flat_map(|line| line.split('`').skip(1).step_by(2)) {
-            assert!(macros.contains_key(name), "{}: no macro {name}", path.display());
+            // Enterprise Security brings its own.
+            assert!(name == "notable" || macros.contains_key(name), "{}: no macro {name}", path.display());
             uses.insert(name.to_owned(), path.display().to_string());
         }
     }

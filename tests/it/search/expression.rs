@@ -256,10 +256,23 @@ fn call(name: &str, arguments: &[Expression], fields: &Fields) -> Value {
         },
         ("substr", 3) => match (of(0).one(), of(1).number(), of(2).number()) {
             (Some(text), Some(from), Some(length)) => {
-                Value::text(text.chars().skip(from as usize - 1).take(length as usize).collect::<String>())
+                // From 1; beyond its end a text has nothing.
+                let found: String = text.chars().skip(from as usize - 1).take(length as usize).collect();
+                if found.is_empty() { Value::Null } else { Value::text(found) }
             }
             _ => Value::Null,
         },
+        ("rtrim", 2) => match (of(0).one(), of(1).one()) {
+            (Some(text), Some(set)) => Value::text(text.trim_end_matches(|c| set.contains(c))),
+            _ => Value::Null,
+        },
+        ("mvappend", 1..) => {
+            let all = (0..arguments.len()).map(of).filter_map(|value| match value {
+                Value::Texts(texts) => Some(texts),
+                _ => None,
+            });
+            Value::texts(all.flatten().collect())
+        }
         ("replace", 3) => match (of(0).one(), of(1).one(), of(2).one()) {
             (Some(text), Some(pattern), Some(with)) => Value::text(Regex::new(&pattern).unwrap().replace_all(&text, with)),
             _ => Value::Null,

@@ -45,13 +45,14 @@ pub(crate) struct Program {
     environment: Vec<(String, String)>,
     input: Input,
     reader: Reader,
+    disk_full: bool,
 }
 
 impl Program {
     /// The program with these arguments.
     pub(crate) fn new(arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Self { arguments, environment: Vec::new(), input: Input::Empty, reader: Reader::Thread }
+        Self { arguments, environment: Vec::new(), input: Input::Empty, reader: Reader::Thread, disk_full: false }
     }
 
     /// Sets a variable of its environment.
@@ -84,6 +85,12 @@ impl Program {
         self
     }
 
+    /// Gives it a disk on which no file grows beyond 512 bytes: a write fails in its middle, as on a full one.
+    pub(crate) fn disk_full(mut self) -> Self {
+        self.disk_full = true;
+        self
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(self) -> Ended {
         self.start().end()
@@ -92,7 +99,16 @@ impl Program {
     /// Starts it.
     pub(crate) fn start(self) -> Running {
         let begun = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_defender"))
+        let program = env!("CARGO_BIN_EXE_defender");
+        let mut command = if self.disk_full {
+            let mut shell = Command::new("/bin/sh");
+            // What a shell ignores, the program it becomes ignores as well: the write fails and nobody is killed for it.
+            shell.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"", program]);
+            shell
+        } else {
+            Command::new(program)
+        };
+        let mut child = command
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment)
@@ -179,6 +195,16 @@ impl Running {
     /// Bytes that wait in the pipe which nobody reads.
     pub(crate) fn waiting(&self) -> u64 {
         self.untouched.as_ref().map_or(0, |pipe| rustix::io::ioctl_fionread(pipe).unwrap())
+    }
+
+    /// Writes more to its standard input, which was left open. One that ended has closed it, which is its right.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        let _ = self.stdin.as_mut().unwrap().write_all(bytes);
+    }
+
+    /// Ends its standard input.
+    pub(crate) fn close_stdin(&mut self) {
+        self.stdin = None;
     }
 
     /// Waits until a condition holds.
