@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_key_of_a_version_three_certificate_is_found() {
-        let (_, _, der) = client().unwrap();
+        let (_, _, der) = client(false).unwrap();
         assert_eq!(rsa_public_key(&der).unwrap(), rsa(CLIENT_KEY).unwrap().public_key().as_ref());
         assert_eq!(rsa_public_key(&der[..40]), None);
     }

@@ -2,6 +2,7 @@
 //! FIELDALIAS, EVAL, LOOKUP, eventtypes, tags, in Splunk's order; and what its searches make of such events. A setting or a
 //! command it does not know stops the test.
 
+mod aggregate;
 mod expression;
 mod json;
 pub(crate) mod pipeline;

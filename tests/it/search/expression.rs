@@ -307,7 +307,7 @@ fn call(name: &str, arguments: &[Expression], fields: &Fields) -> Value {
         ),
         ("mvmap", 2) => {
             let Expression::Field(name) = &arguments[0] else { panic!("mvmap knows a field") };
-            assert_eq!(fields_of(&arguments[1]), [name.clone()], "mvmap knows one field");
+            assert_eq!(fields_of(&arguments[1]), std::slice::from_ref(name), "mvmap knows one field");
             let found = each(&arguments[1], fields).into_iter().filter_map(|(_, found)| match found {
                 Value::Texts(texts) => Some(texts),
                 _ => None,
