@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use ring::rand::SystemRandom;
 use ring::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls::ServerConfig;
@@ -96,9 +96,12 @@ pub(crate) fn splunkd() -> Result<Served, Failure> {
     Ok(Served { config: Arc::new(config), trust_pem: pem("CERTIFICATE", &root), leaf_pem: pem("CERTIFICATE", &leaf) })
 }
 
-/// A certificate for an application, and its private key, both PEM, and the certificate as DER.
-pub(crate) fn client() -> Result<(String, String, Vec<u8>), Failure> {
+/// A certificate for an application, and its private key, both PEM, and the certificate as DER; it may have lapsed.
+pub(crate) fn client(has_lapsed: bool) -> Result<(String, String, Vec<u8>), Failure> {
     let mut params = CertificateParams::new(Vec::new())?;
+    if has_lapsed {
+        params.not_after = date_time_ymd(2025, 12, 31);
+    }
     params.distinguished_name.push(DnType::CommonName, "Defender Add-on");
     let key = PrivatePkcs8KeyDer::from(pkcs8(CLIENT_KEY)?);
     let key = KeyPair::from_pkcs8_der_and_sign_algo(&key, &rcgen::PKCS_RSA_SHA256)?;
@@ -190,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_key_of_a_version_three_certificate_is_found() {
-        let (_, _, der) = client().unwrap();
+        let (_, _, der) = client(false).unwrap();
         assert_eq!(rsa_public_key(&der).unwrap(), rsa(CLIENT_KEY).unwrap().public_key().as_ref());
         assert_eq!(rsa_public_key(&der[..40]), None);
     }

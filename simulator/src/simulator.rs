@@ -118,7 +118,7 @@ impl Simulator {
     pub fn try_start(config: Config) -> io::Result<Self> {
         let microsoft = certificates::microsoft().map_err(io::Error::other)?;
         let splunkd = certificates::splunkd().map_err(io::Error::other)?;
-        let (certificate, key, der) = certificates::client().map_err(io::Error::other)?;
+        let (certificate, key, der) = certificates::client(false).map_err(io::Error::other)?;
 
         let mut world = World::empty();
         world.throttle.limits = config.limits.clone();
@@ -246,6 +246,19 @@ impl Simulator {
         self.world(|world| {
             accounts::add(world, &account, Some(&self.addresses));
             accounts::use_certificate(&mut world.splunkd, &account.name, certificate, key);
+        });
+    }
+
+    /// The same with a certificate that has lapsed.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn add_lapsed_account(&self, account: &Account) {
+        let (certificate, key, der) = certificates::client(true).unwrap_or_else(|error| panic!("no certificate: {error}"));
+        let account = Account { certificate: Some(der), secret: None, ..account.clone() };
+        self.world(|world| {
+            accounts::add(world, &account, Some(&self.addresses));
+            accounts::use_certificate(&mut world.splunkd, &account.name, &certificate, &key);
         });
     }
 

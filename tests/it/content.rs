@@ -1,19 +1,26 @@
-//! What existing Splunk content finds in the events of the program: the fields of a search, and the rows of the published
-//! detections that read Defender alerts.
+//! What Splunk content finds in the events of the program: the fields of a search, the rows of the published detections that
+//! read Defender alerts, of the shipped searches and of the dashboards.
+
+mod dashboards;
+mod detections;
+mod searches;
+mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde_json::Value;
-use serde_json::value::RawValue;
+
 use simulator::Config;
 use ta_defender::json::{CUTOFF, Members};
 
-use crate::search::{self, Fields, Knowledge};
-use crate::support::{Event, List, Stage, shared};
+use crate::search::{Fields, Knowledge};
+use crate::support::{Event, List, Object, Stage, shared};
+use searches::Archive;
 
 const INCIDENT: &str = "ms365:defender:incident";
 const EVIDENCE: &str = "ms:defender:evidence";
+const WRITEBACK: &str = "ms:defender:writeback";
 
 /// The events of every list, read with these parameters.
 fn events_of_all(parameters: &[(&str, &str)]) -> Vec<Event> {
@@ -39,10 +46,33 @@ fn has_tags(fields: &Fields, tags: &[&str]) -> bool {
     tags.iter().all(|tag| fields["tag"].iter().any(|found| found == tag))
 }
 
+/// The alert with every type of evidence in Graph's metadata, as each sourcetype of alerts has it.
+fn events_of_all_types(evidence: &str) -> Vec<Event> {
+    let Some(path) = shared("fixtures/msapi/graph-security/synthetic-alert-all-48-evidence-types.json") else {
+        return Vec::new();
+    };
+    let alert = fs::read_to_string(path).unwrap();
+    let incident = format!(r#"{{"id":"1","lastUpdateDateTime":"2026-05-02T19:45:31Z","alerts":[{alert}]}}"#);
+    let mut events = served(List::GraphAlerts, &alert, evidence);
+    events.extend(served(List::GraphIncidents, &incident, evidence));
+    assert!(events.iter().filter(|event| event.sourcetype == EVIDENCE).count() == if evidence == "inline" { 0 } else { 96 });
+    events
+}
+
+/// The events a list with this one row becomes.
+fn served(list: List, row: &str, evidence: &str) -> Vec<Event> {
+    let stage = Stage::with(Config { incidents: 0, alerts: 0, ..Stage::config() });
+    let file = format!("{{\"value\":[{row}]}}");
+    assert_eq!(stage.sim.world(|world| world.samples.serve(list.route(), &file)).unwrap(), 1);
+    let input = stage.input(list).set("start", "2020-01-01T00:00:00Z").set("interval", "300").set("evidence", evidence);
+    input.run().exits(0).quietly().events()
+}
+
 #[test]
 fn scalars_techniques_and_the_gist_of_every_event_are_within_the_cut_off() {
-    for evidence in ["inline", "both"] {
-        for event in events_of_all(&[("evidence", evidence)]) {
+    for evidence in ["inline", "events", "both"] {
+        let all_types = events_of_all_types(evidence);
+        for event in events_of_all(&[("evidence", evidence)]).into_iter().chain(all_types) {
             let members = Members::read(&event.data).unwrap().0;
             for (name, value) in members {
                 let is_head = !value.get().starts_with(['{', '[']) || name == "mitreTechniques" || name == "cim";
@@ -51,6 +81,55 @@ fn scalars_techniques_and_the_gist_of_every_event_are_within_the_cut_off() {
                 assert!(!is_head || end < CUTOFF, "{name} ends at {end}: {}", event.data);
             }
             assert!(event.sourcetype != EVIDENCE || event.data.len() < CUTOFF, "{}", event.data);
+        }
+    }
+}
+
+/// Every text, number and truth in a value, however deep.
+fn leaves(value: &Value, out: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => members.values().for_each(|member| leaves(member, out)),
+        Value::Array(items) => items.iter().for_each(|item| leaves(item, out)),
+        Value::Null => {}
+        Value::String(text) => drop(out.insert(text.clone())),
+        other => drop(out.insert(other.to_string())),
+    }
+}
+
+#[test]
+fn no_fact_of_the_original_is_lost() {
+    let stage = Stage::with(Config { alerts: 60, ..Stage::config() });
+    for list in List::ALL {
+        for evidence in ["inline", "events"] {
+            let input = stage.input(list).named(&format!("{list:?}_{evidence}")).set("evidence", evidence).at_once();
+            let mut said: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+            for event in input.run().exits(0).quietly().events() {
+                let json = event.json();
+                // Evidence is told beside its alert; an incident beside its alerts.
+                let kind = if event.sourcetype == INCIDENT { "incidentId" } else { "alertId" };
+                let id = [&json[kind], &json["id"]].into_iter().find(|id| !id.is_null()).unwrap();
+                let id = format!("{kind} {}", id.to_string().trim_matches('"'));
+                leaves(&json, said.entry(id).or_default());
+            }
+            let mut facts = 0;
+            let mut check = |kind: &str, object: &Object, but: &str| {
+                let mut original: Value = serde_json::from_str(&object.text).unwrap();
+                original.as_object_mut().unwrap().remove(but);
+                let mut told = BTreeSet::new();
+                leaves(&original, &mut told);
+                facts += told.len();
+                let lost: Vec<&String> = told.difference(&said[&format!("{kind} {}", object.id)]).collect();
+                assert_eq!(lost, Vec::<&String>::new(), "{list:?} {evidence}: {}", object.text);
+            };
+            for object in stage.objects(list) {
+                if list.inner_identity().is_some() {
+                    check("incidentId", &object, "alerts");
+                    object.alerts(list).iter().for_each(|alert| check("alertId", alert, ""));
+                } else {
+                    check("alertId", &object, "");
+                }
+            }
+            assert!(facts > 500, "{facts}");
         }
     }
 }
@@ -77,7 +156,10 @@ fn every_alert_has_the_fields_that_detections_group_by() {
                 assert!(fields["dest"].iter().chain(&fields["src"]).all(|value| value != wrong), "{}", event.data);
             }
             let malware = json["category"] == "Malware" || json["threatFamilyName"].is_string();
-            assert!(!malware || has_tags(&fields, &["malware", "attack"]), "{}", event.data);
+            assert_eq!(malware, has_tags(&fields, &["malware", "attack"]), "{}", event.data);
+            assert!(["allowed", "blocked", "deferred", "unknown"].contains(&first(&fields, "action")), "{}", event.data);
+            assert!(!malware || !first(&fields, "category").is_empty());
+            assert!(fields["dest"].iter().chain(&fields["src"]).all(|value| !value.contains("://")), "{}", event.data);
         }
     }
 }
@@ -159,9 +241,58 @@ fn evidence_events_reach_their_data_models() {
             let absent = name == "verdict" && event.json()["evidence"]["verdict"].is_null();
             assert!(absent || !first(&fields, name).is_empty(), "no {name}: {}", event.data);
         }
+        let action = first(&fields, "action");
+        match kind {
+            "CloudLogonSession" | "HostLogonSession" => assert_eq!(action, "success"),
+            "MailMessage" | "TeamsMessage" if fields.contains_key("delivery_action") => {
+                assert_eq!(action, first(&fields, "delivery_action").to_lowercase());
+            }
+            _ => assert!(["allowed", "blocked", "deferred", "unknown"].contains(&action), "{action}: {}", event.data),
+        }
+        assert!(["critical", "high", "medium", "low", "informational", "unknown"].contains(&first(&fields, "severity")));
+        let json = event.json();
+        for host in fields.get("dest").into_iter().chain(fields.get("src")).flatten() {
+            assert!(
+                json["tenantId"] != **host && !host.contains("://") && json["serviceSource"] != **host,
+                "{host}: {}",
+                event.data
+            );
+        }
         *kinds.entry(kind.to_owned()).or_default() += 1;
     }
     assert!(kinds.len() >= 40, "{kinds:?}");
+}
+
+#[test]
+fn results_of_alert_actions_are_changes() {
+    for (incidents, alerts) in [(List::GraphIncidents, List::GraphAlerts), (List::XdrIncidents, List::EndpointAlerts)] {
+        let archive = Archive::of(incidents, alerts);
+        let audits: Vec<&Fields> = archive.events.iter().filter(|event| first(event, "sourcetype") == WRITEBACK).collect();
+        let mut seen = BTreeSet::new();
+        for fields in audits {
+            let rehearsed = first(fields, "dry_run") == "true";
+            assert_eq!(has_tags(fields, &["change"]), !rehearsed, "{fields:?}");
+            let succeeded = ["updated", "unchanged"].contains(&first(fields, "result"));
+            for (name, wanted) in [
+                ("action", "modified"),
+                ("status", if succeeded { "success" } else { "failure" }),
+                ("user", "ann"),
+                ("dest", simulator::accounts::ACCOUNT),
+                ("change_type", "incident management"),
+                ("vendor_product", "Defender Add-on for Splunk"),
+            ] {
+                assert_eq!(first(fields, name), wanted, "{name}: {fields:?}");
+            }
+            for name in ["command", "object_category", "object_id", "object", "result", "src"] {
+                assert!(!matches!(first(fields, name), "" | "null"), "no {name}: {fields:?}");
+            }
+            if first(fields, "result") == "updated" {
+                assert_eq!(fields["object_attrs"], ["status"]);
+            }
+            seen.insert((first(fields, "object_category").to_owned(), first(fields, "result").to_owned(), rehearsed));
+        }
+        assert!(seen.len() >= 5, "{seen:?}");
+    }
 }
 
 #[test]
@@ -198,13 +329,18 @@ fn every_setting_leads_somewhere() {
             paths(&event.json(), "", names);
         }
     }
+    for fields in Archive::of(List::GraphIncidents, List::GraphAlerts).events {
+        if first(&fields, "sourcetype") == WRITEBACK {
+            there.entry(WRITEBACK.to_owned()).or_default().extend(fields.into_keys());
+        }
+    }
     let mut unknown = Vec::new();
     for (sourcetype, read) in knowledge.fields_read() {
-        // The audit events are the alert actions' and are tested with them.
-        let Some(names) = there.get(&sourcetype) else { continue };
-        unknown.extend(
-            read.into_iter().filter(|name| name != "source" && !names.contains(name)).map(|name| format!("{sourcetype}: {name}")),
-        );
+        let names = &there[&sourcetype];
+        // What a lookup reads may come from an EVAL.
+        let is_known =
+            |name: &String| name == "source" || names.contains(name) || knowledge.names_given(&sourcetype).contains(name);
+        unknown.extend(read.into_iter().filter(|name| !is_known(name)).map(|name| format!("{sourcetype}: {name}")));
     }
     assert_eq!(unknown, Vec::<String>::new());
 }
@@ -221,200 +357,6 @@ fn paths(value: &Value, path: &str, out: &mut BTreeSet<String>) {
     }
 }
 
-/// The events a list with this one row becomes.
-fn served(list: List, row: &str) -> Vec<Event> {
-    let stage = Stage::with(Config { incidents: 0, alerts: 0, ..Stage::config() });
-    let file = format!("{{\"value\":[{row}]}}");
-    assert_eq!(stage.sim.world(|world| world.samples.serve(list.route(), &file)).unwrap(), 1);
-    let input = stage.input(list).set("start", "2020-01-01T00:00:00Z").set("interval", "300");
-    input.run().exits(0).quietly().events()
-}
-
-/// `values(...)` of what the detections take out of each item of a list in the raw event.
-fn taken(items: &[Value], member: &str) -> BTreeSet<String> {
-    items.iter().filter_map(|item| item[member].as_str()).map(str::to_owned).collect()
-}
-
-/// The row of "Microsoft Defender Incident Alerts" (list `entities`, without what is `Clean`) or "Microsoft Defender ATP
-/// Alerts" (list `evidence`): none unless it has a host or a user, and every field that it groups by.
-fn detect(fields: &Fields, list: &str) -> Option<BTreeMap<&'static str, BTreeSet<String>>> {
-    let by: &[&str] = if list == "entities" { &["id", "description"] } else { &["id", "description", "src"] };
-    if !(fields.contains_key("dest") || fields.contains_key("user")) || by.iter().any(|name| !fields.contains_key(*name)) {
-        return None;
-    }
-    let raw: Value = serde_json::from_str(&fields["_raw"][0]).unwrap();
-    let mut items = raw[list].as_array().cloned().unwrap_or_default();
-    if list == "entities" {
-        // A comparison with nothing is nothing: evidence without a verdict is dropped as well.
-        items.retain(|item| item["verdict"].is_string() && item["verdict"] != "Clean");
-    }
-    let files: Vec<Value> = items.iter().filter(|item| item["entityType"] == "File").cloned().collect();
-    let score = match first(fields, "severity") {
-        "informational" => "5",
-        "low" => "15",
-        "medium" => "25",
-        "high" => "50",
-        _ => "2",
-    };
-    let values = |name: &str| fields.get(name).into_iter().flatten().cloned().collect::<BTreeSet<String>>();
-    Some(BTreeMap::from([
-        ("file_name", taken(&files, "fileName")),
-        ("severity", values("severity")),
-        ("process", taken(&items, "processCommandLine")),
-        ("ip_address", taken(&items, "ipAddress")),
-        ("registry_key", taken(&items, "registryKey")),
-        ("url", taken(&items, "url")),
-        ("annotations.mitre_attack.mitre_technique_id", values("mitreTechniques{}")),
-        ("signature", values("signature")),
-        ("dest", values("dest")),
-        ("user", values("user")),
-        ("risk_score", BTreeSet::from([score.to_owned()])),
-    ]))
-}
-
-#[test]
-fn the_published_detections_give_their_rows_for_the_published_samples() {
-    let Some(folder) = shared("fixtures/security_content") else { return };
-    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
-    let golden: Vec<Value> = serde_json::from_str(&read("expected_detection_output.json")).unwrap();
-    let knowledge = Knowledge::load();
-    let alert = read("ms365_defender_incident_alert_example.json");
-    let incident = format!(
-        r#"{{"incidentId":486,"lastUpdateTime":"2022-11-19T01:35:43Z","createdTime":"2022-09-30T05:36:50Z","alerts":[{alert}]}}"#
-    );
-    let table = [
-        (List::XdrIncidents, incident, "entities", &golden[0]),
-        (List::EndpointAlerts, read("ms_defender_atp_alert_example.json"), "evidence", &golden[1]),
-    ];
-    for (list, row, member, golden) in table {
-        let events = served(list, &row);
-        let event = events.iter().find(|event| event.sourcetype != INCIDENT).unwrap();
-        let fields = knowledge.fields(event);
-        for (name, value) in golden["group_by"].as_object().unwrap() {
-            assert_eq!(fields[name], [value.as_str().unwrap()], "{name}");
-        }
-        let row = detect(&fields, member).unwrap();
-        for (name, found) in &row {
-            let Some(wanted) = golden[*name].as_array() else { continue };
-            let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            assert_eq!(*found, wanted.iter().map(plain).collect(), "{name}");
-        }
-        // The incumbent found neither here: a tenant id for the host, and nobody.
-        assert!(!row["dest"].is_empty() && !row["user"].is_empty());
-        if list == List::EndpointAlerts {
-            assert_eq!((fields["dest"][0].as_str(), fields["user"][0].as_str()), ("diytestmachine", "User1"));
-        }
-    }
-}
-
-#[test]
-fn the_published_detections_find_the_same_in_alerts_of_graph() {
-    let knowledge = Knowledge::load();
-    let stage = Stage::with(Config { alerts: 60, ..Stage::config() });
-    for (list, member) in [(List::GraphIncidents, "entities"), (List::GraphAlerts, "evidence")] {
-        let events = stage.input(list).named(member).at_once().run().exits(0).quietly().events();
-        let mut found: BTreeMap<&str, usize> = BTreeMap::new();
-        for event in events.iter().filter(|event| event.sourcetype != INCIDENT) {
-            let row = detect(&knowledge.fields(event), member).unwrap_or_else(|| panic!("no row: {}", event.data));
-            // From Graph's own members, read another way.
-            let members = Members::read(&event.data).unwrap();
-            let evidence: Vec<&RawValue> = serde_json::from_str(members.get("evidence").unwrap().get()).unwrap();
-            for item in evidence.into_iter().map(|raw| serde_json::from_str::<Value>(raw.get()).unwrap()) {
-                if member == "entities" && item["verdict"] == "noThreatsFound" {
-                    continue;
-                }
-                let (field, value) = match item["@odata.type"].as_str() {
-                    Some("#microsoft.graph.security.fileEvidence") => ("file_name", &item["fileDetails"]["fileName"]),
-                    Some("#microsoft.graph.security.processEvidence") => ("process", &item["processCommandLine"]),
-                    Some("#microsoft.graph.security.ipEvidence") => ("ip_address", &item["ipAddress"]),
-                    Some("#microsoft.graph.security.urlEvidence") => ("url", &item["url"]),
-                    Some("#microsoft.graph.security.registryKeyEvidence") => ("registry_key", &item["registryKey"]),
-                    _ => continue,
-                };
-                if let Some(value) = value.as_str() {
-                    assert!(row[field].contains(value), "{field} {value}: {row:?}");
-                    *found.entry(field).or_default() += 1;
-                }
-            }
-        }
-        assert_eq!(found.len(), 5, "{found:?}");
-    }
-}
-
-#[test]
-fn the_alerts_data_model_gets_every_grave_alert() {
-    // "Detect Critical Alerts from Security Tools": severity high or critical, by these fields of tag=alert.
-    let knowledge = Knowledge::load();
-    let (mut graver, mut rows) = (0, 0);
-    for event in events_of_all(&[]) {
-        let fields = knowledge.fields(&event);
-        let severity = event.json()["severity"].as_str().unwrap_or_default().to_lowercase();
-        graver += usize::from(severity == "high" && event.sourcetype != INCIDENT);
-        let by = ["signature", "app", "severity", "description", "source", "id", "dest"];
-        let counts = has_tags(&fields, &["alert"]) && by.iter().all(|name| fields.contains_key(*name));
-        rows += usize::from(counts && first(&fields, "severity") == "high");
-    }
-    assert!(graver > 5 && rows == graver, "{rows} of {graver}");
-}
-
-/// What makes a search an alert whose action changes incidents.
-const ACTING: [&str; 10] = [
-    "enableSched",
-    "cron_schedule",
-    "counttype",
-    "relation",
-    "quantity",
-    "alert.track",
-    "alert.digest_mode",
-    "action.defender_incident_update",
-    "action.defender_incident_update.param.account",
-    "action.defender_incident_update.param.id_field",
-];
-
-#[test]
-fn every_key_of_the_search_files_is_one_splunk_knows() {
-    let known: [(&str, &[&str]); 5] = [
-        ("eventtypes", &["search"]),
-        ("transforms", &["filename", "case_sensitive_match", "max_matches"]),
-        ("macros", &["definition", "iseval"]),
-        ("savedsearches", &["disabled", "description", "search", "dispatch.earliest_time", "dispatch.latest_time"]),
-        ("tags", &[]),
-    ];
-    for (name, keys) in known {
-        for (stanza, settings) in search::conf(name) {
-            let mut set: BTreeSet<&str> = settings.iter().map(|(key, _)| key.as_str()).collect();
-            assert_eq!(set.len(), settings.len(), "{name}.conf [{stanza}]: a key stands twice");
-            if set.contains("enableSched") {
-                // A search with an alert action has all of these.
-                assert!(ACTING.iter().all(|key| set.remove(key)), "{name}.conf [{stanza}]: {set:?}");
-            }
-            if name == "tags" {
-                assert!(settings.iter().all(|(_, value)| value == "enabled"), "[{stanza}]");
-            } else {
-                assert_eq!(set, keys.iter().copied().collect(), "{name}.conf [{stanza}]");
-            }
-        }
-    }
-}
-
-#[test]
-fn shipped_searches_are_off_and_their_macros_exist() {
-    let macros = search::conf("macros");
-    let uses = |text: &str| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
-    let searches = search::conf("savedsearches");
-    assert!(searches.len() >= 10);
-    for (name, settings) in searches.iter().chain(&macros) {
-        for (key, value) in settings {
-            assert!(key != "disabled" || value == "1", "{name} is on");
-            for used in uses(value) {
-                // Enterprise Security brings its own.
-                let theirs = used == "notable" && name.ends_with("in Enterprise Security");
-                assert!(theirs || macros.contains_key(&used), "{name}: no macro {used}");
-            }
-        }
-    }
-}
-
 #[test]
 fn the_table_of_fields_is_what_the_events_have() {
     let knowledge = Knowledge::load();
@@ -428,6 +370,17 @@ fn the_table_of_fields_is_what_the_events_have() {
             let fields = knowledge.fields(&event);
             let names = table.entry(event.sourcetype.clone()).or_default();
             for name in knowledge.names_given(&event.sourcetype) {
+                let has = fields.contains_key(&name);
+                names.entry(name).or_default()[api] |= has;
+            }
+        }
+    }
+    for (api, (incidents, alerts)) in
+        [(List::GraphIncidents, List::GraphAlerts), (List::XdrIncidents, List::EndpointAlerts)].into_iter().enumerate()
+    {
+        for fields in Archive::of(incidents, alerts).events.iter().filter(|event| first(event, "sourcetype") == WRITEBACK) {
+            let names = table.entry(WRITEBACK.to_owned()).or_default();
+            for name in knowledge.names_given(WRITEBACK) {
                 let has = fields.contains_key(&name);
                 names.entry(name).or_default()[api] |= has;
             }

@@ -1,6 +1,6 @@
 //! Alert actions, as splunkd runs them: what becomes of each row, what is changed at the service, what is said.
 
-mod act;
+pub(crate) mod act;
 mod enterprise;
 mod limits;
 mod rows;
@@ -488,7 +488,7 @@ fn the_line_enterprise_security_reads() {
 }
 
 /// The audit events that wait for splunkd, in the order of rows, and the lines above them.
-fn audit(stage: &Stage) -> (Vec<Value>, Vec<String>) {
+pub(crate) fn audit(stage: &Stage) -> (Vec<Value>, Vec<String>) {
     let (mut events, mut heads): (Vec<Value>, Vec<String>) = (Vec::new(), Vec::new());
     for file in std::fs::read_dir(stage.sim.splunk_home().join("var/spool/splunk")).unwrap() {
         let path = file.unwrap().path();

@@ -1,8 +1,11 @@
 //! What Splunk makes of an event at search time, for exactly the settings the app uses: fields from JSON up to the cut-off,
-//! FIELDALIAS, EVAL, LOOKUP, eventtypes, tags, in Splunk's order. A setting it does not know stops the test.
+//! FIELDALIAS, EVAL, LOOKUP, eventtypes, tags, in Splunk's order; and what its searches make of such events. A setting or a
+//! command it does not know stops the test.
 
+mod aggregate;
 mod expression;
 mod json;
+pub(crate) mod pipeline;
 mod term;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +49,15 @@ impl Knowledge {
     pub(crate) fn fields(&self, event: &Event) -> Fields {
         let settings = self.props.get(&event.sourcetype).unwrap_or_else(|| panic!("no props for {}", event.sourcetype));
         let mut fields = Fields::new();
-        for (name, value) in [("source", &event.source), ("sourcetype", &event.sourcetype), ("_raw", &event.data)] {
+        let (index, host) = (event.index.clone().unwrap_or("main".into()), event.host.clone().unwrap_or("forwarder".into()));
+        for (name, value) in [
+            ("source", &event.source),
+            ("sourcetype", &event.sourcetype),
+            ("_raw", &event.data),
+            ("_time", &event.time),
+            ("index", &index),
+            ("host", &host),
+        ] {
             fields.insert(name.to_owned(), vec![value.clone()]);
         }
         let class = |wanted: &str| {
@@ -176,6 +187,11 @@ impl Knowledge {
     }
 }
 
+/// A moment in UTC, from seconds since 1970.
+fn clock(seconds: f64) -> chrono::DateTime<chrono::Utc> {
+    chrono::DateTime::from_timestamp(seconds as i64, 0).unwrap()
+}
+
 /// The value of an EVAL expression; `None` is null.
 pub(crate) fn evaluate(text: &str, fields: &Fields) -> Option<Vec<String>> {
     expression::evaluate(text, fields)
@@ -188,7 +204,12 @@ pub(crate) fn matches(text: &str, fields: &Fields) -> bool {
 
 /// The stanzas of one of the app's conf files.
 pub(crate) fn conf(name: &str) -> Settings {
-    stanzas(&file(&format!("default/{name}.conf")))
+    read(&format!("default/{name}.conf"))
+}
+
+/// The stanzas of a file in the manner of conf files.
+pub(crate) fn read(path: &str) -> Settings {
+    stanzas(&file(path))
 }
 
 fn file(path: &str) -> String {

@@ -1,27 +1,52 @@
-//! The expressions of EVAL: fields, texts, `.` between texts, comparison with `=` and `!=`, and the functions the app uses.
+//! The expressions of EVAL, `eval` and `where`: fields, texts, numbers, operators, and the functions the app uses.
 
 use std::collections::BTreeSet;
+
+use regex::Regex;
 
 use super::Fields;
 
 #[derive(Clone, Debug)]
 enum Expression {
     Text(String),
-    Number(i64),
+    Number(f64),
     Field(String),
     Call(String, Vec<Expression>),
-    /// Whether both are equal, or (`true`) not.
-    Compare(Box<Expression>, Box<Expression>, bool),
-    /// Both texts, one behind the other.
-    Join(Box<Expression>, Box<Expression>),
+    Not(Box<Expression>),
+    Two(&'static str, Box<Expression>, Box<Expression>),
 }
 
-/// Nothing, truth, or one or more texts.
+/// Nothing, truth, or one or more texts; a number is its text.
 #[derive(Clone, Debug, PartialEq)]
 enum Value {
     Null,
     Bool(bool),
     Texts(Vec<String>),
+}
+
+impl Value {
+    fn text(text: impl Into<String>) -> Self {
+        Self::Texts(vec![text.into()])
+    }
+
+    /// Several values, where there are any.
+    fn texts(texts: Vec<String>) -> Self {
+        if texts.is_empty() { Self::Null } else { Self::Texts(texts) }
+    }
+
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Texts(texts) if texts.len() == 1 => texts[0].parse().ok(),
+            _ => None,
+        }
+    }
+
+    fn one(&self) -> Option<String> {
+        match self {
+            Self::Texts(texts) => Some(texts.join("\n")),
+            _ => None,
+        }
+    }
 }
 
 /// The value of an expression; `None` is null.
@@ -33,30 +58,30 @@ pub(super) fn evaluate(text: &str, fields: &Fields) -> Option<Vec<String>> {
     }
 }
 
+/// Whether a condition is true; one that is null is not.
+pub(super) fn holds(text: &str, fields: &Fields) -> bool {
+    value(&parse(text), fields) == Value::Bool(true)
+}
+
 /// The fields an expression reads.
 pub(super) fn fields(text: &str) -> BTreeSet<String> {
-    fn walk(expression: &Expression, out: &mut BTreeSet<String>) {
-        match expression {
-            Expression::Field(name) => drop(out.insert(name.clone())),
-            Expression::Call(_, arguments) => arguments.iter().for_each(|argument| walk(argument, out)),
-            Expression::Compare(left, right, _) | Expression::Join(left, right) => {
-                walk(left, out);
-                walk(right, out);
-            }
-            Expression::Text(_) | Expression::Number(_) => {}
-        }
-    }
-    let mut out = BTreeSet::new();
-    walk(&parse(text), &mut out);
-    out
+    fields_of(&parse(text)).into_iter().collect()
+}
+
+/// A number as Splunk writes it.
+pub(super) fn written(number: f64) -> String {
+    format!("{number}")
 }
 
 fn parse(text: &str) -> Expression {
     let mut parser = Parser { text, at: 0 };
-    let expression = parser.expression();
+    let expression = parser.operators(0);
     assert_eq!(parser.rest(), "", "in {text}");
     expression
 }
+
+/// The operators, loosest first; those of a line bind alike, from left to right.
+const OPERATORS: [&[&str]; 5] = [&["OR"], &["AND"], &["==", "!=", "<=", ">=", "=", "<", ">"], &["+", "-", "."], &["*", "/"]];
 
 struct Parser<'a> {
     text: &'a str,
@@ -71,92 +96,148 @@ impl<'a> Parser<'a> {
         trimmed
     }
 
+    /// Takes this if it is next; of a word, all of it.
     fn take(&mut self, token: &str) -> bool {
-        let found = self.rest().starts_with(token);
+        let is_word = token.ends_with(|c: char| c.is_ascii_alphabetic());
+        let goes_on = |c: char| is_word && (c.is_ascii_alphanumeric() || c == '_');
+        let found = self.rest().strip_prefix(token).is_some_and(|rest| !rest.starts_with(goes_on));
         self.at += if found { token.len() } else { 0 };
         found
     }
 
-    fn expression(&mut self) -> Expression {
-        let left = self.joined();
-        let negated = self.take("!=");
-        if negated || self.take("=") {
-            return Expression::Compare(Box::new(left), Box::new(self.joined()), negated);
+    fn operators(&mut self, level: usize) -> Expression {
+        let Some(known) = OPERATORS.get(level) else { return self.operand() };
+        // NOT stands between AND and the comparisons.
+        if level == 2 && self.take("NOT") {
+            return Expression::Not(Box::new(self.operators(level)));
         }
-        left
-    }
-
-    fn joined(&mut self) -> Expression {
-        let mut left = self.operand();
-        while self.take(".") {
-            left = Expression::Join(Box::new(left), Box::new(self.operand()));
+        let mut left = self.operators(level + 1);
+        while let Some(operator) = known.iter().find(|operator| self.take(operator)) {
+            left = Expression::Two(operator, Box::new(left), Box::new(self.operators(level + 1)));
         }
         left
     }
 
     fn operand(&mut self) -> Expression {
         let rest = self.rest();
+        if self.take("(") {
+            let inner = self.operators(0);
+            assert!(self.take(")"), "not closed: {rest}");
+            return inner;
+        }
         for (quote, make) in [('"', Expression::Text as fn(String) -> Expression), ('\'', Expression::Field)] {
-            if let Some(inner) = rest.strip_prefix(quote) {
-                let closes = |at: &usize| inner[*at..].starts_with(quote) && !inner[..*at].ends_with('\\');
-                let end = (0..inner.len()).filter(|at| inner.is_char_boundary(*at)).find(closes);
-                let end = end.unwrap_or_else(|| panic!("not closed: {rest}"));
-                self.at += end + 2;
-                let text = inner[..end].replace("\\\"", "\"");
-                assert!(!text.contains('\\'), "no other escape is known here");
+            if rest.starts_with(quote) {
+                let (text, length) = quoted(rest);
+                self.at += length;
                 return make(text);
             }
         }
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-        let word = &rest[..end];
+        let is_number = rest.starts_with(|c: char| c.is_ascii_digit());
+        let ends = |c: char| !(c.is_ascii_alphanumeric() || c == '_' || (is_number && c == '.'));
+        let word = &rest[..rest.find(ends).unwrap_or(rest.len())];
         assert!(!word.is_empty(), "not known here: {rest}");
-        self.at += end;
-        if let Ok(number) = word.parse() {
-            return Expression::Number(number);
+        self.at += word.len();
+        if is_number {
+            return Expression::Number(word.parse().unwrap());
         }
         if !self.take("(") {
             return Expression::Field(word.to_owned());
         }
         let mut arguments = Vec::new();
         while !self.take(")") {
-            arguments.push(self.expression());
+            arguments.push(self.operators(0));
             assert!(self.take(",") || self.rest().starts_with(')'), "not known here: {}", self.rest());
         }
         Expression::Call(word.to_owned(), arguments)
     }
 }
 
+/// A text in quotes at the start of another, and how long it is with them. A backslash stands for itself unless a quote or
+/// another backslash follows, so that regular expressions need no doubling.
+pub(super) fn quoted(text: &str) -> (String, usize) {
+    let quote = text.chars().next().unwrap();
+    let (mut out, mut letters) = (String::new(), text.char_indices().skip(1).peekable());
+    while let Some((at, c)) = letters.next() {
+        match c {
+            _ if c == quote => return (out, at + 1),
+            '\\' if letters.peek().is_some_and(|(_, next)| *next == quote || *next == '\\') => {
+                out.push(letters.next().unwrap().1);
+            }
+            _ => out.push(c),
+        }
+    }
+    panic!("not closed: {text}")
+}
+
 fn value(expression: &Expression, fields: &Fields) -> Value {
     match expression {
-        Expression::Text(text) => Value::Texts(vec![text.clone()]),
-        Expression::Number(number) => Value::Texts(vec![number.to_string()]),
-        Expression::Field(name) => {
-            fields.get(name).filter(|values| !values.is_empty()).map_or(Value::Null, |values| Value::Texts(values.clone()))
-        }
-        Expression::Compare(left, right, negated) => match (value(left, fields), value(right, fields)) {
-            (Value::Texts(left), Value::Texts(right)) => Value::Bool((left == right) != *negated),
-            _ => Value::Null,
+        Expression::Text(text) => Value::text(text),
+        Expression::Number(number) => Value::text(written(*number)),
+        Expression::Field(name) => Value::texts(fields.get(name).cloned().unwrap_or_default()),
+        Expression::Not(inner) => match value(inner, fields) {
+            Value::Bool(truth) => Value::Bool(!truth),
+            Value::Null => Value::Null,
+            Value::Texts(_) => panic!("a text is no truth: {inner:?}"),
         },
-        Expression::Join(left, right) => match (value(left, fields), value(right, fields)) {
-            (Value::Texts(left), Value::Texts(right)) => Value::Texts(vec![left.join("\n") + &right.join("\n")]),
-            _ => Value::Null,
-        },
+        Expression::Two(operator, left, right) => two(operator, &value(left, fields), &value(right, fields)),
         Expression::Call(name, arguments) => call(name, arguments, fields),
+    }
+}
+
+fn two(operator: &str, left: &Value, right: &Value) -> Value {
+    match operator {
+        // True or null is true; false and null is false.
+        "OR" | "AND" => {
+            let decides = Value::Bool(operator == "OR");
+            if *left == decides || *right == decides {
+                decides
+            } else if *left == Value::Null || *right == Value::Null {
+                Value::Null
+            } else {
+                Value::Bool(operator == "AND")
+            }
+        }
+        "+" | "-" | "*" | "/" => match (left.number(), right.number()) {
+            (Some(left), Some(right)) => Value::text(written(match operator {
+                "+" => left + right,
+                "-" => left - right,
+                "*" => left * right,
+                _ => left / right,
+            })),
+            _ => Value::Null,
+        },
+        "." => match (left.one(), right.one()) {
+            (Some(left), Some(right)) => Value::text(left + &right),
+            _ => Value::Null,
+        },
+        _ => {
+            let (Value::Texts(one), Value::Texts(other)) = (left, right) else { return Value::Null };
+            let order = match (left.number(), right.number()) {
+                (Some(left), Some(right)) => left.total_cmp(&right),
+                _ => one.cmp(other),
+            };
+            Value::Bool(match operator {
+                "=" | "==" => order.is_eq(),
+                "!=" => order.is_ne(),
+                "<" => order.is_lt(),
+                "<=" => order.is_le(),
+                ">" => order.is_gt(),
+                _ => order.is_ge(),
+            })
+        }
     }
 }
 
 fn call(name: &str, arguments: &[Expression], fields: &Fields) -> Value {
     let of = |n: usize| value(&arguments[n], fields);
     let truth = |value: Value| value == Value::Bool(true);
-    let one = |value: Value| match value {
-        Value::Texts(texts) => Some(texts.join("\n")),
-        _ => None,
-    };
     match (name, arguments.len()) {
         ("true", 0) => Value::Bool(true),
+        ("now", 0) => Value::text(written(f64::from(u32::try_from(chrono::Utc::now().timestamp()).unwrap()))),
         ("coalesce", 1..) => (0..arguments.len()).map(of).find(|value| *value != Value::Null).unwrap_or(Value::Null),
-        ("lower", 1) => one(of(0)).map_or(Value::Null, |text| Value::Texts(vec![text.to_lowercase()])),
+        ("lower", 1) => of(0).one().map_or(Value::Null, |text| Value::text(text.to_lowercase())),
         ("isnotnull", 1) => Value::Bool(of(0) != Value::Null),
+        ("isnull", 1) => Value::Bool(of(0) == Value::Null),
         ("nullif", 2) => {
             if of(0) == of(1) {
                 Value::Null
@@ -164,22 +245,25 @@ fn call(name: &str, arguments: &[Expression], fields: &Fields) -> Value {
                 of(0)
             }
         }
+        ("if", 3) => of(if truth(of(0)) { 1 } else { 2 }),
         ("case", 2..) => {
             arguments.chunks(2).find(|pair| truth(value(&pair[0], fields))).map_or(Value::Null, |pair| value(&pair[1], fields))
         }
         ("in", 2..) => Value::Bool(of(0) != Value::Null && (1..arguments.len()).any(|n| of(n) == of(0))),
-        ("if", 3) => of(if truth(of(0)) { 1 } else { 2 }),
-        // From 1; beyond its end a text has nothing.
-        ("substr", 3) => match (one(of(0)), &arguments[1], &arguments[2]) {
-            (Some(text), Expression::Number(from), Expression::Number(length)) => {
-                let (from, length) = (usize::try_from(*from - 1).unwrap(), usize::try_from(*length).unwrap());
-                let found: String = text.chars().skip(from).take(length).collect();
-                if found.is_empty() { Value::Null } else { Value::Texts(vec![found]) }
+        ("split", 2) => match (of(0).one(), of(1).one()) {
+            (Some(text), Some(by)) => Value::texts(text.split(&by).map(str::to_owned).collect()),
+            _ => Value::Null,
+        },
+        ("substr", 3) => match (of(0).one(), of(1).number(), of(2).number()) {
+            (Some(text), Some(from), Some(length)) => {
+                // From 1; beyond its end a text has nothing.
+                let found: String = text.chars().skip(from as usize - 1).take(length as usize).collect();
+                if found.is_empty() { Value::Null } else { Value::text(found) }
             }
             _ => Value::Null,
         },
-        ("rtrim", 2) => match (one(of(0)), one(of(1))) {
-            (Some(text), Some(set)) => Value::Texts(vec![text.trim_end_matches(|c| set.contains(c)).to_owned()]),
+        ("rtrim", 2) => match (of(0).one(), of(1).one()) {
+            (Some(text), Some(set)) => Value::text(text.trim_end_matches(|c| set.contains(c))),
             _ => Value::Null,
         },
         ("mvappend", 1..) => {
@@ -187,46 +271,90 @@ fn call(name: &str, arguments: &[Expression], fields: &Fields) -> Value {
                 Value::Texts(texts) => Some(texts),
                 _ => None,
             });
-            Value::Texts(all.flatten().collect())
+            Value::texts(all.flatten().collect())
         }
-        ("split", 2) => match (one(of(0)), one(of(1))) {
-            (Some(text), Some(by)) => Value::Texts(text.split(&by).map(str::to_owned).collect()),
+        ("replace", 3) => match (of(0).one(), of(1).one(), of(2).one()) {
+            (Some(text), Some(pattern), Some(with)) => Value::text(Regex::new(&pattern).unwrap().replace_all(&text, with)),
             _ => Value::Null,
         },
-        ("mvindex", 2) => match (of(0), &arguments[1]) {
-            (Value::Texts(texts), Expression::Number(n)) => {
-                texts.get(usize::try_from(*n).unwrap()).map_or(Value::Null, |text| Value::Texts(vec![text.clone()]))
-            }
+        ("round", 1 | 2) => {
+            let factor = 10_f64.powf(if arguments.len() == 2 { of(1).number().unwrap() } else { 0.0 });
+            of(0).number().map_or(Value::Null, |number| Value::text(written((number * factor).round() / factor)))
+        }
+        ("strptime", 2) => match (of(0).one(), of(1).one()) {
+            (Some(text), Some(format)) => chrono::DateTime::parse_from_str(&text, &format)
+                .map_or(Value::Null, |time| Value::text(written(time.timestamp() as f64))),
             _ => Value::Null,
         },
-        ("mvfilter", 1) => {
-            let names = self::fields_of(&arguments[0]);
-            let [name] = names.as_slice() else { panic!("mvfilter knows one field") };
-            let keep = |text: &&String| {
-                let one = Fields::from([(name.clone(), vec![(*text).clone()])]);
-                truth(value(&arguments[0], &one))
-            };
-            let kept: Vec<String> = fields.get(name).into_iter().flatten().filter(keep).cloned().collect();
-            if kept.is_empty() { Value::Null } else { Value::Texts(kept) }
+        ("strftime", 2) => match (of(0).number(), of(1).one()) {
+            (Some(time), Some(format)) => Value::text(super::clock(time).format(&format).to_string()),
+            _ => Value::Null,
+        },
+        ("mvindex", 2) => match (of(0), of(1).number()) {
+            (Value::Texts(texts), Some(n)) => texts.get(n as usize).map_or(Value::Null, Value::text),
+            _ => Value::Null,
+        },
+        ("mvcount", 1) => match of(0) {
+            Value::Texts(texts) => Value::text(texts.len().to_string()),
+            _ => Value::Null,
+        },
+        ("mvjoin", 2) => match (of(0), of(1).one()) {
+            (Value::Texts(texts), Some(by)) => Value::text(texts.join(&by)),
+            _ => Value::Null,
+        },
+        ("mvfilter", 1) => Value::texts(
+            each(&arguments[0], fields).into_iter().filter_map(|(text, found)| truth(found).then_some(text)).collect(),
+        ),
+        ("mvmap", 2) => {
+            let Expression::Field(name) = &arguments[0] else { panic!("mvmap knows a field") };
+            assert_eq!(fields_of(&arguments[1]), std::slice::from_ref(name), "mvmap knows one field");
+            let found = each(&arguments[1], fields).into_iter().filter_map(|(_, found)| match found {
+                Value::Texts(texts) => Some(texts),
+                _ => None,
+            });
+            Value::texts(found.flatten().collect())
         }
-        // The patterns in use are `^(a|b)$`: one of several whole words.
-        ("mvfind", 2) => match (of(0), one(of(1))) {
+        ("mvfind", 2) => match (of(0), of(1).one()) {
             (Value::Texts(texts), Some(pattern)) => {
-                let words = pattern.strip_prefix("^(").and_then(|rest| rest.strip_suffix(")$")).unwrap();
-                assert!(words.bytes().all(|b| b.is_ascii_lowercase() || b == b'|'), "{pattern} is not known here");
-                let at = texts.iter().position(|text| words.split('|').any(|word| word == text));
-                at.map_or(Value::Null, |at| Value::Texts(vec![at.to_string()]))
+                let pattern = Regex::new(&pattern).unwrap();
+                texts.iter().position(|text| pattern.is_match(text)).map_or(Value::Null, |at| Value::text(at.to_string()))
             }
             _ => Value::Null,
         },
+        // Both read one member here; a null is the text `null`, as in Splunk.
+        ("json_extract" | "spath", 2) => match (of(0).one(), of(1).one()) {
+            (Some(text), Some(path)) => {
+                assert!(!path.contains(['.', '{']), "{path} is not known here");
+                let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+                match json.get(&path) {
+                    Some(serde_json::Value::String(text)) => Value::text(text),
+                    Some(other) => Value::text(other.to_string()),
+                    None => Value::Null,
+                }
+            }
+            _ => Value::Null,
+        },
+        ("json_array_to_mv", 1) => of(0).one().map_or(Value::Null, |text| {
+            let items: Vec<Box<serde_json::value::RawValue>> = serde_json::from_str(&text).unwrap_or_default();
+            Value::texts(items.iter().map(|item| item.get().to_owned()).collect())
+        }),
         _ => panic!("{name} with {} arguments is not known here", arguments.len()),
     }
+}
+
+/// An expression of one field, for each of the field's values.
+fn each(expression: &Expression, fields: &Fields) -> Vec<(String, Value)> {
+    let names = fields_of(expression);
+    let [name] = names.as_slice() else { panic!("one field is known here: {names:?}") };
+    let values = fields.get(name).into_iter().flatten();
+    values.map(|text| (text.clone(), value(expression, &Fields::from([(name.clone(), vec![text.clone()])])))).collect()
 }
 
 fn fields_of(expression: &Expression) -> Vec<String> {
     match expression {
         Expression::Field(name) => vec![name.clone()],
-        Expression::Compare(left, right, _) | Expression::Join(left, right) => [fields_of(left), fields_of(right)].concat(),
+        Expression::Not(inner) => fields_of(inner),
+        Expression::Two(_, left, right) => [fields_of(left), fields_of(right)].concat(),
         Expression::Call(_, arguments) => arguments.iter().flat_map(fields_of).collect(),
         Expression::Text(_) | Expression::Number(_) => Vec::new(),
     }
