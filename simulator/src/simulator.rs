@@ -318,10 +318,10 @@ impl Simulator {
             for line in conf.lines() {
                 if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
                     stanza = name.to_string();
-                } else if let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) {
-                    if world.splunkd.conf("defender_settings", &stanza, key.trim()).is_none() {
-                        world.splunkd.set_conf("defender_settings", &stanza, &[(key.trim(), value.trim())]);
-                    }
+                } else if let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with('#'))
+                    && world.splunkd.conf("defender_settings", &stanza, key.trim()).is_none()
+                {
+                    world.splunkd.set_conf("defender_settings", &stanza, &[(key.trim(), value.trim())]);
                 }
             }
         });
