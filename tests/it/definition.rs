@@ -65,7 +65,7 @@ fn the_program_itself_reads_them() {
 
     // Inputs of another scheme have parameters of another scheme.
     let two = fixture("splunk-sdk-python/conf_with_2_inputs.xml").unwrap();
-    let missing = "parameter feed: it is required and missing; correct it in Settings > Data inputs > Microsoft Defender";
+    let missing = "parameter feed: it is required and missing; correct it on the Configuration page of the app, tab Inputs, or in Settings > Data inputs > Microsoft Defender";
     let both = ["aaa", "bbb"].map(|name| format!("defender://{name}: {missing}"));
     Program::new(&[]).input_held_open(two).run().exits(2).says("ERROR", &[&both[0], &both[1]]);
 

@@ -224,7 +224,8 @@ fn who_inspects_tls_names_the_ca() {
     for (path, reason) in [("/nonexistent/ca.pem", "No such file or directory (os error 2)"), (empty.to_str().unwrap(), none)] {
         bundle(path);
         let ended = stage.input(LIST).run().exits(2);
-        let expected = format!("defender://test: ca_bundle {path}: {reason}; correct defender_settings.conf");
+        let expected =
+            format!("defender://test: ca_bundle {path}: {reason}; correct it on the Configuration page of the app, tab Settings");
         assert_eq!(ended.said("ERROR"), [normal(&expected)]);
     }
     bundle(stage.sim.ca_bundle().to_str().unwrap());
@@ -326,7 +327,9 @@ fn a_proxy_that_is_none_is_said() {
     for url in ["proxy", "socks5://proxy:1080"] {
         stage.conf("defender_settings", "proxy", "url", url);
         let ended = stage.input(LIST).run().exits(2);
-        let expected = format!("defender://test: proxy url `{url}`: write http://host:port; correct defender_settings.conf");
+        let expected = format!(
+            "defender://test: proxy url `{url}`: write http://host:port; correct it on the Configuration page of the app, tab Settings"
+        );
         assert_eq!(ended.said("ERROR"), [expected]);
     }
 }

@@ -78,7 +78,9 @@ fn every_parameter_says_what_it_may_be() {
     ];
     for (name, value, reason) in table {
         let message = refused(stage.input(List::GraphAlerts).set(name, value).validate());
-        let expected = format!("parameter {name}: {reason}; correct it in Settings > Data inputs > Microsoft Defender");
+        let expected = format!(
+            "parameter {name}: {reason}; correct it on the Configuration page of the app, tab Inputs, or in Settings > Data inputs > Microsoft Defender"
+        );
         assert_eq!(message, expected, "{name} = {value}");
     }
     assert!(stage.sim.requests().is_empty(), "nobody has to be asked for that");
