@@ -78,7 +78,7 @@ export function AccountForm({ account, taken, onSaved, onClose }: Props) {
                         <SecretField name="client_secret" label="Client secret" required={!keeps} inputRef={secret} error={errors.secret} placeholder={stored} help="The secret's value, not its ID. Kept in Splunk's password store." />
                     )}
                     <CollapsiblePanel title="Advanced" defaultOpen={HOSTS.some(([setting]) => values[setting])}>
-                        <div style={{ padding: '16px 0 0' }}>{HOSTS.map(([setting, label, help]) => <div key={setting}>{text(setting, label, `${help} https, or http on this machine.`)}</div>)}</div>
+                        <div style={{ padding: '16px 0 0' }}>{HOSTS.map(([setting, label, help]) => text(setting, label, `${help} https, or http on this machine.`, { key: setting }))}</div>
                     </CollapsiblePanel>
                     <input type="submit" hidden />
                 </form>

@@ -69,8 +69,9 @@ function Api({ finding }: { finding: Finding }) {
     const works = finding.token.ok && finding.call?.ok !== false;
     return (
         <section aria-label={APIS[finding.api] ?? finding.api} style={{ marginBottom: 24 }}>
-            <Heading level={3} style={{ marginTop: 0 }}>
-                {APIS[finding.api] ?? finding.api} <Chip appearance={works ? 'success' : 'error'}>{works ? 'Works' : 'Does not work'}</Chip>
+            <Heading level={3} style={{ marginTop: 0, display: 'flex', alignItems: 'center', justifyContent: 'space-between' }}>
+                {APIS[finding.api] ?? finding.api}
+                <Chip appearance={works ? 'success' : 'error'}>{works ? 'Works' : 'Does not work'}</Chip>
             </Heading>
             <Paragraph>
                 <Muted>{finding.host}</Muted>
@@ -105,7 +106,9 @@ function Step({ what, outcome }: { what: string; outcome: Outcome }) {
     if (outcome.ok) return <Message type="success">{what}: received</Message>;
     return (
         <Message type="error">
-            {what}: {outcome.error}. <strong>{outcome.remedy}</strong>
+            {what}: {outcome.error}
+            <br />
+            <strong>What to do: {outcome.remedy}.</strong>
         </Message>
     );
 }

@@ -15,6 +15,10 @@ export const Acts = styled.div`
     display: flex;
     flex-wrap: wrap;
     gap: 4px;
+    /* In line with the text of the other cells. */
+    td & {
+        margin: -4px 0 -4px -8px;
+    }
 `;
 
 /** What stands where a table would be empty. */

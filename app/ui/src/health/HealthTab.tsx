@@ -65,7 +65,7 @@ export function HealthTab() {
                 </Table>
             )}
             {polled.length > 0 && <Charts hourly={hourly} />}
-            <Heading level={2}>Warnings and errors</Heading>
+            <Heading level={2} style={{ margin: '24px 0 12px' }}>Warnings and errors</Heading>
             {failed.length === 0 && <Message type="success">None in 24 hours.</Message>}
             {failed.length > 0 && (
                 <Table stripeRows>

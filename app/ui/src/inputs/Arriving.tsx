@@ -15,7 +15,7 @@ export function Arriving({ index }: { index: string }) {
     const query = `search index="${index}" source="defender:*"`;
     return (
         <section aria-label="Events arriving" style={{ marginTop: 32 }}>
-            <Heading level={2}>Events arriving in {index}</Heading>
+            <Heading level={2} style={{ margin: '0 0 12px' }}>Events arriving in {index}</Heading>
             <Problem>{error}</Problem>
             {!value && !error && <WaitSpinner size="medium" screenReaderText="Looking for events" />}
             {value?.length === 0 && (
@@ -27,7 +27,7 @@ export function Arriving({ index }: { index: string }) {
                 <>
                     <Table stripeRows>
                         <Table.Head>
-                            <Table.HeadCell width={180}>Last update</Table.HeadCell>
+                            <Table.HeadCell width={210}>Last update</Table.HeadCell>
                             <Table.HeadCell width={240}>Sourcetype</Table.HeadCell>
                             <Table.HeadCell width={110}>Severity</Table.HeadCell>
                             <Table.HeadCell>Title</Table.HeadCell>

@@ -31,10 +31,11 @@ const load_log = async () => {
 
 export function InputsTab({ go }: { go: (tab: TabId) => void }) {
     const { value, error, reload } = useLoaded(load);
-    const log = useLoaded(load_log, 15_000);
     const [dialog, set_dialog] = useState<Dialog>();
     const [problem, set_problem] = useState<string>();
     const [watched, set_watched] = useState<string>();
+    // Whoever watches the first events wants to see the first poll, too.
+    const log = useLoaded(load_log, watched ? 5_000 : 15_000);
     const close = () => set_dialog(undefined);
 
     const act = async (work: () => Promise<unknown>) => {
