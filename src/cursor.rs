@@ -542,8 +542,7 @@ fn meeting_point(ask: &Ask, answer: &Answer<'_>) -> Ticks {
 
 fn point_among_rows(window: Window, answer: &Answer<'_>) -> Ticks {
     let mut times: Vec<Ticks> = answer.rows.iter().map(|row| row.updated).filter(|at| window.holds(*at)).collect();
-    // Rows without a date count as the last instant there is.
-    let above = |at: Ticks| Ticks(at.floor_ms().0.saturating_add(PER_MS));
+    let above = |at: Ticks| Ticks(at.floor_ms().0 + PER_MS);
     if let (Some(first), Some(last)) = (times.first(), times.last()) {
         if times.is_sorted_by(|a, b| a >= b) {
             return above(*last);
