@@ -1,8 +1,7 @@
-import Button from '@splunk/react-ui/Button';
 import CollapsiblePanel from '@splunk/react-ui/CollapsiblePanel';
-import Modal from '@splunk/react-ui/Modal';
 import { useRef, useState, type FormEvent } from 'react';
-import { ChoiceField, name_problem, Problem, SecretArea, SecretField, TextField } from '../form/Field';
+import { ChoiceField, name_problem, SecretArea, SecretField, TextField } from '../form/Field';
+import { FormDialog } from '../form/FormDialog';
 import { useBusy } from '../form/useLoaded';
 import { save_account, type Account, type Secret } from '../splunkd/accounts';
 import { text_of, type Settings } from '../splunkd/rest';
@@ -59,35 +58,24 @@ export function AccountForm({ account, taken, onSaved, onClose }: Props) {
         <TextField name={setting} label={label} help={help} value={values[setting]} error={errors[setting]} onChange={set(setting)} {...extra} />
     );
     return (
-        <Modal open onRequestClose={onClose} returnFocus={() => undefined} style={{ width: 680 }}>
-            <Modal.Header title={account ? `Edit ${account.name}` : 'Add account'} />
-            <Modal.Body>
-                <form onSubmit={save} noValidate autoComplete="off">
-                    <Problem>{errors.form}</Problem>
-                    <TextField name="name" label="Name" required value={name} error={errors.name} disabled={Boolean(account)} onChange={set_name} help="Inputs and alert actions use this name. Letters, digits, _ and -." />
-                    <ChoiceField name="cloud" label="Cloud" value={values.cloud} choices={CLOUDS} onChange={set('cloud')} help="Where the tenant is. It decides which hosts are asked." />
-                    {text('tenant_id', 'Tenant ID', 'Directory (tenant) ID of the app registration, or a domain of the tenant.', { required: true })}
-                    {text('client_id', 'Client ID', 'Application (client) ID of the app registration.', { required: true })}
-                    <ChoiceField name="auth" label="Sign in with" value={values.auth} choices={AUTHS} onChange={set('auth')} />
-                    {by_certificate ? (
-                        <>
-                            {text('certificate', 'Certificate', 'The public part, PEM. The same that is uploaded to the app registration.', { required: true, rows: 4 })}
-                            <SecretArea name="certificate_key" label="Private key" required={!keeps} inputRef={key} error={errors.secret} help={stored ?? "PEM, without a passphrase. Kept in Splunk's password store."} />
-                        </>
-                    ) : (
-                        <SecretField name="client_secret" label="Client secret" required={!keeps} inputRef={secret} error={errors.secret} placeholder={stored} help="The secret's value, not its ID. Kept in Splunk's password store." />
-                    )}
-                    <CollapsiblePanel title="Advanced" defaultOpen={HOSTS.some(([setting]) => values[setting])}>
-                        <div style={{ padding: '16px 0 0' }}>{HOSTS.map(([setting, label, help]) => text(setting, label, `${help} https, or http on this machine.`, { key: setting }))}</div>
-                    </CollapsiblePanel>
-                    <input type="submit" hidden />
-                </form>
-            </Modal.Body>
-            <Modal.Footer>
-                <Button appearance="secondary" label="Cancel" onClick={onClose} />
-                <Button appearance="primary" label={busy ? 'Saving…' : 'Save'} disabled={busy} onClick={() => save()} />
-            </Modal.Footer>
-        </Modal>
+        <FormDialog title={account ? `Edit ${account.name}` : 'Add account'} width={680} error={errors.form} busy={busy} doing="Saving…" onSave={save} onClose={onClose}>
+            <TextField name="name" label="Name" required value={name} error={errors.name} disabled={Boolean(account)} onChange={set_name} help="Inputs and alert actions use this name. Letters, digits, _ and -." />
+            <ChoiceField name="cloud" label="Cloud" value={values.cloud} choices={CLOUDS} onChange={set('cloud')} help="Where the tenant is. It decides which hosts are asked." />
+            {text('tenant_id', 'Tenant ID', 'Directory (tenant) ID of the app registration, or a domain of the tenant.', { required: true })}
+            {text('client_id', 'Client ID', 'Application (client) ID of the app registration.', { required: true })}
+            <ChoiceField name="auth" label="Sign in with" value={values.auth} choices={AUTHS} onChange={set('auth')} />
+            {by_certificate ? (
+                <>
+                    {text('certificate', 'Certificate', 'The public part, PEM. The same that is uploaded to the app registration.', { required: true, rows: 4 })}
+                    <SecretArea name="certificate_key" label="Private key" required={!keeps} inputRef={key} error={errors.secret} help={stored ?? "PEM, without a passphrase. Kept in Splunk's password store."} />
+                </>
+            ) : (
+                <SecretField name="client_secret" label="Client secret" required={!keeps} inputRef={secret} error={errors.secret} placeholder={stored} help="The secret's value, not its ID. Kept in Splunk's password store." />
+            )}
+            <CollapsiblePanel title="Advanced" defaultOpen={HOSTS.some(([setting]) => values[setting])}>
+                <div style={{ padding: '16px 0 0' }}>{HOSTS.map(([setting, label, help]) => text(setting, label, `${help} https, or http on this machine.`, { key: setting }))}</div>
+            </CollapsiblePanel>
+        </FormDialog>
     );
 }
 

@@ -1,8 +1,7 @@
-import Button from '@splunk/react-ui/Button';
 import CollapsiblePanel from '@splunk/react-ui/CollapsiblePanel';
-import Modal from '@splunk/react-ui/Modal';
 import { useState, type FormEvent } from 'react';
-import { ChoiceField, name_problem, Problem, TextField } from '../form/Field';
+import { ChoiceField, name_problem, TextField } from '../form/Field';
+import { FormDialog } from '../form/FormDialog';
 import { useBusy } from '../form/useLoaded';
 import { save_input, type Input } from '../splunkd/inputs';
 import { text_of, type Settings } from '../splunkd/rest';
@@ -66,27 +65,16 @@ export function InputForm({ input, is_new, taken, accounts, indexes, onSaved, on
     const hidden = usable.filter((parameter) => parameter.advanced);
     const named = (names: string[], held: string) => [...new Set(held && !names.includes(held) ? [...names, held] : names)].map((value) => ({ value, label: value }));
     return (
-        <Modal open onRequestClose={onClose} returnFocus={() => undefined} style={{ width: 720 }}>
-            <Modal.Header title={is_new ? (input ? `Clone ${input.name}` : 'Add input') : `Edit ${input?.name}`} />
-            <Modal.Body>
-                <form onSubmit={save} noValidate autoComplete="off">
-                    <Problem>{errors.form}</Problem>
-                    <TextField name="name" label="Name" required value={name} error={errors.name} disabled={!is_new} onChange={set_name} help="Letters, digits, _ and -. The position of the input is kept under this name." />
-                    <ChoiceField name="feed" label="Feed" required value={feed} choices={FEEDS} error={errors.feed} onChange={set('feed')} help="What to collect." />
-                    <ChoiceField name="account" label="Account" required value={values.account} choices={named(accounts, values.account)} error={errors.account} onChange={set('account')} help="Saving asks Entra ID for a token and makes one small read." />
-                    <ChoiceField name="index" label="Index" required filter value={values.index} choices={named(indexes, values.index)} error={errors.index} onChange={set('index')} help="Where the events go. The macro defender_addon_index has to name it." />
-                    {usable.filter((parameter) => !parameter.advanced).map(field)}
-                    <CollapsiblePanel title="Advanced" open={advanced} onChange={() => set_advanced(!advanced)}>
-                        <div style={{ padding: '16px 0 0' }}>{hidden.map(field)}</div>
-                    </CollapsiblePanel>
-                    <input type="submit" hidden />
-                </form>
-            </Modal.Body>
-            <Modal.Footer>
-                <Button appearance="secondary" label="Cancel" onClick={onClose} />
-                <Button appearance="primary" label={busy ? 'Trying it out…' : 'Save'} disabled={busy} onClick={() => save()} />
-            </Modal.Footer>
-        </Modal>
+        <FormDialog title={is_new ? (input ? `Clone ${input.name}` : 'Add input') : `Edit ${input?.name}`} width={720} error={errors.form} busy={busy} doing="Trying it out…" onSave={save} onClose={onClose}>
+            <TextField name="name" label="Name" required value={name} error={errors.name} disabled={!is_new} onChange={set_name} help="Letters, digits, _ and -. The position of the input is kept under this name." />
+            <ChoiceField name="feed" label="Feed" required value={feed} choices={FEEDS} error={errors.feed} onChange={set('feed')} help="What to collect." />
+            <ChoiceField name="account" label="Account" required value={values.account} choices={named(accounts, values.account)} error={errors.account} onChange={set('account')} help="Saving asks Entra ID for a token and makes one small read." />
+            <ChoiceField name="index" label="Index" required filter value={values.index} choices={named(indexes, values.index)} error={errors.index} onChange={set('index')} help="Where the events go. The macro defender_addon_index has to name it." />
+            {usable.filter((parameter) => !parameter.advanced).map(field)}
+            <CollapsiblePanel title="Advanced" open={advanced} onChange={() => set_advanced(!advanced)}>
+                <div style={{ padding: '16px 0 0' }}>{hidden.map(field)}</div>
+            </CollapsiblePanel>
+        </FormDialog>
     );
 }
 
