@@ -35,7 +35,7 @@ fn rows(search: &str, events: &[Fields]) -> Vec<Fields> {
 }
 
 /// The rows of the detection that reads the data model.
-pub(super) fn grave(events: &[Fields]) -> Vec<Fields> {
+pub(super) fn grave_rows(events: &[Fields]) -> Vec<Fields> {
     rows(BY_MODEL, events)
 }
 
@@ -190,7 +190,7 @@ fn the_alerts_data_model_gets_every_grave_alert() {
         };
         let graver: BTreeSet<(String, String)> = events.iter().filter(grave).map(name).collect();
         let fields: Vec<Fields> = events.iter().map(|event| knowledge.fields(event)).collect();
-        let found = grave(&fields);
+        let found = grave_rows(&fields);
         let found: BTreeSet<(String, String)> =
             found.iter().map(|row| (first(row, "source").to_owned(), first(row, "id").to_owned())).collect();
         assert!(graver.len() > 5);

@@ -731,7 +731,7 @@ fn the_published_example_of_the_stream_gives_its_row() {
     let example: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let knowledge = Knowledge::load();
     let fields = knowledge.fields(&event_of(&example.to_string(), SOURCETYPES[1]));
-    let found = super::detections::grave(std::slice::from_ref(&fields));
+    let found = super::detections::grave_rows(std::slice::from_ref(&fields));
     let [row] = found.as_slice() else { panic!("one row: {found:?}") };
     // By the detection: signature, app, severity, description, source, id, dest.
     for (name, wanted) in [
@@ -753,7 +753,7 @@ fn the_published_example_of_the_stream_gives_its_row() {
 fn grave_alerts_of_the_stream_reach_the_published_detection() {
     for table in ["AlertInfo", "AlertEvidence"] {
         let fields: Vec<Fields> = of_table(table).iter().map(|one| one.fields.clone()).collect();
-        let found = super::detections::grave(&fields);
+        let found = super::detections::grave_rows(&fields);
         let found: BTreeSet<&str> = found.iter().map(|row| first(row, "id")).collect();
         let grave = of_table(table).iter().filter(|one| one.column("Severity").as_deref() == Some("High"));
         let grave: BTreeSet<String> = grave.filter_map(|one| one.column("AlertId")).collect();
