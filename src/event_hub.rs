@@ -1,0 +1,3 @@
+//! `feed = event_hub`.
+pub mod files;
+pub mod position;
