@@ -149,7 +149,7 @@ pub fn use_certificate(splunkd: &mut Splunkd, account: &str, certificate: &str, 
 
 /// Grants an application what the add-on needs.
 pub fn grant(application: &mut Application, roles: Roles) {
-    let table: [(Resource, &[&str], &[&str]); 3] = [
+    let table: [(Resource, &[&str], &[&str]); 4] = [
         (
             Resource::Graph,
             &["SecurityAlert.Read.All", "SecurityIncident.Read.All"],
@@ -157,6 +157,7 @@ pub fn grant(application: &mut Application, roles: Roles) {
         ),
         (Resource::Endpoint, &["Alert.Read.All"], &["Alert.ReadWrite.All"]),
         (Resource::Defender, &["Incident.Read.All"], &["Incident.ReadWrite.All"]),
+        (Resource::EventHubs, &[crate::event_hubs::RECEIVER_ROLE], &[]),
     ];
     for (resource, read, write) in table {
         match roles {
