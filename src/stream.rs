@@ -4,10 +4,14 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+#[cfg(feature = "streaming")]
+use crate::account::Access;
 use crate::account::{APP, Account, ClearText, Settings};
 use crate::checkpoint::{Checkpoint, CheckpointError, Store};
 use crate::collect::{End, Outside, Poll, Tally, position};
 use crate::error::{Error, Exit};
+#[cfg(feature = "streaming")]
+use crate::event_hub;
 use crate::feeds::Draft;
 use crate::input::{AnyInput, Input};
 use crate::microsoft::api_error::ApiError;
@@ -87,6 +91,12 @@ impl World<'_> {
         }
         match input {
             AnyInput::Polled(input) => self.poll(&input, &splunkd, &settings),
+            #[cfg(feature = "streaming")]
+            AnyInput::EventHub(input) => {
+                let access = Access::load(&splunkd, &input.stream.account, ClearText::Move)?;
+                Ok(event_hub::run(&input, access, &settings, &definition.checkpoint_dir, self.stream, self.stop)?)
+            }
+            #[cfg(not(feature = "streaming"))]
             AnyInput::EventHub(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
             AnyInput::Storage(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
         }

@@ -12,7 +12,8 @@ mod route;
 mod shared_access;
 
 pub use fault::{Fault, What};
-pub use link::{Filter, Link, Message};
-pub use namespace::{HubFacts, Namespace, PartitionFacts, Token};
+pub use fe2o3_amqp::session::SessionHandle;
+pub use link::{Filter, Link, Message, Place};
+pub use namespace::{FRAME, HubFacts, Namespace, PartitionFacts, Token};
 pub use route::Route;
 pub use shared_access::{ConnectionString, ConnectionStringError};

@@ -14,7 +14,7 @@ use serde_amqp::descriptor::Descriptor;
 use tokio::time::timeout;
 
 use super::fault::{Fault, What};
-use super::namespace::{Namespace, answered};
+use super::namespace::answered;
 use crate::time::{PER_MS, Ticks};
 
 /// The name of the one filter that the service knows.
@@ -42,6 +42,17 @@ impl Filter {
     }
 }
 
+/// What is read: a partition of a hub, in a consumer group.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The hub.
+    pub hub: &'a str,
+    /// The consumer group.
+    pub group: &'a str,
+    /// The partition's id.
+    pub partition: &'a str,
+}
+
 /// One event of a hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -57,35 +68,36 @@ pub struct Message {
 #[derive(Debug)]
 pub struct Link {
     receiver: Receiver,
-    // Ends with its last handle.
-    _session: SessionHandle<()>,
     object: String,
 }
 
 impl Link {
-    /// Attaches to a partition. `epoch` is the owner level: the service ends readers of a lower or the same level, and refuses
-    /// this one while a reader of a higher level is there. At most `frames` frames are under way at a time.
+    /// Attaches to a partition, on a session of [`Namespace::session`] of so many frames. `epoch` is the owner level: the
+    /// service ends readers of a lower or the same level and those without, and refuses this one while a reader of a higher
+    /// level is there.
     ///
     /// # Errors
     /// See [`Fault`].
+    ///
+    /// [`Namespace::session`]: super::Namespace::session
     pub async fn attach(
-        namespace: &mut Namespace,
-        hub: &str,
-        group: &str,
-        partition: &str,
-        filter: Filter,
-        epoch: i64,
+        session: &mut SessionHandle<()>,
         frames: u32,
+        place: &Place<'_>,
+        filter: Filter,
+        epoch: Option<i64>,
     ) -> Result<Self, Fault> {
-        let object = format!("partition {partition}");
-        let mut session = namespace.session(frames).await?;
+        let Place { hub, group, partition } = place;
+        let object = format!("partition {partition} for the consumer group {group}");
         let selector = Described { descriptor: Descriptor::Name(Symbol::from(SELECTOR)), value: Value::String(filter.selector()) };
         let source = Source::builder()
             .address(format!("{hub}/ConsumerGroups/{group}/Partitions/{partition}"))
             .add_to_filter(SELECTOR, selector)
             .build();
         let mut properties = Fields::new();
-        properties.insert(Symbol::from("com.microsoft:epoch"), Value::Long(epoch));
+        if let Some(epoch) = epoch {
+            properties.insert(Symbol::from("com.microsoft:epoch"), Value::Long(epoch));
+        }
         let mut builder = Receiver::builder()
             .name(format!("defender-{partition}-{}-{}", std::process::id(), NAMES.fetch_add(1, Ordering::Relaxed)))
             .source(source)
@@ -94,8 +106,8 @@ impl Link {
             .credit_mode(CreditMode::Manual)
             .properties(properties);
         builder.buffer_size = frames as usize;
-        let receiver = answered(&object, builder.attach(&mut session)).await?.map_err(|error| Fault::attach(&object, &error))?;
-        Ok(Self { receiver, _session: session, object })
+        let receiver = answered(&object, builder.attach(session)).await?.map_err(|error| Fault::attach(&object, &error))?;
+        Ok(Self { receiver, object })
     }
 
     /// Allows so many more events to come, counted from the last one received.

@@ -21,7 +21,7 @@ use crate::time::{PER_MS, Ticks};
 /// The most an answer may take. Where a right is missing the service may not answer at all.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// The largest frame that is taken: what the service uses itself.
-pub(super) const FRAME: u32 = 64 << 10;
+pub const FRAME: u32 = 64 << 10;
 /// Without a frame for so long, the connection is taken for dead. Ours go out in half of what the service asks for.
 const IDLE_MS: u32 = 120_000;
 
@@ -182,11 +182,11 @@ impl Namespace {
         }
     }
 
-    /// A session for one link, of so many frames at a time.
+    /// A session for the links of one partition, of so many frames at a time.
     ///
     /// # Errors
     /// See [`Fault`].
-    pub(super) async fn session(&mut self, frames: u32) -> Result<SessionHandle<()>, Fault> {
+    pub async fn session(&mut self, frames: u32) -> Result<SessionHandle<()>, Fault> {
         begin(&mut self.connection, frames).await
     }
 
