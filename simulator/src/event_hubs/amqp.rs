@@ -8,8 +8,8 @@ pub(crate) mod message;
 pub(crate) mod performative;
 mod value;
 
-pub use decode::{Malformed, decode};
 pub(crate) use decode::value_at;
+pub use decode::{Malformed, decode};
 pub(crate) use encode::bare_u32;
 pub use encode::encode;
 pub use value::Value;
@@ -39,13 +39,11 @@ pub(crate) mod condition {
     pub(crate) const NOT_IMPLEMENTED: &str = "amqp:not-implemented";
     pub(crate) const UNAUTHORIZED: &str = "amqp:unauthorized-access";
     pub(crate) const RESOURCE_LIMIT: &str = "amqp:resource-limit-exceeded";
-    pub(crate) const FRAME_SIZE_TOO_SMALL: &str = "amqp:frame-size-too-small";
     pub(crate) const CONNECTION_FORCED: &str = "amqp:connection:forced";
     pub(crate) const FRAMING_ERROR: &str = "amqp:connection:framing-error";
     pub(crate) const WINDOW_VIOLATION: &str = "amqp:session:window-violation";
     pub(crate) const UNATTACHED_HANDLE: &str = "amqp:session:unattached-handle";
     pub(crate) const HANDLE_IN_USE: &str = "amqp:session:handle-in-use";
-    pub(crate) const ERRANT_LINK: &str = "amqp:session:errant-link";
     pub(crate) const TRANSFER_LIMIT: &str = "amqp:link:transfer-limit-exceeded";
     pub(crate) const MESSAGE_SIZE: &str = "amqp:link:message-size-exceeded";
     pub(crate) const STOLEN: &str = "amqp:link:stolen";

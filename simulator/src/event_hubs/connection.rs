@@ -2,7 +2,7 @@
 
 mod sasl;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ pub(crate) struct Connection {
     pub(crate) out: Vec<u8>,
     grants: Vec<Grant>,
     sessions: BTreeMap<u16, Session>,
+    /// Channels of sessions that the client has ended.
+    ended: BTreeSet<u16>,
     host: String,
     max_frame: usize,
     /// How long the client waits for a frame before it gives up.
@@ -89,6 +91,7 @@ impl Connection {
             out: Vec::new(),
             grants: Vec::new(),
             sessions: BTreeMap::new(),
+            ended: BTreeSet::new(),
             host: "localhost".to_string(),
             max_frame: 512,
             patience: None,
@@ -237,6 +240,7 @@ impl Connection {
                 let Some(mut session) = self.sessions.remove(&channel) else {
                     return not_allowed(format!("no session has begun on channel {channel}"));
                 };
+                self.ended.insert(channel);
                 if !session.ended {
                     self.in_session(now, |_, context| session.leave("", context));
                     Performative::End(None).write(channel, b"", &mut self.out);
@@ -244,11 +248,12 @@ impl Connection {
                 Ok(())
             }
             (_, performative) => {
-                let Some(ended) = self.sessions.get(&channel).map(|session| session.ended) else {
-                    return not_allowed(format!("no session has begun on channel {channel}"));
-                };
-                if ended {
-                    return Ok(());
+                match self.sessions.get(&channel) {
+                    Some(session) if session.ended => return Ok(()),
+                    Some(_) => {}
+                    // Microsoft's client for Python detaches its management links behind the end of their session.
+                    None if self.ended.contains(&channel) => return Ok(()),
+                    None => return not_allowed(format!("no session has begun on channel {channel}")),
                 }
                 let taken = self.in_session(now, |sessions, context| match sessions.get_mut(&channel) {
                     Some(session) => session.take(performative, payload, context),
@@ -315,11 +320,7 @@ impl Connection {
         self.service.record(|record| record.violations.push(format!("{}: {}", failure.condition, failure.description)));
     }
 
-    fn in_session<T>(
-        &mut self,
-        now: Now,
-        act: impl FnOnce(&mut BTreeMap<u16, Session>, &mut Context<'_>) -> T,
-    ) -> T {
+    fn in_session<T>(&mut self, now: Now, act: impl FnOnce(&mut BTreeMap<u16, Session>, &mut Context<'_>) -> T) -> T {
         let mut context = Context {
             service: &self.service,
             connection: self.number,

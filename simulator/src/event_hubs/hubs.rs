@@ -120,10 +120,6 @@ impl Namespace {
         self.hubs.get_mut(&name.to_ascii_lowercase())
     }
 
-    pub(crate) fn hubs(&self) -> impl Iterator<Item = &Hub> {
-        self.hubs.values()
-    }
-
     /// Lets a reader in, or says why not. A reader with an epoch drives out all whose epoch is not above its own.
     pub(crate) fn admit(&mut self, place: &Place, id: u64, name: &str, epoch: Option<i64>) -> Result<(), Failure> {
         let Some(partition) = self.partition_mut(place) else { return Err(not_found(&place.hub)) };

@@ -30,7 +30,6 @@ impl Node {
 /// A link.
 pub(crate) struct Link {
     pub(crate) name: String,
-    pub(crate) handle: u32,
     /// Which end the client is.
     pub(crate) role: Role,
     pub(crate) delivery_count: u32,

@@ -107,10 +107,8 @@ fn read(request: &Message, fault: Option<Failure>, context: &mut Context<'_>) ->
     };
     let asked = ManagementRead { connection: context.connection, kind, hub, partition, status: code };
     context.service.record(|record| record.reads.push(asked));
-    let mut properties = vec![
-        (Value::string("status-code"), Value::Int(code)),
-        (Value::string("status-description"), Value::string(description)),
-    ];
+    let mut properties =
+        vec![(Value::string("status-code"), Value::Int(code)), (Value::string("status-description"), Value::string(description))];
     if let Some(error) = error {
         properties.push((Value::string("error-condition"), Value::symbol(&error)));
     }

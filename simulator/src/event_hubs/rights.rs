@@ -136,7 +136,9 @@ mod tests {
     fn signatures() {
         let audience = "sb://localhost:1/hub/ConsumerGroups/$Default/Partitions/0";
         let check = |text: &str| of_sas(&[policy()], text, audience, Time::from_unix(1000));
-        for resource in ["sb://localhost/", "sb://localhost", "https://localhost/HUB", "sb://localhost/hub/consumergroups/$default"] {
+        for resource in
+            ["sb://localhost/", "sb://localhost", "https://localhost/HUB", "sb://localhost/hub/consumergroups/$default"]
+        {
             let grant = check(&token(resource, 2000, "listen")).unwrap();
             assert!(grant.covers("hub/ConsumerGroups/$Default/Partitions/0", Time::from_unix(1999)), "{resource}");
             assert!(!grant.covers("hub/ConsumerGroups/$Default/Partitions/0", Time::from_unix(2000)));

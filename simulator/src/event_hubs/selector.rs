@@ -48,9 +48,7 @@ impl Selector {
             Some(_) => return Err(Failure::new(condition::DECODE_ERROR, "the filter of a source is not a map")),
         };
         let selector = filters.iter().map(|(_, filter)| filter).find_map(|filter| match filter {
-            Value::Described(descriptor, text)
-                if **descriptor == Value::Ulong(CODE) || descriptor.text() == Some(NAME) =>
-            {
+            Value::Described(descriptor, text) if **descriptor == Value::Ulong(CODE) || descriptor.text() == Some(NAME) => {
                 Some(text.text().map(str::to_string))
             }
             _ => None,

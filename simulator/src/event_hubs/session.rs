@@ -130,12 +130,7 @@ impl Session {
     }
 
     /// What the client says in this session.
-    pub(crate) fn take(
-        &mut self,
-        performative: Performative,
-        payload: &[u8],
-        context: &mut Context<'_>,
-    ) -> Result<(), Fatal> {
+    pub(crate) fn take(&mut self, performative: Performative, payload: &[u8], context: &mut Context<'_>) -> Result<(), Fatal> {
         match performative {
             Performative::Attach(attach) => self.attach(*attach, context),
             Performative::Flow(flow) => self.flow(&flow, context),
@@ -333,13 +328,7 @@ impl Session {
         }
         if is_final && !disposition.settled && !about.is_empty() {
             // The receiver settles second: it waits to hear that the sender has.
-            let settled = Disposition {
-                role: Role::Sender,
-                first,
-                last: Some(last),
-                settled: true,
-                state: disposition.state,
-            };
+            let settled = Disposition { role: Role::Sender, first, last: Some(last), settled: true, state: disposition.state };
             self.write(&Performative::Disposition(settled), context);
         }
         Ok(())

@@ -39,7 +39,7 @@ class Token:
 
 
 def client():
-    options = {"retry_total": asked.get("retries", 3), "retry_backoff_factor": 0.05, "auth_timeout": 10}
+    options = {"logging_enable": "EVENT_HUBS_LOG" in os.environ, "retry_total": asked.get("retries", 3), "retry_backoff_factor": 0.05, "auth_timeout": 10}
     if asked.get("trust"):
         options["connection_verify"] = asked["trust"]
         options["custom_endpoint_address"] = f"sb://{asked['endpoint']}"

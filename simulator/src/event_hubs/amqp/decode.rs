@@ -96,9 +96,7 @@ impl<'a> Reader<'a> {
             0x74 => Value::Decimal(self.take(4)?.to_vec()),
             0x84 => Value::Decimal(self.take(8)?.to_vec()),
             0x94 => Value::Decimal(self.take(16)?.to_vec()),
-            0x73 => {
-                Value::Char(char::from_u32(u32::from_be_bytes(self.array()?)).ok_or(Malformed("a char is no code point"))?)
-            }
+            0x73 => Value::Char(char::from_u32(u32::from_be_bytes(self.array()?)).ok_or(Malformed("a char is no code point"))?),
             0x83 => Value::Timestamp(i64::from_be_bytes(self.array()?)),
             0x98 => Value::Uuid(self.array()?),
             0xa0 | 0xb0 => Value::Binary(self.variable(constructor == 0xb0)?.to_vec()),

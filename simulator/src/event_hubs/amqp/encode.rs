@@ -168,7 +168,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event_hubs::amqp::decode;
+    use crate::event_hubs::amqp::{Malformed, decode};
 
     fn leaf() -> impl Strategy<Value = Value> {
         prop_oneof![
@@ -199,12 +199,12 @@ mod tests {
                 prop::collection::vec(inner.clone(), 0..8).prop_map(Value::List),
                 prop::collection::btree_map(any::<u32>(), inner.clone(), 0..6)
                     .prop_map(|map| Value::Map(map.into_iter().map(|(key, value)| (Value::Uint(key), value)).collect())),
-                prop::collection::vec("[a-z]{0,9}", 0..5).prop_map(|all| Value::Array(all.iter().map(|s| Value::symbol(s)).collect())),
-                prop::collection::vec(prop::collection::vec(inner.clone(), 0..3).prop_map(Value::List), 1..4).prop_map(Value::Array),
-                (any::<u64>(), inner).prop_map(|(descriptor, value)| Value::Described(
-                    Value::Ulong(descriptor).into(),
-                    value.into()
-                )),
+                prop::collection::vec("[a-z]{0,9}", 0..5)
+                    .prop_map(|all| Value::Array(all.iter().map(|s| Value::symbol(s)).collect())),
+                prop::collection::vec(prop::collection::vec(inner.clone(), 0..3).prop_map(Value::List), 1..4)
+                    .prop_map(Value::Array),
+                (any::<u64>(), inner)
+                    .prop_map(|(descriptor, value)| Value::Described(Value::Ulong(descriptor).into(), value.into())),
             ]
         })
     }
@@ -222,8 +222,8 @@ mod tests {
             if let Ok(value) = decode(&bytes) {
                 let mut again = Vec::new();
                 encode(&value, &mut again);
-                // Not always the same bytes, always the same value; NaN differs from itself.
-                prop_assert!(decode(&again).is_ok_and(|same| same == value || format!("{same:?}") == format!("{value:?}")));
+                // Not always the same bytes, always the same value; by its text, because NaN differs from itself.
+                prop_assert_eq!(format!("{:?}", decode(&again)), format!("{:?}", Ok::<_, Malformed>(value)));
             }
         }
 

@@ -45,7 +45,6 @@ impl Session {
         let is_requests = matches!(answer, Answer::Link(Kind::Requests { .. }));
         let mut link = Link {
             name: attach.name.clone(),
-            handle,
             role: attach.role,
             delivery_count: attach.initial_delivery_count.unwrap_or(0),
             credit: if is_requests { REQUEST_CREDIT } else { 0 },

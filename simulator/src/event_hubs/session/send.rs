@@ -200,4 +200,3 @@ fn write_transfer(channel: u16, handle: u32, settled: bool, sending: &mut Sendin
     sending.sent += part.len();
     frame::end(start, out);
 }
-

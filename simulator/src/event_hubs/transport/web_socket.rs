@@ -120,7 +120,8 @@ impl Frame {
 
 /// The answer to the request for a WebSocket, and whether it is one.
 fn upgrade(head: &[u8]) -> (Vec<u8>, bool) {
-    let refuse = |status: &str| (format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes(), false);
+    let refuse =
+        |status: &str| (format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes(), false);
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
     if !request.parse(head).is_ok_and(|status| status.is_complete()) {
@@ -136,13 +137,18 @@ fn upgrade(head: &[u8]) -> (Vec<u8>, bool) {
     };
     let lists = |name: &str, wanted: &str| header(name).split(',').any(|word| word.trim().eq_ignore_ascii_case(wanted));
     let key = header("Sec-WebSocket-Key");
-    if !lists("Upgrade", "websocket") || !lists("Connection", "Upgrade") || header("Sec-WebSocket-Version") != "13" || key.is_empty() {
+    if !lists("Upgrade", "websocket")
+        || !lists("Connection", "Upgrade")
+        || header("Sec-WebSocket-Version") != "13"
+        || key.is_empty()
+    {
         return refuse("400 Bad Request");
     }
     if !lists("Sec-WebSocket-Protocol", "amqp") {
         return refuse("400 Bad Request");
     }
-    let accept = STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes()));
+    let accept =
+        STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes()));
     let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: amqp\r\n\r\n"
     );
