@@ -10,8 +10,6 @@ mod error;
 pub mod files;
 pub mod position;
 mod receive;
-#[cfg(test)]
-mod simulation;
 mod tokens;
 
 use std::path::Path;
