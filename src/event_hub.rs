@@ -10,6 +10,8 @@ mod error;
 pub mod files;
 pub mod position;
 mod receive;
+#[cfg(test)]
+mod simulation;
 mod tokens;
 
 use std::path::Path;
@@ -54,8 +56,7 @@ pub fn run(
     let (route, tokens) = (route(input, settings)?, Tokens::new(access, settings, input)?);
     let (parcels, received) = mpsc::channel();
     let board = Board::default();
-    let receiving =
-        Receiving::new(input.clone(), route, tokens, Arc::clone(&files), board.clone(), parcels, stop.clone());
+    let receiving = Receiving::new(input.clone(), route, tokens, Arc::clone(&files), board.clone(), parcels, stop.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let receiver = thread::Builder::new().name("receive".to_owned()).spawn(move || runtime.block_on(receiving.run()))?;
     Delivery::new(&input.stream, &input.hub, &files, board, stream, stop).run(&received)?;
@@ -79,10 +80,11 @@ pub fn check(input: &EventHubInput, access: Access, settings: &Settings) -> Resu
         let Some(partition) = hub.partitions.iter().find(|id| input.partitions.contains(id)) else {
             return Err(EventHubError::NoPartition { hub: input.hub.clone(), has: hub.partitions.join(", ") });
         };
+        let newest = namespace.partition(partition, &token).await?.last;
         let mut session = namespace.session(4).await?;
         let place = Place { hub: &input.hub, group: &input.consumer_group, partition };
         // Without an epoch and without credit: nobody is driven out and nothing is taken.
-        let link = match Link::attach(&mut session, 4, &place, Filter::After(i64::MAX), None).await {
+        let link = match Link::attach(&mut session, 4, &place, Filter::After(newest), None).await {
             Ok(link) => link.knock().await,
             Err(fault) => Err(fault),
         };

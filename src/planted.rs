@@ -43,8 +43,6 @@ pub(crate) enum Planted {
     TakesRepeats,
     /// A partition's place is saved before its events are flushed.
     SavesUnflushed,
-    /// `latest` is resolved anew by every run that finds no place of the partition.
-    LatestAnew,
 }
 
 /// Whether this fault is planted in the running test.

@@ -113,7 +113,8 @@ mod tests {
     #[test]
     fn the_line_says_how_far_behind_a_partition_is() {
         let now = Ticks::parse("2026-11-22T12:00:00Z").unwrap_or(Ticks(0));
-        let mut counters = Counters { messages: 2, bytes: 30, enqueued: Ticks::parse("2026-11-22T11:59:00Z"), ..Counters::default() };
+        let mut counters =
+            Counters { messages: 2, bytes: 30, enqueued: Ticks::parse("2026-11-22T11:59:00Z"), ..Counters::default() };
         counters.tally.records = 40;
         let start = "messages=2 records=40 bytes=30 filtered=0 repeats=0 unparsed=0 missing=0 reattached=0 throttled=0";
         assert_eq!(counters.line(now), start, "before the service said anything");

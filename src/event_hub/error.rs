@@ -85,9 +85,11 @@ impl EventHubError {
             Self::Token(error) => error.is_permanent(),
             Self::Account(AccountError::Splunkd(error)) => error.needs_a_person(),
             Self::Checkpoint(error) => matches!(error, CheckpointError::Unreadable { .. }),
-            Self::Account(_) | Self::ConnectionString(_) | Self::Rewound { .. } | Self::Remade { .. } | Self::NoPartition { .. } => {
-                true
-            }
+            Self::Account(_)
+            | Self::ConnectionString(_)
+            | Self::Rewound { .. }
+            | Self::Remade { .. }
+            | Self::NoPartition { .. } => true,
             Self::Http(error) => matches!(error, HttpError::Setup(_)),
             Self::Stream(_) | Self::Start(_) => false,
         }

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::input::Begin;
 use crate::planted::{Planted, planted};
 use crate::time::Ticks;
 
@@ -67,6 +68,22 @@ impl Holding {
     pub fn end(self) -> Place {
         Place::After(self.last)
     }
+}
+
+/// Where a partition begins at the input's first run.
+pub fn first_place(start: Begin, holding: Holding, now: Ticks) -> Place {
+    match start {
+        Begin::Earliest => holding.beginning(),
+        Begin::Latest => holding.end(),
+        Begin::Back(span) => Place::Since(now.minus(span)),
+        Begin::At(at) => Place::Since(at),
+    }
+}
+
+/// Where a run goes on in a partition: where it was, else where the first run said that it begins. `None` for one that was
+/// added to the hub since: everything in it is news.
+pub fn resume_at(reached: Option<Place>, begun: Option<Place>) -> Option<Place> {
+    reached.or(begun)
 }
 
 /// The numbers went back: this is not the partition that was read before.

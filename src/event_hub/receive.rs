@@ -5,6 +5,7 @@
 //! on.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,14 +19,13 @@ use super::credit::{Credit, window};
 use super::deliver::Parcel;
 use super::error::EventHubError;
 use super::files::{Begun, Files, Subject};
-use super::position::{Arrival, Holding, Place, Position};
+use super::position::{Arrival, Holding, Place, Position, first_place, resume_at};
 use super::tokens::Tokens;
-use crate::input::{Begin, EventHubInput};
+use crate::input::EventHubInput;
 use crate::microsoft::event_hubs::{
     self as service, FRAME, Fault, Filter, HubFacts, Link, Namespace, PartitionFacts, Route, SessionHandle, Token, What,
 };
 use crate::pace::backoff;
-use crate::planted::{Planted, planted};
 use crate::splunk::stop::Stop;
 use crate::time::Ticks;
 
@@ -63,8 +63,8 @@ pub(super) struct Receiving {
 #[derive(Debug)]
 struct Partition {
     position: Arc<Mutex<Position>>,
-    /// The next link asks first whether somebody else is there.
-    knocks: bool,
+    /// This process held it with its last link. Otherwise the next one asks first whether somebody else is there.
+    owned: Arc<AtomicBool>,
     attempts: u32,
     state: State,
     /// Where it stood at the last look.
@@ -216,9 +216,7 @@ impl Receiving {
             start.insert(id.clone(), first_place(self.input.stream.start, holding, Ticks::now()));
         }
         let begun = Begun { subject: Subject::of(&self.input), created, start };
-        if !planted(Planted::LatestAnew) {
-            self.files.begin(&begun)?;
-        }
+        self.files.begin(&begun)?;
         log::info!(
             "{}: the hub {} has {} partitions; reading begins at its `start`",
             self.input.stream,
@@ -240,11 +238,9 @@ impl Receiving {
             if !self.input.partitions.contains(id) || self.partitions.contains_key(id.as_str()) {
                 continue;
             }
-            let place = match (self.files.place(id)?, begun.start.get(id)) {
-                (Some(reached), _) => reached,
-                (None, Some(start)) => *start,
-                // It was added to the hub since, and everything in it is news.
-                (None, None) => {
+            let place = match resume_at(self.files.place(id)?, begun.start.get(id).copied()) {
+                Some(place) => place,
+                None => {
                     let place = holding(namespace.partition(id, token).await?).beginning();
                     self.files.save(id, place)?;
                     log::info!("{}: the hub has a new partition, {id}", self.input.stream);
@@ -253,7 +249,7 @@ impl Receiving {
             };
             let position = Arc::new(Mutex::new(Position::resume(place)));
             let state = State::Waiting(Instant::now());
-            let partition = Partition { position, knocks: true, attempts: 0, state, looked_at: None };
+            let partition = Partition { position, owned: Arc::default(), attempts: 0, state, looked_at: None };
             self.partitions.insert(Arc::from(id.as_str()), partition);
         }
         if self.partitions.is_empty() {
@@ -304,7 +300,7 @@ impl Receiving {
                 session: namespace.session(frames).await?,
                 frames,
                 credit: Credit::new(count),
-                knocks: partition.knocks,
+                owned: Arc::clone(&partition.owned),
                 space: Arc::clone(&self.space),
                 parcels: self.parcels.clone(),
                 board: self.board.clone(),
@@ -325,8 +321,10 @@ impl Receiving {
         }
         partition.attempts += 1;
         let taken = fault.what == What::Stolen;
-        // Whoever reads it now must not lose it to a new attempt.
-        partition.knocks |= taken;
+        if taken {
+            // Whoever reads it now must not lose it to a new attempt.
+            partition.owned.store(false, Ordering::Relaxed);
+        }
         let step = if taken { partition.attempts + PATIENT - 1 } else { partition.attempts };
         let wait = backoff(step, seed());
         partition.state = State::Waiting(Instant::now() + wait);
@@ -334,7 +332,9 @@ impl Receiving {
         let (input, seconds) = (&self.input.stream, wait.as_secs_f64());
         let remedy = fault.remedy().map_or_else(String::new, |remedy| format!("; {remedy}"));
         if taken {
-            log::warn!("{input}: another reader has partition {id}, which is left to it; looking again in {seconds:.0} s{remedy} ({fault})");
+            log::warn!(
+                "{input}: another reader has partition {id}, which is left to it; looking again in {seconds:.0} s{remedy} ({fault})"
+            );
         } else {
             log::warn!("{input}: {fault}; going on in {seconds:.1} s{remedy}");
         }
@@ -385,7 +385,7 @@ struct Reading {
     session: SessionHandle<()>,
     frames: u32,
     credit: Credit,
-    knocks: bool,
+    owned: Arc<AtomicBool>,
     space: Arc<Semaphore>,
     parcels: Sender<Parcel>,
     board: Board,
@@ -406,10 +406,11 @@ impl Reading {
         let partition = Arc::clone(&self.partition);
         let place = service::Place { hub, group, partition: &partition };
         let filter = filter(lock(&self.position).place());
-        if self.knocks {
+        if !self.owned.load(Ordering::Relaxed) {
             Link::attach(&mut self.session, self.frames, &place, filter, Some(VISITOR)).await?.knock().await?;
         }
         let mut link = Link::attach(&mut self.session, self.frames, &place, filter, Some(OWNER)).await?;
+        self.owned.store(true, Ordering::Relaxed);
         loop {
             if let Some(credit) = self.credit.due() {
                 link.grant(credit).await?;
@@ -467,16 +468,6 @@ fn filter(place: Place) -> Filter {
     match place {
         Place::After(sequence) => Filter::After(sequence),
         Place::Since(at) => Filter::Since(at),
-    }
-}
-
-/// Where a partition begins at the first run.
-pub(super) fn first_place(start: Begin, holding: Holding, now: Ticks) -> Place {
-    match start {
-        Begin::Earliest => holding.beginning(),
-        Begin::Latest => holding.end(),
-        Begin::Back(span) => Place::Since(now.minus(span)),
-        Begin::At(at) => Place::Since(at),
     }
 }
 

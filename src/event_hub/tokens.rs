@@ -28,7 +28,11 @@ pub(super) struct Tokens(Source);
 enum Source {
     /// Entra ID is asked on a thread of its own: its client waits for answers, and the connections may not wait with it.
     Entra(mpsc::Sender<(bool, oneshot::Sender<Answer>)>),
-    Shared { string: ConnectionString, uri: String, held: Option<Token> },
+    Shared {
+        string: ConnectionString,
+        uri: String,
+        held: Option<Token>,
+    },
 }
 
 impl Tokens {

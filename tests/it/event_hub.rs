@@ -276,7 +276,11 @@ fn stolen_and_other_ends_of_a_link_are_told_apart() {
     publish(hubs, 1, 0..3);
     let mut running = input(&stage).start();
     until(&mut running, 3);
-    hubs.detach(HUB, 0, &Failure::new("com.microsoft:server-busy", "The request was terminated because the entity is being throttled."));
+    hubs.detach(
+        HUB,
+        0,
+        &Failure::new("com.microsoft:server-busy", "The request was terminated because the entity is being throttled."),
+    );
     publish(hubs, 1, 3..6);
     until(&mut running, 6);
     let ended = stopped(running).says("ERROR", &[]);

@@ -36,6 +36,8 @@ pub enum Filter {
 impl Filter {
     fn selector(self) -> String {
         match self {
+            // Before the first event no number is; the documented beginning of a partition is an offset.
+            Self::After(..0) => "amqp.annotation.x-opt-offset > '-1'".to_owned(),
             Self::After(sequence) => format!("amqp.annotation.x-opt-sequence-number > '{sequence}'"),
             Self::Since(at) => format!("amqp.annotation.x-opt-enqueued-time >= '{}'", at.ceil_ms().0 / PER_MS),
         }
@@ -89,7 +91,8 @@ impl Link {
     ) -> Result<Self, Fault> {
         let Place { hub, group, partition } = place;
         let object = format!("partition {partition} for the consumer group {group}");
-        let selector = Described { descriptor: Descriptor::Name(Symbol::from(SELECTOR)), value: Value::String(filter.selector()) };
+        let selector =
+            Described { descriptor: Descriptor::Name(Symbol::from(SELECTOR)), value: Value::String(filter.selector()) };
         let source = Source::builder()
             .address(format!("{hub}/ConsumerGroups/{group}/Partitions/{partition}"))
             .add_to_filter(SELECTOR, selector)
@@ -182,7 +185,8 @@ mod tests {
 
     #[test]
     fn selectors() {
-        assert_eq!(Filter::After(-1).selector(), "amqp.annotation.x-opt-sequence-number > '-1'");
+        assert_eq!(Filter::After(-1).selector(), "amqp.annotation.x-opt-offset > '-1'");
+        assert_eq!(Filter::After(0).selector(), "amqp.annotation.x-opt-sequence-number > '0'");
         assert_eq!(Filter::After(17).selector(), "amqp.annotation.x-opt-sequence-number > '17'");
         assert_eq!(Filter::Since(Ticks(10_000_001)).selector(), "amqp.annotation.x-opt-enqueued-time >= '1001'");
     }

@@ -11,7 +11,7 @@ use fe2o3_amqp_management::client::MgmtClient;
 use fe2o3_amqp_management::error::Error as CallError;
 use fe2o3_amqp_management::request::Request;
 use fe2o3_amqp_management::response::Response;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::fault::{Fault, What};
 use super::route::Route;
@@ -22,6 +22,8 @@ use crate::time::{PER_MS, Ticks};
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// The largest frame that is taken: what the service uses itself.
 pub const FRAME: u32 = 64 << 10;
+/// Between two looks at the connection while an answer is waited for.
+const LOOK: Duration = Duration::from_millis(100);
 /// Without a frame for so long, the connection is taken for dead. Ours go out in half of what the service asks for.
 const IDLE_MS: u32 = 120_000;
 
@@ -93,8 +95,7 @@ impl Namespace {
             .idle_time_out(IDLE_MS)
             .sasl_profile(SaslProfile::Anonymous)
             .open_with_stream(stream);
-        let mut connection =
-            answered(namespace, open).await?.map_err(|error| Fault::open(namespace, &error))?;
+        let mut connection = answered(namespace, open).await?.map_err(|error| Fault::open(namespace, &error))?;
         let mut session = begin(&mut connection, 64).await?;
         let client = MgmtClient::builder().management_node_address("$cbs").client_node_addr("cbs").attach(&mut session);
         let tokens = answered("$cbs", client).await?.map_err(|error| Fault::client("$cbs", &error))?;
@@ -117,7 +118,8 @@ impl Namespace {
             Token::SharedAccess { expires, .. } => ("servicebus.windows.net:sastoken", Some(Timestamp::from(expires.0 / PER_MS))),
         };
         let request = PutToken { name: Self::uri(&self.host, &self.hub), kind, expiration, token: token.text().clone() };
-        answered(object, self.tokens.call(request)).await?.map(|Accepted| ()).map_err(|error| Fault::call(object, &error))
+        let answer = while_open(&self.connection, object, self.tokens.call(request)).await?;
+        answer.map(|Accepted| ()).map_err(|error| Fault::call(object, &error))
     }
 
     /// Asks for the hub.
@@ -165,10 +167,11 @@ impl Namespace {
             Some(management) => management,
             empty => {
                 let client = MgmtClient::builder().client_node_addr("management").attach(&mut self.session);
-                empty.insert(answered(object, client).await?.map_err(|error| Fault::client(object, &error))?)
+                let client = while_open(&self.connection, object, client).await?;
+                empty.insert(client.map_err(|error| Fault::client(object, &error))?)
             }
         };
-        match answered(object, management.call(read)).await {
+        match while_open(&self.connection, object, management.call(read)).await {
             Ok(Ok(facts)) => Ok(facts),
             // What was asked may still be answered, and be taken for the next answer then: the links are made anew.
             Ok(Err(error)) => {
@@ -205,6 +208,21 @@ impl Namespace {
 async fn begin(connection: &mut ConnectionHandle<()>, frames: u32) -> Result<SessionHandle<()>, Fault> {
     let session = Session::builder().incoming_window(frames).begin(connection);
     answered("a session", session).await?.map_err(|error| Fault::begin("a session", &error))
+}
+
+/// Waits for an answer for as long as the connection is there. Requests under way are not told of its end by the library
+/// in every case.
+async fn while_open<T>(connection: &ConnectionHandle<()>, object: &str, answer: impl Future<Output = T>) -> Result<T, Fault> {
+    let closed = async {
+        while !connection.is_closed() {
+            sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = answered(object, answer) => answer,
+        () = closed => Err(Fault::new(What::Lost, object, "the connection was closed")),
+    }
 }
 
 /// Waits for an answer, but not for ever.

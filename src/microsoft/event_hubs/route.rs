@@ -67,9 +67,7 @@ impl Route {
         let local = is_loopback(host);
         let object = format!("{host}:{port}");
         let stream: Box<dyn Duplex> = match &self.proxy {
-            Some(proxy) if self.websocket && !local && !excepted(&proxy.no_proxy, host) => {
-                self.tunnel(proxy, host, port).await?
-            }
+            Some(proxy) if self.websocket && !local && !excepted(&proxy.no_proxy, host) => self.tunnel(proxy, host, port).await?,
             _ => Box::new(tcp(host, port).await?),
         };
         let stream = if local { stream } else { self.tls(stream, host, &object).await? };

@@ -86,13 +86,16 @@ impl ConnectionString {
     /// [`ConnectionStringError::Elsewhere`].
     pub fn check(&self, namespace: &str, hub: &str) -> Result<(), ConnectionStringError> {
         let host = namespace.rsplit_once(':').map_or(namespace, |(host, _)| host);
-        let elsewhere = |theirs: &str, ours: &str| ConnectionStringError::Elsewhere { theirs: theirs.to_owned(), ours: ours.to_owned() };
+        let elsewhere =
+            |theirs: &str, ours: &str| ConnectionStringError::Elsewhere { theirs: theirs.to_owned(), ours: ours.to_owned() };
         // A loopback address has many names.
         if !crate::http::is_loopback(host) && self.host != host {
             return Err(elsewhere(&self.host, host));
         }
         match &self.hub {
-            Some(theirs) if !theirs.eq_ignore_ascii_case(hub) => Err(elsewhere(&format!("the hub `{theirs}`"), &format!("`{hub}`"))),
+            Some(theirs) if !theirs.eq_ignore_ascii_case(hub) => {
+                Err(elsewhere(&format!("the hub `{theirs}`"), &format!("`{hub}`")))
+            }
             _ => Ok(()),
         }
     }
@@ -136,7 +139,8 @@ fn expiry(token: &str) -> Option<Ticks> {
 mod tests {
     use super::*;
 
-    const KEYED: &str = "Endpoint=sb://Contoso.servicebus.windows.net/;SharedAccessKeyName=listen;SharedAccessKey=a2V5PT0=;EntityPath=hub";
+    const KEYED: &str =
+        "Endpoint=sb://Contoso.servicebus.windows.net/;SharedAccessKeyName=listen;SharedAccessKey=a2V5PT0=;EntityPath=hub";
 
     #[test]
     fn the_signature_is_the_documented_one() {
@@ -168,7 +172,10 @@ mod tests {
             assert_eq!(string.check(namespace, hub).unwrap_err().to_string(), message);
         }
         // A policy of the namespace opens every hub, and stand-ins run on this machine.
-        assert_eq!(read("Endpoint=sb://localhost:5672;SharedAccessKeyName=n;SharedAccessKey=k").check("127.0.0.1:5672", "any"), Ok(()));
+        assert_eq!(
+            read("Endpoint=sb://localhost:5672;SharedAccessKeyName=n;SharedAccessKey=k").check("127.0.0.1:5672", "any"),
+            Ok(())
+        );
         assert!(!format!("{string:?}").contains("a2V5"));
     }
 

@@ -24,7 +24,8 @@ fn each_fault_is_one_line_with_its_remedy() {
 
     let group = misconfigured(input(&stage).set("consumer_group", "nobody").run());
     assert!(
-        group.starts_with("defender://test: partition 0 for the consumer group nobody: amqp:not-found: ") && group.ends_with(names),
+        group.starts_with("defender://test: partition 0 for the consumer group nobody: amqp:not-found: ")
+            && group.ends_with(names),
         "{group}"
     );
 
@@ -50,7 +51,9 @@ fn a_missing_role_is_named() {
 fn a_host_that_does_not_exist_is_tried_again_and_said() {
     let stage = stage(1);
     let mut running = input(&stage).set("event_hub_namespace", "nowhere.invalid").start();
-    running.wait_until("it says so twice", |running| running.stderr_so_far().matches("nowhere.invalid:5671: no connection").count() > 1);
+    running.wait_until("it says so twice", |running| {
+        running.stderr_so_far().matches("nowhere.invalid:5671: no connection").count() > 1
+    });
     let ended = stopped(running);
     assert!(ended.said("WARN")[0].contains("check event_hub_namespace, name resolution and the firewall"), "{}", ended.stderr);
 }
@@ -78,7 +81,15 @@ fn a_connection_string_is_checked_before_anything_is_asked() {
     let said = misconfigured(input(&stage).run());
     assert!(said.contains("the token: status 401") && said.contains("claim Listen"), "{said}");
     // It opens no REST API.
-    let said = misconfigured(input(&stage).named("rest").set("feed", "alerts").set("start", "1d").set("event_hub_namespace", "").set("event_hub_name", "").run());
+    let said = misconfigured(
+        input(&stage)
+            .named("rest")
+            .set("feed", "alerts")
+            .set("start", "1d")
+            .set("event_hub_namespace", "")
+            .set("event_hub_name", "")
+            .run(),
+    );
     assert!(said.contains("auth: connection_string opens an event hub or a storage account and nothing else"), "{said}");
 }
 
@@ -97,7 +108,12 @@ fn a_hub_made_anew_is_never_read_in_silence() {
     let ended = input.run();
     assert_eq!(ended.events().len(), 0);
     let said = misconfigured(ended);
-    assert!(said.starts_with("defender://test: the hub defender was made anew: the one read before was created at TIME, this one at TIME"), "{said}");
+    assert!(
+        said.starts_with(
+            "defender://test: the hub defender was made anew: the one read before was created at TIME, this one at TIME"
+        ),
+        "{said}"
+    );
     assert!(said.contains("test.hub.json and the files beside it"), "{said}");
 }
 

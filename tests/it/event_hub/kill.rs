@@ -46,7 +46,7 @@ fn a_link_that_is_detached_goes_on_behind_the_last_message_it_brought() {
     let record = hubs.record();
     let selectors: Vec<&str> = record.of_partition(super::HUB, 1).filter_map(|link| link.selector.as_deref()).collect();
     // One asks whether somebody is there, one reads, and one reads on.
-    let [start, again] = ["amqp.annotation.x-opt-sequence-number > '-1'", "amqp.annotation.x-opt-sequence-number > '49'"];
+    let [start, again] = ["amqp.annotation.x-opt-offset > '-1'", "amqp.annotation.x-opt-sequence-number > '49'"];
     assert_eq!(selectors, [start, start, again]);
 }
 
@@ -89,7 +89,8 @@ fn two_processes_share_a_hub_and_one_is_killed() {
     let stage = stage(4);
     let hubs = stage.sim.event_hubs();
     publish(hubs, 4, 0..200);
-    let (left, right) = (input(&stage).named("left").set("partitions", "0-1"), input(&stage).named("right").set("partitions", "2,3"));
+    let (left, right) =
+        (input(&stage).named("left").set("partitions", "0-1"), input(&stage).named("right").set("partitions", "2,3"));
     let (mut one, mut two) = (left.start(), right.start());
     until(&mut two, 50);
     two.kill();
