@@ -295,7 +295,9 @@ impl Performative {
                     more: f.boolean("more")?.unwrap_or(false),
                     aborted: false,
                 };
-                (f.ubyte("rcv-settle-mode")?, f.value(), f.boolean("resume")?);
+                f.ubyte("rcv-settle-mode")?;
+                f.value(); // state
+                f.boolean("resume")?;
                 transfer.aborted = f.boolean("aborted")?.unwrap_or(false);
                 if transfer.delivery_tag.as_ref().is_some_and(|tag| tag.len() > 32) {
                     return Err(Failure::new(condition::INVALID_FIELD, "a delivery-tag has more than 32 octets"));

@@ -144,13 +144,13 @@ fn upgrade(head: &[u8]) -> (Vec<u8>, bool) {
     {
         return refuse("400 Bad Request");
     }
-    if !lists("Sec-WebSocket-Protocol", "amqp") {
-        return refuse("400 Bad Request");
-    }
+    // The registered name, and the one that Microsoft's client for Python has used since before it was.
+    let protocol = ["amqp", "AMQPWSB10"].into_iter().find(|known| lists("Sec-WebSocket-Protocol", known));
+    let Some(protocol) = protocol else { return refuse("400 Bad Request") };
     let accept =
         STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes()));
     let answer = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: amqp\r\n\r\n"
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: {protocol}\r\n\r\n"
     );
     (answer.into_bytes(), true)
 }
