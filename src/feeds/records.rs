@@ -21,6 +21,7 @@ use self::scan::{Fault, Scan};
 pub use self::seen::WINDOW;
 use self::seen::{Print, Seen};
 pub use self::unparsed::Reason;
+use crate::input::{Dedupe, Shape, Tables};
 use crate::json::{one_line, plain};
 use crate::time::Ticks;
 
@@ -37,58 +38,11 @@ const INFLATED: u64 = 64 << 20;
 /// What a `category` begins with, before the table's name.
 const CATEGORY: &str = "AdvancedHunting-";
 
-/// Under which name records are indexed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// As [`ENVELOPE`].
-    Incumbent,
-    /// As [`COMMUNITY`].
-    Community,
-}
-
-impl Shape {
-    /// Splunk's sourcetype.
-    pub fn sourcetype(self) -> &'static str {
-        match self {
-            Self::Incumbent => ENVELOPE,
-            Self::Community => COMMUNITY,
-        }
-    }
-}
-
-/// Which tables are wanted. Microsoft adds tables, so without a list there is no list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tables(Option<Vec<String>>);
-
-impl Tables {
-    /// All, unknown ones included.
-    pub const ALL: Self = Self(None);
-
-    /// Reads names separated by commas or blanks, with or without `AdvancedHunting-`; nothing means all.
-    ///
-    /// # Errors
-    /// A sentence that says what a name looks like.
-    pub fn read(text: &str) -> Result<Self, String> {
-        let names = text.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty());
-        let mut list = Vec::new();
-        for name in names {
-            let table = strip_category(name);
-            if table.is_empty() || !table.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                return Err(format!("`{name}` is not the name of a table: write names such as DeviceEvents, AlertInfo"));
-            }
-            list.push(table.to_owned());
-        }
-        Ok(if list.is_empty() { Self::ALL } else { Self(Some(list)) })
-    }
-
-    /// Whether a table is wanted, by its name in any case.
-    pub fn includes(&self, table: &str) -> bool {
-        self.0.as_ref().is_none_or(|list| list.iter().any(|name| name.eq_ignore_ascii_case(table)))
-    }
-
-    /// The list, where there is one.
-    pub fn names(&self) -> Option<&[String]> {
-        self.0.as_deref()
+/// The sourcetype of records in a shape.
+pub fn sourcetype(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Incumbent => ENVELOPE,
+        Shape::Community => COMMUNITY,
     }
 }
 
@@ -145,17 +99,18 @@ impl Tally {
 /// Turns what is delivered into events.
 #[derive(Debug)]
 pub struct Reader {
-    shape: Shape,
+    sourcetype: &'static str,
     tables: Tables,
     seen: Option<Seen>,
     inflated: Vec<u8>,
 }
 
 impl Reader {
-    /// A reader that has seen nothing. With `dedupe` it leaves out records whose `category`, `tenantId` and `properties` are,
+    /// A reader that has seen nothing. With [`Dedupe::On`] it leaves out records whose `category`, `tenantId` and `properties` are,
     /// byte for byte, those of one of the last [`WINDOW`] records: the service repeats some, with another `time`.
-    pub fn new(shape: Shape, tables: Tables, dedupe: bool) -> Self {
-        Self { shape, tables, seen: dedupe.then(|| Seen::new(WINDOW)), inflated: Vec::new() }
+    pub fn new(shape: Shape, tables: Tables, dedupe: Dedupe) -> Self {
+        let seen = (dedupe == Dedupe::On).then(|| Seen::new(WINDOW));
+        Self { sourcetype: sourcetype(shape), tables, seen, inflated: Vec::new() }
     }
 
     /// What is remembered for `dedupe`, to be kept beside a position: 16 bytes a record.
@@ -334,7 +289,7 @@ impl<E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'_, F> {
     fn record(&mut self, scan: &Scan<'_>, from: usize, envelope: &Envelope<'_>) -> Result<(), E> {
         let raw = scan.between(from, scan.at());
         let category = envelope.category.and_then(text).unwrap_or_default();
-        if !self.reader.tables.includes(strip_category(&category)) {
+        if !self.reader.tables.contains(strip_category(&category)) {
             self.tally.filtered += 1;
             return Ok(());
         }
@@ -352,7 +307,7 @@ impl<E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'_, F> {
         let dated = envelope.timestamp.and_then(time);
         let time = dated.or_else(|| envelope.time.and_then(time)).unwrap_or(self.now);
         let data = if scan.broken { one_line(raw) } else { Cow::Borrowed(raw) };
-        (self.emit)(Record { time, sourcetype: self.reader.shape.sourcetype(), data, unparsed: None })?;
+        (self.emit)(Record { time, sourcetype: self.reader.sourcetype, data, unparsed: None })?;
         self.tally.records += 1;
         self.tally.undated += u64::from(dated.is_none());
         if let (Some(print), Some(seen)) = (print, &mut self.reader.seen) {
@@ -408,6 +363,13 @@ impl<'a> Envelope<'a> {
             Ok(())
         })
     }
+}
+
+/// Whether a text is one whole JSON object, with white space around it.
+pub fn is_object(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text.trim_ascii()) else { return false };
+    let mut scan = Scan::new(text);
+    text.starts_with('{') && scan.value(0).is_ok() && scan.at() == text.len()
 }
 
 /// A JSON string or number as text.
