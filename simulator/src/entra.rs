@@ -39,6 +39,8 @@ pub enum Resource {
     Endpoint,
     /// The Microsoft 365 Defender API.
     Defender,
+    /// Storage. Its roles are Azure's, assigned on the account, and not in the token; kept here all the same.
+    Storage,
 }
 
 impl Cloud {
@@ -64,13 +66,14 @@ impl Cloud {
             (Resource::Defender, Cloud::Commercial) => &["https://api.security.microsoft.com"],
             (Resource::Defender, Cloud::Gcc) => &["https://api-gcc.security.microsoft.us"],
             (Resource::Defender, Cloud::GccHigh | Cloud::Dod) => &["https://api-gov.security.microsoft.us"],
+            (Resource::Storage, _) => &["https://storage.azure.com"],
         }
     }
 
     /// The resource a scope asks for in this cloud.
     fn resource(self, scope: &str) -> Option<Resource> {
         let name = scope.strip_suffix("/.default")?;
-        [Resource::Graph, Resource::Endpoint, Resource::Defender]
+        [Resource::Graph, Resource::Endpoint, Resource::Defender, Resource::Storage]
             .into_iter()
             .find(|resource| self.audiences(*resource).contains(&name))
     }
@@ -205,7 +208,7 @@ impl Entra {
             "iss" => format!("https://sts.windows.net/{}/", token.tenant),
             "exp" => token.expires.unix(),
             "appid" => token.client_id.as_str(),
-            "roles" => token.roles.clone(),
+            "roles" => if resource == Resource::Storage { Vec::new() } else { token.roles.clone() },
             "tid" => token.tenant.as_str(),
         };
         let header = object! { "typ" => "JWT", "alg" => "RS256", "kid" => "simulator" };
