@@ -7,6 +7,7 @@
 //! - A container that cannot be read does not keep the others; an error never looks like no data.
 
 pub mod cursor;
+mod live;
 pub mod position;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -15,11 +16,14 @@ mod simulation;
 use std::time::Duration;
 
 use self::cursor::{Cursor, Hour, Span, Stretch, whole_lines};
+pub use self::live::{check, run};
 use self::position::Position;
 use crate::checkpoint::CheckpointError;
 use crate::feeds::records::{self, Reader, Reason, Record};
+use crate::http::HttpError;
 use crate::input::{StorageInput, Tables};
-use crate::microsoft::storage::{Failure, Listed, Storage, StorageError};
+use crate::microsoft::storage::{AccessError, Failure, Listed, Storage, StorageError};
+use crate::microsoft::token::TokenError;
 use crate::pace::backoff;
 use crate::planted::{Planted, planted};
 use crate::splunk::event::StreamError;
@@ -98,6 +102,37 @@ pub enum BlobsError {
     Stream(#[from] StreamError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error("account `{account}`: connection_string: {reason}")]
+    Access { account: String, reason: AccessError },
+}
+
+impl BlobsError {
+    /// Whether it comes again until a person has acted.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Storage(error) => error.is_permanent(),
+            Self::Stream(_) => false,
+            Self::Checkpoint(error) => matches!(error, CheckpointError::Unreadable { .. }),
+            Self::Token(error) => error.is_permanent(),
+            Self::Http(error) => matches!(error, HttpError::Setup(_)),
+            Self::Access { .. } => true,
+        }
+    }
+
+    /// What to do about it, where the message does not already say so.
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Storage(error) => error.remedy(),
+            Self::Checkpoint(error) => Some(error.remedy().to_owned()),
+            Self::Token(error) => error.remedy(),
+            Self::Http(_) => Some("correct it on the Configuration page of the app, tab Settings".to_owned()),
+            Self::Stream(_) | Self::Access { .. } => None,
+        }
+    }
 }
 
 /// How a poll ended.

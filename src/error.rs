@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use crate::account::AccountError;
+#[cfg(feature = "streaming")]
+use crate::blobs::BlobsError;
 use crate::checkpoint::CheckpointError;
 use crate::collect::CollectError;
 use crate::http::HttpError;
@@ -61,6 +63,9 @@ pub enum Error {
     Alert(#[from] AlertError),
     #[error(transparent)]
     Stream(#[from] StreamError),
+    #[cfg(feature = "streaming")]
+    #[error(transparent)]
+    Blobs(#[from] BlobsError),
     #[error("standard output cannot be used: {0}")]
     Stdout(std::io::Error),
     #[error("the signal handler cannot be set up: {0}")]
@@ -99,6 +104,8 @@ impl Error {
                 matches!(error, CheckpointError::Unreadable { .. })
             }
             Self::Collect(_) => false,
+            #[cfg(feature = "streaming")]
+            Self::Blobs(error) => error.is_permanent(),
         };
         if person { Exit::Misconfigured } else { Exit::Failed }
     }
@@ -111,6 +118,8 @@ impl Error {
             Self::Checkpoint(error) | Self::Collect(CollectError::Checkpoint(error)) => Some(error.remedy().to_owned()),
             Self::Http(_) => Some("correct it on the Configuration page of the app, tab Settings".to_owned()),
             Self::SearchHeadCluster => Some("disable this input here and set it up on a heavy forwarder".to_owned()),
+            #[cfg(feature = "streaming")]
+            Self::Blobs(error) => error.remedy(),
             Self::NoStreaming { .. } => Some("install the package as it is published".to_owned()),
             Self::Input(_) => Some(
                 "correct it on the Configuration page of the app, tab Inputs, or in Settings > Data inputs > Microsoft Defender"

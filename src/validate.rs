@@ -6,7 +6,11 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+#[cfg(feature = "streaming")]
+use crate::account::Access;
 use crate::account::{APP, Account, ClearText, Settings};
+#[cfg(feature = "streaming")]
+use crate::blobs;
 use crate::collect::CollectError;
 use crate::error::{Error, Exit};
 use crate::feeds::IncludeAlerts;
@@ -60,6 +64,12 @@ fn check(definition: &Definition, splunk_home: Option<&Path>) -> Result<(), Erro
     match input {
         AnyInput::Polled(input) => read_once(&input, &splunkd, &settings),
         AnyInput::EventHub(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
+        #[cfg(feature = "streaming")]
+        AnyInput::Storage(input) => {
+            let access = Access::load(&splunkd, &input.stream.account, ClearText::Use)?;
+            Ok(blobs::check(&input, access, &settings)?)
+        }
+        #[cfg(not(feature = "streaming"))]
         AnyInput::Storage(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
     }
 }

@@ -87,13 +87,14 @@ impl Storage {
         let range = format!("bytes={offset}-{}", offset + length - 1);
         let answer = self.get(asked, &format!("/{}", utf8_percent_encode(&path, PATH)), "", Some(&range))?;
         let (head, bytes) = answer.into_parts();
-        // What stands between may answer with another range, or with all of it.
-        let first = answer::text(&head.headers, &CONTENT_RANGE)
-            .and_then(|range| range.strip_prefix("bytes ")?.split_once('-')?.0.parse::<u64>().ok())
-            .unwrap_or(0);
-        if first != offset || bytes.is_empty() || bytes.len() as u64 > length {
-            let reason = format!("it gave {} bytes from {first} on, where {length} from {offset} on were asked for", bytes.len());
-            return Err(asked.unreadable(reason));
+        // What stands between may answer with another range, with all of it, or with a page of its own.
+        let given = answer::text(&head.headers, &CONTENT_RANGE);
+        let first = given.and_then(|range| range.strip_prefix("bytes ")?.split_once('-')?.0.parse::<u64>().ok());
+        if first != Some(offset) || bytes.is_empty() || bytes.len() as u64 > length {
+            let given = given.unwrap_or("no range");
+            return Err(
+                asked.unreadable(format!("{given}, {} bytes, where {length} from {offset} on were asked for", bytes.len()))
+            );
         }
         let created = answer::text(&head.headers, &CREATION_TIME).and_then(Ticks::parse_http);
         Ok(Piece { bytes, created })

@@ -493,7 +493,7 @@ fn play(stage: &mut Stage, input: &StorageInput) -> Result<(), String> {
     }
     stage.steps_to_live = None;
     let input = &StorageInput { budget: Duration::from_secs(36_000), ..input.clone() };
-    for _ in 0..3 {
+    for _ in 0..4 {
         one_poll(stage, input, &mut first)?;
         let end = input.lookback + HOUR + HOUR;
         stage.theatre.borrow_mut().pass(end);
@@ -544,7 +544,8 @@ fn one_poll(stage: &mut Stage, input: &StorageInput, first: &mut Option<Option<H
         stage.theatre.borrow_mut().met("time was over");
     }
     match end {
-        Ok(End::Done) => Ok(()),
+        // A wish of before is obeyed to its end.
+        Ok(End::Done | End::NotBefore(_)) => Ok(()),
         other if quiet => Err(format!("without any fault it ended {other:?}")),
         _ => Ok(()),
     }
