@@ -208,7 +208,7 @@ pub struct Poll<'a, O> {
     /// Pieces of older hours read in this poll.
     of_history: u32,
     /// Containers that could not be read.
-    refused: Vec<Box<StorageError>>,
+    refused: Vec<StorageError>,
     /// What it did so far.
     pub tally: Tally,
 }
@@ -251,13 +251,13 @@ impl<'a, O: Outside> Poll<'a, O> {
         if (*self.position != before || self.unsaved > 0) && !self.save()? {
             return Ok(End::Stopped);
         }
-        let mut errors = end.as_ref().err().into_iter().chain(&self.refused);
+        let mut errors = end.as_ref().err().map(|error| &**error).into_iter().chain(&self.refused);
         let first = errors.next().is_some();
         for error in errors {
             log::error!("{}: {}", self.input, with_remedy(error));
         }
         match end {
-            Ok(_) if first => Err(self.refused.swap_remove(0).into()),
+            Ok(_) if first => Err(Box::new(self.refused.swap_remove(0)).into()),
             Ok(end) => Ok(end),
             Err(error) => Err(error.into()),
         }
@@ -294,7 +294,7 @@ impl<'a, O: Outside> Poll<'a, O> {
                 Ok(false)
             }
             Err(Halt::Error(BlobsError::Storage(error))) if error.is_about_one() => {
-                self.refused.push(error);
+                self.refused.push(*error);
                 Ok(false)
             }
             Err(halt) => Err(halt),

@@ -16,6 +16,7 @@ mod scheme;
 mod search;
 mod secrets;
 mod splunkd;
+mod storage;
 mod stream;
 mod support;
 mod table;
