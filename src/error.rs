@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use crate::account::AccountError;
+#[cfg(feature = "streaming")]
+use crate::blobs::BlobsError;
 use crate::checkpoint::CheckpointError;
 use crate::collect::CollectError;
 #[cfg(feature = "streaming")]
@@ -66,6 +68,9 @@ pub enum Error {
     #[cfg(feature = "streaming")]
     #[error(transparent)]
     EventHub(#[from] EventHubError),
+    #[cfg(feature = "streaming")]
+    #[error(transparent)]
+    Blobs(#[from] BlobsError),
     #[error("standard output cannot be used: {0}")]
     Stdout(std::io::Error),
     #[error("the signal handler cannot be set up: {0}")]
@@ -106,6 +111,8 @@ impl Error {
             Self::Collect(_) => false,
             #[cfg(feature = "streaming")]
             Self::EventHub(error) => error.is_permanent(),
+            #[cfg(feature = "streaming")]
+            Self::Blobs(error) => error.is_permanent(),
         };
         if person { Exit::Misconfigured } else { Exit::Failed }
     }
@@ -120,6 +127,8 @@ impl Error {
             Self::SearchHeadCluster => Some("disable this input here and set it up on a heavy forwarder".to_owned()),
             #[cfg(feature = "streaming")]
             Self::EventHub(error) => error.remedy(),
+            #[cfg(feature = "streaming")]
+            Self::Blobs(error) => error.remedy(),
             Self::NoStreaming { .. } => Some("install the package as it is published".to_owned()),
             Self::Input(_) => Some(
                 "correct it on the Configuration page of the app, tab Inputs, or in Settings > Data inputs > Microsoft Defender"

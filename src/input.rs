@@ -328,6 +328,13 @@ impl fmt::Display for Input {
 }
 
 /// As splunkd names it, for log lines.
+impl fmt::Display for StorageInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.stream)
+    }
+}
+
+/// As splunkd names it, for log lines.
 impl fmt::Display for StreamInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "defender://{}", self.name)

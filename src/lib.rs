@@ -13,6 +13,8 @@
 //! `feeds`, `collect`, `respond` and `rest`.
 
 pub mod account;
+#[cfg(feature = "streaming")]
+pub mod blobs;
 pub mod checkpoint;
 pub mod collect;
 pub mod cursor;

@@ -43,6 +43,16 @@ pub(crate) enum Planted {
     TakesRepeats,
     /// A partition's place is saved before its events are flushed.
     SavesUnflushed,
+    /// Blobs of hours that are over are not looked at again.
+    BlobsNotLookedBack,
+    /// A blob that was made anew goes on where the old one was left.
+    BlobsAnewUnseen,
+    /// The last line of a blob is passed on before it has ended.
+    BlobsHalfLines,
+    /// The last line of a blob counts as read before it has ended.
+    BlobsHalfLineForgotten,
+    /// A blob's position is saved before its records are flushed.
+    BlobsSavedFirst,
 }
 
 /// Whether this fault is planted in the running test.

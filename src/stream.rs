@@ -1,5 +1,6 @@
 //! The streaming mode: one run of the input that splunkd describes on standard input.
 
+use std::fmt::Display;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 #[cfg(feature = "streaming")]
 use crate::account::Access;
 use crate::account::{APP, Account, ClearText, Settings};
+#[cfg(feature = "streaming")]
+use crate::blobs;
 use crate::checkpoint::{Checkpoint, CheckpointError, Store};
 use crate::collect::{End, Outside, Poll, Tally, position};
 use crate::error::{Error, Exit};
@@ -27,7 +30,7 @@ use crate::time::Ticks;
 /// The most one exchange with Microsoft may take; a page of incidents with many alerts takes a while.
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(180);
 /// How often a run that waits for the one before looks whether it ended.
-const LOCK_PAUSE: Duration = Duration::from_millis(200);
+pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(200);
 
 /// Collects every stanza of the document on `stdin`; splunkd sends one. Failures are logged with the stanza's name.
 pub fn run(stdin: impl Read, splunk_home: Option<&Path>) -> Exit {
@@ -98,6 +101,12 @@ impl World<'_> {
             }
             #[cfg(not(feature = "streaming"))]
             AnyInput::EventHub(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
+            #[cfg(feature = "streaming")]
+            AnyInput::Storage(input) => {
+                let access = Access::load(&splunkd, &input.stream.account, ClearText::Move)?;
+                Ok(blobs::run(&input, access, &settings, &definition.checkpoint_dir, self.stream, self.stop)?)
+            }
+            #[cfg(not(feature = "streaming"))]
             AnyInput::Storage(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
         }
     }
@@ -179,18 +188,23 @@ impl Outside for Live<'_> {
     }
 
     fn flush(&mut self) -> Result<bool, StreamError> {
-        self.stream.flush()?;
-        loop {
-            match drain(self.stream, Duration::from_secs(3600), self.stop)? {
-                Drained::Yes | Drained::CannotTell => return Ok(true),
-                Drained::Stopped => return Ok(false),
-                // splunkd's queues are full; the position waits as the events do.
-                Drained::NotInTime => log::warn!("{}: splunkd has taken no events for an hour", self.input),
-            }
-        }
+        flushed(self.stream, self.stop, self.input)
     }
 
     fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
         self.store.save(checkpoint)
+    }
+}
+
+/// Flushes, and waits until splunkd took everything. `false` when a stop was requested first.
+pub(crate) fn flushed(stream: &SharedStream<Stdout>, stop: &Stop, input: &impl Display) -> Result<bool, StreamError> {
+    stream.flush()?;
+    loop {
+        match drain(stream, Duration::from_secs(3600), stop)? {
+            Drained::Yes | Drained::CannotTell => return Ok(true),
+            Drained::Stopped => return Ok(false),
+            // splunkd's queues are full; the position waits as the events do.
+            Drained::NotInTime => log::warn!("{input}: splunkd has taken no events for an hour"),
+        }
     }
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 #[cfg(feature = "streaming")]
 use crate::account::Access;
 use crate::account::{APP, Account, ClearText, Settings};
+#[cfg(feature = "streaming")]
+use crate::blobs;
 use crate::collect::CollectError;
 use crate::error::{Error, Exit};
 #[cfg(feature = "streaming")]
@@ -70,6 +72,12 @@ fn check(definition: &Definition, splunk_home: Option<&Path>) -> Result<(), Erro
         }
         #[cfg(not(feature = "streaming"))]
         AnyInput::EventHub(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
+        #[cfg(feature = "streaming")]
+        AnyInput::Storage(input) => {
+            let access = Access::load(&splunkd, &input.stream.account, ClearText::Use)?;
+            Ok(blobs::check(&input, access, &settings)?)
+        }
+        #[cfg(not(feature = "streaming"))]
         AnyInput::Storage(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
     }
 }

@@ -7,7 +7,8 @@ use std::convert::Infallible;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
-use ta_defender::feeds::records::{Reader, Shape, Tables, Tally, UNPARSED};
+use ta_defender::feeds::records::{Reader, Tally, UNPARSED};
+use ta_defender::input::{Dedupe, Shape, Tables};
 use ta_defender::time::Ticks;
 
 /// 2026-03-01.
@@ -29,12 +30,12 @@ fn read(reader: &mut Reader, body: &[u8]) -> Tally {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let plain = read(&mut Reader::new(Shape::Incumbent, Tables::ALL, false), data);
-    let mut reader = Reader::new(Shape::Community, Tables::ALL, true);
+    let plain = read(&mut Reader::new(Shape::Incumbent, Tables::All, Dedupe::Off), data);
+    let mut reader = Reader::new(Shape::Community, Tables::All, Dedupe::On);
     let once = read(&mut reader, data);
     assert_eq!(once.records + once.repeats, plain.records);
     let again = read(&mut reader, data);
     assert!(again.records <= once.records, "what has a row is not passed on again");
-    let narrow = read(&mut Reader::new(Shape::Incumbent, Tables::read("AlertInfo").expect("a name"), false), data);
+    let narrow = read(&mut Reader::new(Shape::Incumbent, Tables::Only(["alertinfo".to_owned()].into()), Dedupe::Off), data);
     assert_eq!(narrow.records + narrow.filtered, plain.records);
 });

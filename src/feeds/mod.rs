@@ -7,6 +7,7 @@ mod evidence;
 mod gist;
 mod incidents;
 mod legacy;
+#[cfg(feature = "streaming")]
 pub mod records;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{InputError, check_name, choose, required, wrong};
+use super::{InputError, budget, check_name, choose, required, wrong};
 use crate::feeds::Streaming;
 use crate::http::{base_url, is_loopback};
 use crate::splunk::definition::Stanza;
@@ -139,6 +139,8 @@ pub struct StorageInput {
     pub url: String,
     /// For how long blobs of an hour that is over are looked at again.
     pub lookback: Duration,
+    /// How long a run may go on reading: the stanza's `interval`, within 30 s and 5 min.
+    pub budget: Duration,
 }
 
 /// How long blobs that should not grow any more are looked at, when the stanza does not say.
@@ -170,6 +172,7 @@ impl StorageInput {
                 Some(text) => parse_duration(text).map_err(|reason| wrong("lookback", reason))?,
                 None => STORAGE_LOOKBACK,
             },
+            budget: budget(stanza),
         })
     }
 }

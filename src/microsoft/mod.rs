@@ -19,6 +19,8 @@ pub mod query;
 pub mod resource;
 #[cfg(test)]
 pub(crate) mod stand_in;
+#[cfg(feature = "streaming")]
+pub mod storage;
 pub mod token;
 pub mod token_error;
 pub mod update;

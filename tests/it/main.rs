@@ -18,6 +18,7 @@ mod scheme;
 mod search;
 mod secrets;
 mod splunkd;
+mod storage;
 mod stream;
 mod support;
 mod table;
