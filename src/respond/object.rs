@@ -323,38 +323,24 @@ impl<'a> Work<'a> {
         self.trace.http_status = fault.status.or(self.trace.http_status);
         self.trace.request_id = fault.request_id.clone().or(self.trace.request_id.take());
         let wait = fault.retry_after.unwrap_or_else(|| backoff(counted, seed()));
-        // What was accepted is not undone by a look that failed.
-        let unseen = |text: &str| format!("the change was sent and could not be read back: {text}");
-        let outcome = match fault.kind {
-            FaultKind::NotFound | FaultKind::Permanent | FaultKind::TooMany | FaultKind::Denied
-                if self.sent[0] && doing == Doing::Reading =>
-            {
-                Outcome::Failed(unseen(&fault.text))
-            }
-            FaultKind::Passing if failures >= ATTEMPTS && self.sent[0] && doing == Doing::Reading => {
-                Outcome::Failed(unseen(&fault.text))
-            }
-            // A first request was accepted and the second was not, or one was sent whose answer was lost.
-            FaultKind::NotFound | FaultKind::Permanent | FaultKind::Denied | FaultKind::Hopeless if self.sent[0] => {
-                Outcome::Failed(format!("the change may have been made in part: {}", fault.text))
-            }
-            FaultKind::NotFound => Outcome::NotFound(fault.text.clone()),
-            FaultKind::OutOfTime if self.sent[0] => {
-                Outcome::Failed(format!("{}: the change was sent and not read back", fault.text))
-            }
-            FaultKind::OutOfTime | FaultKind::Permanent | FaultKind::TooMany | FaultKind::Denied | FaultKind::Hopeless => {
-                Outcome::Failed(fault.text.clone())
-            }
-            FaultKind::Passing if failures >= ATTEMPTS => Outcome::Failed(fault.text.clone()),
-            FaultKind::Throttled | FaultKind::Passing if Instant::now() + wait >= until => {
-                Outcome::Failed(format!("out of time: {}", fault.text))
-            }
-            FaultKind::Throttled | FaultKind::Passing => {
+        let text = match fault.kind {
+            FaultKind::Throttled | FaultKind::Passing if failures < ATTEMPTS && Instant::now() + wait < until => {
                 self.trace.attempts += 1;
                 return wait;
             }
+            FaultKind::Throttled | FaultKind::Passing if failures < ATTEMPTS => format!("out of time: {}", fault.text),
+            _ => fault.text.clone(),
         };
-        self.end(outcome);
+        // What may have arrived is not undone by what failed after it.
+        self.end(match (self.sent[0], doing) {
+            (false, _) if fault.kind == FaultKind::NotFound => Outcome::NotFound(text),
+            (false, _) => Outcome::Failed(text),
+            (true, _) if fault.kind == FaultKind::OutOfTime => {
+                Outcome::Failed(format!("{text}: the change was sent and not read back"))
+            }
+            (true, Doing::Reading) => Outcome::Failed(format!("the change was sent and could not be read back: {text}")),
+            (true, Doing::Sending) => Outcome::Failed(format!("the change may have been made in part or whole: {text}")),
+        });
         Duration::ZERO
     }
 }
@@ -561,7 +547,7 @@ mod tests {
         work.sending();
         work.sending();
         work.failed(Doing::Sending, &Fault::new(FaultKind::Permanent, "x"), later);
-        assert_eq!(work.outcome, Some(failed("the change may have been made in part: x")));
+        assert_eq!(work.outcome, Some(failed("the change may have been made in part or whole: x")));
         let mut work = Work::new(&task, rules(IfChanged::Warn));
         work.sending();
         work.failed(Doing::Sending, &Fault::over("out of time"), later);
