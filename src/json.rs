@@ -1,5 +1,8 @@
 //! JSON rewritten without building a tree: numbers keep their spelling, unknown members pass through.
 
+pub mod index;
+pub mod value;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 

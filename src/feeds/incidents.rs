@@ -56,7 +56,7 @@ fn alerts_of<'a>(row: &Row<'a>, reading: &Reading<'_>) -> Alerts<'a> {
     let (Some(members), Some(identity)) = (&row.members, reading.names.alert) else { return none };
     let Some(list) = members.get(reading.names.alerts) else { return none };
     let Ok(alerts) = serde_json::from_str::<Vec<&'a RawValue>>(list.get()) else { return none };
-    let rows: Vec<Row<'a>> = alerts.into_iter().map(|raw| Row::read(raw, identity)).collect();
+    let rows: Vec<Row<'a>> = alerts.into_iter().map(|raw| Row::read(raw.get(), identity)).collect();
     let whole = members.get(&format!("{}@odata.nextLink", reading.names.alerts)).is_none();
     let id = |row: &Row<'a>| row.members.as_ref().and_then(|members| members.text(identity.id));
     let ids = whole.then(|| rows.iter().filter_map(id).collect());

@@ -12,8 +12,6 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use serde_json::value::RawValue;
-
 use crate::json::{self, Members};
 use crate::microsoft::cloud::What;
 use crate::microsoft::object::{Identity, Names};
@@ -92,20 +90,20 @@ pub struct Row<'a> {
     /// Id and update time; of an object without either, its whole text and [`UNDATED`].
     pub version: Version,
     /// The object as it came.
-    pub raw: &'a RawValue,
+    pub raw: &'a str,
     /// Its members; `None` when it is no object.
     pub members: Option<Members<'a>>,
 }
 
 impl<'a> Row<'a> {
     /// Reads what identifies the object.
-    pub fn read(raw: &'a RawValue, identity: Identity) -> Self {
-        let members = Members::read(raw.get()).ok();
+    pub fn read(raw: &'a str, identity: Identity) -> Self {
+        let members = Members::read(raw).ok();
         let version = members.as_ref().and_then(|members| {
             let updated = Ticks::parse(&members.text(identity.updated)?)?;
             Some(Version::new(&members.text(identity.id)?, updated))
         });
-        Self { version: version.unwrap_or_else(|| Version::new(raw.get(), UNDATED)), raw, members }
+        Self { version: version.unwrap_or_else(|| Version::new(raw, UNDATED)), raw, members }
     }
 
     /// Whether id and update time could be read.
@@ -117,7 +115,7 @@ impl<'a> Row<'a> {
     pub fn text(&self, form: Form, identity: Identity) -> String {
         match (form, &self.members) {
             (Form::Compact, Some(members)) => json::compact(members, identity.updated),
-            _ => json::one_line(self.raw.get()).into_owned(),
+            _ => json::one_line(self.raw).into_owned(),
         }
     }
 }
