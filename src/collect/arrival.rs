@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{CollectError, End, Incoming, Order, Outside, PageReader, Poll, Spoilt, Ticks, Version};
 use crate::cursor::{Answer, Ask};
 use crate::feeds::{Emission, Reading, Row};
+use crate::json::value::Value;
 use crate::microsoft::object::names;
 use crate::planted::{Planted, planted};
 
@@ -40,7 +41,7 @@ impl<O: Outside> Poll<'_, O> {
         loop {
             match page.next_row() {
                 Ok(Some(row)) => {
-                    if let Some(end) = self.row(&mut arrival, row.raw())? {
+                    if let Some(end) = self.row(&mut arrival, row)? {
                         return Ok(Some(end));
                     }
                 }
@@ -57,9 +58,9 @@ impl<O: Outside> Poll<'_, O> {
     }
 
     /// Writes what is new of one row.
-    pub(super) fn row(&mut self, arrival: &mut Arrival, text: &str) -> Result<Option<End>, CollectError> {
+    pub(super) fn row(&mut self, arrival: &mut Arrival, value: Value<'_>) -> Result<Option<End>, CollectError> {
         let names = names(self.input.resource);
-        let row = Row::read(text, names.identity);
+        let row = Row::read(value, names.identity);
         arrival.rows.push(row.version);
         arrival.are_all_dated &= row.is_dated();
         let reading = Reading {

@@ -1,12 +1,12 @@
 //! Incidents whose alerts cannot be read with them. On large tenants Graph answers `$expand=alerts` with 500 for some
 //! incidents, and goes on doing so; neither they nor what shares a page with them may be lost for it.
 
-use serde_json::value::RawValue;
-
 use super::arrival::Arrival;
 use super::{Asking, CollectError, End, Fetched, Incoming, Outside, PageReader, Poll, Spoilt};
 use crate::cursor::{Ask, Window};
-use crate::feeds::{IncludeAlerts, Row};
+use crate::feeds::IncludeAlerts;
+use crate::json::index::Index;
+use crate::json::value::Value;
 use crate::microsoft::cloud::Resource;
 use crate::microsoft::object::names;
 use crate::microsoft::query::{Expand, List, Order, object};
@@ -40,23 +40,22 @@ impl<O: Outside> Poll<'_, O> {
             Fetched::End(end) => return Ok(Some(end)),
         };
         let names = names(self.input.resource);
-        let (mut objects, mut failing) = (Vec::with_capacity(rows.len()), Vec::new());
+        let (mut objects, mut failing, mut index) = (Vec::with_capacity(rows.len()), Vec::new(), Index::default());
         for row in rows {
-            let id =
-                Row::read(&row, names.identity).members.and_then(|members| Some(members.text(names.identity.id)?.into_owned()));
-            let Some(id) = id else {
+            let object = index.of(&row).and_then(Value::object);
+            let Some(id) = object.and_then(|object| Some(object.text(names.identity.id)?.into_owned())) else {
                 objects.push(row);
                 continue;
             };
             let path = object(self.input.resource, &id, Expand::Alerts);
             let fetched = self.fetch(&Asking::Object(&path), |_, reply, _| reply.body.read_whole().map_err(Spoilt::Api));
             let whole = match fetched {
-                Fetched::Done(body) => serde_json::from_slice::<Box<RawValue>>(&body).ok(),
+                Fetched::Done(body) => String::from_utf8(body).ok().filter(|text| index.of(text).is_some()),
                 Fetched::Failed(_) => None,
                 Fetched::End(end) => return Ok(Some(end)),
             };
             match whole {
-                Some(object) => objects.push(object.get().to_owned()),
+                Some(object) => objects.push(object),
                 None => {
                     match self.alerts_near(ask.window, &id) {
                         Ok(alerts) => objects.push(with_some_alerts(&row, names.alerts, &alerts)),
@@ -68,7 +67,7 @@ impl<O: Outside> Poll<'_, O> {
         }
         let reason = format!("the alerts of incident {} cannot be read with it", failing.join(", "));
         let mut arrival = Arrival::new(ask, looked);
-        for object in &objects {
+        for object in objects.iter().filter_map(|object| index.of(object)) {
             if let Some(end) = self.row(&mut arrival, object)? {
                 return Ok(Some(end));
             }
@@ -106,9 +105,10 @@ impl<O: Outside> Poll<'_, O> {
             }
         };
         let names = names(resource);
+        let mut index = Index::default();
         rows.retain(|row| {
-            let members = Row::read(row, names.identity).members;
-            members.is_some_and(|members| members.text(names.incident_id).as_deref() == Some(incident))
+            let alert = index.of(row).and_then(Value::object);
+            alert.is_some_and(|alert| alert.text(names.incident_id).as_deref() == Some(incident))
         });
         Ok(rows)
     }

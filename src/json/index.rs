@@ -4,6 +4,8 @@
 //! Strings are scanned eight bytes at a time in ordinary integers. The members are short (a name has 15 bytes, a value 20), so
 //! wider registers gain little: DESIGN.md has the numbers.
 
+use super::value::unquote;
+
 /// How deep lists and objects may lie in each other. Microsoft's nest about ten levels.
 pub const MAX_DEPTH: usize = 1_000;
 /// The most values of one text: with [`Node`]s of 24 bytes, 96 MB.
@@ -46,6 +48,8 @@ pub(super) struct Node {
     pub(super) kind: Kind,
     /// Whether the name holds escapes.
     pub(super) name_escaped: bool,
+    /// Of an object: whether one of its names has no text, as it holds half of a surrogate pair.
+    pub(super) is_odd: bool,
     /// Whether something in it changes when it is made compact: white space, a null member, a name with escapes.
     pub(super) is_loose: bool,
 }
@@ -122,7 +126,7 @@ impl Index {
                     self.open.push(node);
                     name = NO_NAME;
                     if kind == Kind::Object {
-                        (name, at) = member_name(bytes, at, &mut loose)?;
+                        (name, at) = self.member_name(bytes, at, &mut loose)?;
                     }
                     continue;
                 }
@@ -164,6 +168,7 @@ impl Index {
             next: loose,
             kind,
             name_escaped: name.escaped,
+            is_odd: false,
             is_loose: false,
         });
         Ok(())
@@ -190,7 +195,7 @@ impl Index {
                 b',' => {
                     at = space(bytes, at + 1, loose);
                     if is_object {
-                        (*name, at) = member_name(bytes, at, loose)?;
+                        (*name, at) = self.member_name(bytes, at, loose)?;
                     } else {
                         *name = NO_NAME;
                     }
@@ -203,6 +208,33 @@ impl Index {
             at += 1;
             self.open.pop();
             self.close(node, at, *loose);
+        }
+    }
+
+    /// Reads `"name":` inside the innermost object; gives the place of the value.
+    #[inline]
+    fn member_name(&mut self, bytes: &[u8], at: usize, loose: &mut u32) -> Result<(Name, usize), Fault> {
+        match bytes.get(at) {
+            Some(b'"') => {}
+            Some(_) => return Err(Fault::Syntax(at)),
+            None => return Err(Fault::Short),
+        }
+        let (end, escaped) = string(bytes, at + 1)?;
+        if escaped {
+            *loose += 1;
+            let text = std::str::from_utf8(&bytes[at..end]);
+            if text.is_ok_and(|text| unquote(text).is_none())
+                && let Some(&object) = self.open.last()
+            {
+                self.nodes[object as usize].is_odd = true;
+            }
+        }
+        let name = Name { start: place(at + 1)?, end: place(end - 1)?, escaped };
+        let colon = space(bytes, end, loose);
+        match bytes.get(colon) {
+            Some(b':') => Ok((name, space(bytes, colon + 1, loose))),
+            Some(_) => Err(Fault::Syntax(colon)),
+            None => Err(Fault::Short),
         }
     }
 }
@@ -233,25 +265,6 @@ fn space(bytes: &[u8], mut at: usize, loose: &mut u32) -> usize {
     at
 }
 
-/// Reads `"name":`; gives the place of the value.
-#[inline]
-fn member_name(bytes: &[u8], at: usize, loose: &mut u32) -> Result<(Name, usize), Fault> {
-    match bytes.get(at) {
-        Some(b'"') => {}
-        Some(_) => return Err(Fault::Syntax(at)),
-        None => return Err(Fault::Short),
-    }
-    let (end, escaped) = string(bytes, at + 1)?;
-    *loose += u32::from(escaped);
-    let name = Name { start: place(at + 1)?, end: place(end - 1)?, escaped };
-    let colon = space(bytes, end, loose);
-    match bytes.get(colon) {
-        Some(b':') => Ok((name, space(bytes, colon + 1, loose))),
-        Some(_) => Err(Fault::Syntax(colon)),
-        None => Err(Fault::Short),
-    }
-}
-
 /// The same byte eight times.
 const fn eight(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
@@ -259,7 +272,7 @@ const fn eight(byte: u8) -> u64 {
 
 /// The first byte of a string, from `at` on, that is not simply part of it: a quote, a backslash, a control character.
 #[inline]
-fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
+pub(super) fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
     while let Some(chunk) = bytes.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
         let chunk = u64::from_le_bytes(chunk);
         // A byte that is zero after the exclusive or borrows into its highest bit. Behind the first find the carry may tell
