@@ -35,6 +35,8 @@ use crate::model::World;
 use crate::server::Listener;
 use service::Service;
 
+/// The name under which the namespace is reached through the proxy.
+pub const NAMESPACE: &str = "contoso.servicebus.windows.net";
 /// The name of the policy that may listen, which every stand-in has.
 pub const POLICY: &str = "RootManageSharedAccessKey";
 /// Its key, of the length and alphabet of real ones.

@@ -425,8 +425,9 @@ To point a real Splunk on this host at them, install the app and put into its lo
             Service::Splunkd => self.listeners[3].address(),
             Service::Storage => self.listeners[4].address(),
         };
-        let hosts: BTreeMap<_, _> =
+        let mut hosts: BTreeMap<_, _> =
             certificates::MICROSOFT_HOSTS.iter().map(|(host, service)| (format!("{host}:443"), port(*service))).collect();
+        hosts.insert(format!("{}:443", crate::event_hubs::NAMESPACE), self.event_hubs.socket());
         Proxy::start(access, hosts)
     }
 }
