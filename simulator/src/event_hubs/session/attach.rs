@@ -31,6 +31,9 @@ impl Session {
         if self.links.contains_key(&handle) {
             return Err(session(condition::HANDLE_IN_USE, format!("the handle {handle} is in use")));
         }
+        if attach.role == Role::Sender && attach.initial_delivery_count.is_none() {
+            return Err(session(condition::INVALID_FIELD, "initial-delivery-count is missing in the attach of a sender"));
+        }
         let same = |link: &&Link| link.name == attach.name && link.role == attach.role && !matches!(link.kind, Kind::Gone);
         let answer = if self.links.values().any(|link| same(&link)) {
             Answer::Refused(Failure::new(condition::NOT_ALLOWED, format!("a link of the name '{}' is attached", attach.name)))
