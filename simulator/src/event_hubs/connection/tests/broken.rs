@@ -187,3 +187,67 @@ fn what_comes_for_a_link_or_session_that_was_ended_is_ignored() {
     let said = client.octets(&on(0, &Performative::Begin(begin()), b""));
     assert!(matches!(said[..], [Said::Frame(0, Performative::Begin(_), _)]), "{said:?}");
 }
+
+mod hostile {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A whole conversation: sign-in, open, session, links, credit, requests, dispositions.
+    fn conversation() -> Vec<u8> {
+        let mut bytes = SASL_HEADER.to_vec();
+        bytes.extend(b"\0\0\0\x19\x02\x01\0\0\x00\x53\x41\xc0\x0c\x01\xa3\x09ANONYMOUS");
+        bytes.extend(AMQP_HEADER);
+        let mut requests = Attach::new("requests".to_string(), 1, Role::Sender);
+        requests.initial_delivery_count = Some(0);
+        requests.target = Value::composite(0x29, vec![Value::string("$cbs")]);
+        let settled =
+            Disposition { role: Role::Receiver, first: 0, last: Some(1), settled: true, state: Some(Outcome::Accepted) };
+        for performative in [
+            Performative::Open(Open { container_id: "c".to_string(), idle_time_out: Some(5000), ..Open::default() }),
+            Performative::Begin(begin()),
+            attach(receiver(0, 0, Some("amqp.annotation.x-opt-offset > '-1'"))),
+            Performative::Flow(credit(0, 0, 10)),
+            attach(requests),
+            request(Some(0), false),
+            Performative::Disposition(settled),
+            Performative::Detach(crate::event_hubs::amqp::performative::Detach { handle: 0, closed: true, error: None }),
+            Performative::End(None),
+        ] {
+            performative.write(0, b"", &mut bytes);
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn a_conversation_with_mistakes_in_it(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3u8), 1..6),
+            pieces in 1..90usize,
+        ) {
+            let service = service();
+            publish(&service, 0, &[b"0", b"1", b"2"]);
+            let mut bytes = conversation();
+            for (place, byte, kind) in changes {
+                // The sign-in stays whole: behind it there is more to break.
+                let at = 41 + place.index(bytes.len() - 41);
+                match kind {
+                    0 => bytes[at] = byte,
+                    1 => bytes.insert(at, byte),
+                    _ => {
+                        bytes.remove(at);
+                    }
+                }
+            }
+            let mut client = Client::new(&service);
+            let everything = crate::event_hubs::rights::Policy { name: String::new(), key: String::new(), hub: None, listen: true };
+            client.connection.grants.push(Grant::of_policy(&everything));
+            for piece in bytes.chunks(pieces) {
+                // What is said can be read: that is checked where it is taken apart.
+                client.octets(piece);
+            }
+            client.connection.gone(client.now());
+            prop_assert!(service.recorded().receivers.iter().all(|receiver| receiver.ended.is_some() || !receiver.attached));
+        }
+    }
+}

@@ -118,6 +118,32 @@ fn tokens_are_taken_or_refused() {
 }
 
 #[test]
+fn a_connection_has_one_pair_of_links_to_cbs() {
+    let service = service();
+    let mut asking = Asking::new(&service, "$cbs");
+    let begin = Performative::Begin(begin());
+    let again = |handle| {
+        let mut requests = Attach::new(format!("again {handle}"), handle, Role::Sender);
+        requests.initial_delivery_count = Some(0);
+        requests.target = Value::composite(0x29, vec![Value::string("$cbs")]);
+        attach(requests)
+    };
+    let (what, why) = error(&asking.client.send(&[again(30)])).unwrap();
+    assert!(what == "detach amqp:not-allowed" && why.contains("$cbs node has already been opened"), "{why}");
+    // Nor on another session; but once the first is gone.
+    let on_one = |performatives: &[Performative]| {
+        let mut bytes = Vec::new();
+        performatives.iter().for_each(|performative| performative.write(1, b"", &mut bytes));
+        bytes
+    };
+    let said = asking.client.octets(&on_one(&[begin, again(0)]));
+    assert_eq!(error(&said).unwrap().0, "detach amqp:not-allowed");
+    asking.client.send(&[Performative::End(None)]);
+    let said = asking.client.octets(&on_one(&[again(1)]));
+    assert!(error(&said).is_none() && !said.is_empty(), "{said:?}");
+}
+
+#[test]
 fn a_link_lives_as_long_as_its_token() {
     let service = service();
     let mut asking = Asking::new(&service, "$cbs");
