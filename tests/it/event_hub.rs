@@ -304,7 +304,7 @@ fn a_proxy_and_tls_stand_in_the_way() {
     publish(hubs, 2, 0..20);
     let proxy = stage.sim.proxy(Access::Basic("splunk".to_owned(), "pr0xy".to_owned())).unwrap();
     stage.conf("defender_settings", "proxy", "url", &proxy.url());
-    let input = input(&stage).set("transport", "websocket").set("event_hub_namespace", simulator::event_hubs::NAMESPACE);
+    let input = input(&stage).set("transport", "websocket").set("event_hub_namespace", "contoso.servicebus.windows.net");
     let mut running = input.start();
     running.wait_until("it says so", |running| running.stderr_so_far().contains("407, it wants another user name or password"));
     stopped(running);
