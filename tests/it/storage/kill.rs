@@ -15,6 +15,15 @@ const KILLS: usize = 60;
 /// Bytes read after which the position is saved, and a piece that may come on top.
 const UNSAVED: usize = 2 * (4 << 20);
 
+/// Does something at the end, however it comes.
+struct Finally<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Finally<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 /// Lets blobs of three tables and several hours grow until the work is done.
 fn while_growing<T>(stage: &Stage, work: impl FnOnce() -> T) -> T {
     let done = AtomicBool::new(false);
@@ -43,9 +52,9 @@ fn while_growing<T>(stage: &Stage, work: impl FnOnce() -> T) -> T {
                 }
             }
         });
-        let result = work();
-        done.store(true, Ordering::Relaxed);
-        result
+        // Also when the work fails, or its failure would wait for the growth for ever.
+        let _end = Finally(|| done.store(true, Ordering::Relaxed));
+        work()
     })
 }
 
