@@ -7,6 +7,8 @@ use crate::account::AccountError;
 use crate::blobs::BlobsError;
 use crate::checkpoint::CheckpointError;
 use crate::collect::CollectError;
+#[cfg(feature = "streaming")]
+use crate::event_hub::EventHubError;
 use crate::http::HttpError;
 use crate::input::InputError;
 use crate::microsoft::api_error::ApiError;
@@ -65,6 +67,9 @@ pub enum Error {
     Stream(#[from] StreamError),
     #[cfg(feature = "streaming")]
     #[error(transparent)]
+    EventHub(#[from] EventHubError),
+    #[cfg(feature = "streaming")]
+    #[error(transparent)]
     Blobs(#[from] BlobsError),
     #[error("standard output cannot be used: {0}")]
     Stdout(std::io::Error),
@@ -105,6 +110,8 @@ impl Error {
             }
             Self::Collect(_) => false,
             #[cfg(feature = "streaming")]
+            Self::EventHub(error) => error.is_permanent(),
+            #[cfg(feature = "streaming")]
             Self::Blobs(error) => error.is_permanent(),
         };
         if person { Exit::Misconfigured } else { Exit::Failed }
@@ -118,6 +125,8 @@ impl Error {
             Self::Checkpoint(error) | Self::Collect(CollectError::Checkpoint(error)) => Some(error.remedy().to_owned()),
             Self::Http(_) => Some("correct it on the Configuration page of the app, tab Settings".to_owned()),
             Self::SearchHeadCluster => Some("disable this input here and set it up on a heavy forwarder".to_owned()),
+            #[cfg(feature = "streaming")]
+            Self::EventHub(error) => error.remedy(),
             #[cfg(feature = "streaming")]
             Self::Blobs(error) => error.remedy(),
             Self::NoStreaming { .. } => Some("install the package as it is published".to_owned()),

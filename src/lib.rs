@@ -19,6 +19,8 @@ pub mod checkpoint;
 pub mod collect;
 pub mod cursor;
 pub mod error;
+#[cfg(feature = "streaming")]
+pub mod event_hub;
 pub mod feeds;
 pub mod http;
 pub mod input;

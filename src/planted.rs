@@ -33,6 +33,16 @@ pub(crate) enum Planted {
     StartNotSaved,
     /// What is left of the history is dropped at a restart.
     DropsHistory,
+    /// A new link of a partition begins where the input began.
+    ReattachesAtStart,
+    /// A partition whose numbers went back is read again from its beginning.
+    AcceptsRewind,
+    /// Events that the service no longer has are passed over in silence.
+    SilentGap,
+    /// An event that came before is taken again.
+    TakesRepeats,
+    /// A partition's place is saved before its events are flushed.
+    SavesUnflushed,
     /// Blobs of hours that are over are not looked at again.
     BlobsNotLookedBack,
     /// A blob that was made anew goes on where the old one was left.

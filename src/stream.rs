@@ -13,6 +13,8 @@ use crate::blobs;
 use crate::checkpoint::{Checkpoint, CheckpointError, Store};
 use crate::collect::{End, Outside, Poll, Tally, position};
 use crate::error::{Error, Exit};
+#[cfg(feature = "streaming")]
+use crate::event_hub;
 use crate::feeds::Draft;
 use crate::input::{AnyInput, Input};
 use crate::microsoft::api_error::ApiError;
@@ -92,6 +94,12 @@ impl World<'_> {
         }
         match input {
             AnyInput::Polled(input) => self.poll(&input, &splunkd, &settings),
+            #[cfg(feature = "streaming")]
+            AnyInput::EventHub(input) => {
+                let access = Access::load(&splunkd, &input.stream.account, ClearText::Move)?;
+                Ok(event_hub::run(&input, access, &settings, &definition.checkpoint_dir, self.stream, self.stop)?)
+            }
+            #[cfg(not(feature = "streaming"))]
             AnyInput::EventHub(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
             #[cfg(feature = "streaming")]
             AnyInput::Storage(input) => {

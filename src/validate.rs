@@ -13,6 +13,8 @@ use crate::account::{APP, Account, ClearText, Settings};
 use crate::blobs;
 use crate::collect::CollectError;
 use crate::error::{Error, Exit};
+#[cfg(feature = "streaming")]
+use crate::event_hub;
 use crate::feeds::IncludeAlerts;
 use crate::input::{AnyInput, Input};
 use crate::microsoft::page;
@@ -63,6 +65,12 @@ fn check(definition: &Definition, splunk_home: Option<&Path>) -> Result<(), Erro
     let settings = Settings::load(&splunkd)?;
     match input {
         AnyInput::Polled(input) => read_once(&input, &splunkd, &settings),
+        #[cfg(feature = "streaming")]
+        AnyInput::EventHub(input) => {
+            let access = Access::load(&splunkd, &input.stream.account, ClearText::Use)?;
+            Ok(event_hub::check(&input, access, &settings)?)
+        }
+        #[cfg(not(feature = "streaming"))]
         AnyInput::EventHub(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
         #[cfg(feature = "streaming")]
         AnyInput::Storage(input) => {

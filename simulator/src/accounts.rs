@@ -151,7 +151,7 @@ pub fn use_certificate(splunkd: &mut Splunkd, account: &str, certificate: &str, 
 
 /// Grants an application what the add-on needs.
 pub fn grant(application: &mut Application, roles: Roles) {
-    let table: [(Resource, &[&str], &[&str]); 4] = [
+    let table: [(Resource, &[&str], &[&str]); 5] = [
         (
             Resource::Graph,
             &["SecurityAlert.Read.All", "SecurityIncident.Read.All"],
@@ -159,6 +159,7 @@ pub fn grant(application: &mut Application, roles: Roles) {
         ),
         (Resource::Endpoint, &["Alert.Read.All"], &["Alert.ReadWrite.All"]),
         (Resource::Defender, &["Incident.Read.All"], &["Incident.ReadWrite.All"]),
+        (Resource::EventHubs, &[crate::event_hubs::RECEIVER_ROLE], &[]),
         (Resource::Storage, &[crate::storage::READER_ROLE], &[]),
     ];
     for (resource, read, write) in table {

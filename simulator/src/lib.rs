@@ -25,6 +25,7 @@ pub mod chance;
 mod change;
 mod defender;
 pub mod entra;
+pub mod event_hubs;
 pub mod faults;
 pub mod filter;
 pub mod generate;

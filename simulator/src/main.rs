@@ -87,7 +87,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
                 let [login, graph, defender, splunkd] = ports[..] else {
                     return Err(format!("--ports: {text} is not four port numbers"));
                 };
-                config.ports = simulator::Ports { login, graph, defender, splunkd, storage: 0 };
+                config.ports = simulator::Ports { login, graph, defender, splunkd, ..config.ports };
             }
             other => return Err(format!("{other} is not an option")),
         }

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::accounts::{self, Account, Addresses, Roles};
 use crate::certificates;
+use crate::event_hubs::EventHubs;
 use crate::faults::{Fault, Route};
 use crate::generate;
 use crate::model::{Transfer, World};
@@ -38,6 +39,8 @@ pub struct Ports {
     pub defender: u16,
     /// splunkd.
     pub splunkd: u16,
+    /// Event Hubs.
+    pub event_hubs: u16,
     /// The storage account.
     pub storage: u16,
 }
@@ -96,6 +99,7 @@ pub struct Certificate {
 pub struct Simulator {
     world: Arc<Mutex<World>>,
     listeners: Vec<Listener>,
+    event_hubs: EventHubs,
     addresses: Addresses,
     folder: TempDir,
     ca_bundle: PathBuf,
@@ -147,6 +151,7 @@ impl Simulator {
             start(Service::Splunkd, config.ports.splunkd, config.splunkd_tls.then(|| Arc::clone(&splunkd.config)))?,
             start(Service::Storage, config.ports.storage, tls())?,
         ];
+        let event_hubs = EventHubs::start(config.ports.event_hubs, tls(), &world)?;
         let url = |at: usize, secure: bool| format!("{}://{}", if secure { "https" } else { "http" }, listeners[at].address());
         let addresses = Addresses {
             login: url(0, config.tls),
@@ -171,6 +176,7 @@ impl Simulator {
         let simulator = Simulator {
             world,
             listeners,
+            event_hubs,
             addresses,
             folder,
             ca_bundle,
@@ -200,6 +206,11 @@ impl Simulator {
     /// Base of splunkd: the `server_uri` to hand over.
     pub fn splunkd_url(&self) -> &str {
         &self.addresses.splunkd
+    }
+
+    /// The namespace of Event Hubs.
+    pub fn event_hubs(&self) -> &EventHubs {
+        &self.event_hubs
     }
 
     /// Base of the storage account's blob service.

@@ -10,6 +10,8 @@ pub mod claims;
 pub mod client;
 pub mod cloud;
 mod entra_errors;
+#[cfg(feature = "streaming")]
+pub mod event_hubs;
 mod guid;
 pub mod object;
 pub mod page;

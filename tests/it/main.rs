@@ -5,6 +5,8 @@
 
 mod content;
 mod definition;
+#[cfg(feature = "streaming")]
+mod event_hub;
 mod faults;
 mod kill;
 mod respond;
