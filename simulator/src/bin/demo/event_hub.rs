@@ -32,7 +32,10 @@ pub(crate) fn tell(splunk: &Splunk<'_>, simulator: &Simulator) -> Result<(), Str
     publish(40);
     let mut run = Running::start(splunk)?;
     run.wait(200)?;
-    println!("  200 records that were there:      {:>5} ms after the start, through the proxy's tunnel", run.begun.elapsed().as_millis());
+    println!(
+        "  200 records that were there:      {:>5} ms after the start, through the proxy's tunnel",
+        run.begun.elapsed().as_millis()
+    );
     let published = Instant::now();
     publish(2);
     run.wait(210)?;
