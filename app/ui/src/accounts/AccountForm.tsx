@@ -58,7 +58,7 @@ export function AccountForm({ account, taken, onSaved, onClose }: Props) {
         <TextField name={setting} label={label} help={help} value={values[setting]} error={errors[setting]} onChange={set(setting)} {...extra} />
     );
     return (
-        <FormDialog title={account ? `Edit ${account.name}` : 'Add account'} width={680} error={errors.form} busy={busy} doing="Saving…" onSave={save} onClose={onClose}>
+        <FormDialog title={account ? `Edit ${account.name}` : 'Add account'} width={680} errors={errors} busy={busy} doing="Saving…" onSave={save} onClose={onClose}>
             <TextField name="name" label="Name" required value={name} error={errors.name} disabled={Boolean(account)} onChange={set_name} help="Inputs and alert actions use this name. Letters, digits, _ and -." />
             <ChoiceField name="cloud" label="Cloud" value={values.cloud} choices={CLOUDS} onChange={set('cloud')} help="Where the tenant is. It decides which hosts are asked." />
             {text('tenant_id', 'Tenant ID', 'Directory (tenant) ID of the app registration, or a domain of the tenant.', { required: true })}

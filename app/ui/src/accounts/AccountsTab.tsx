@@ -7,7 +7,7 @@ import WaitSpinner from '@splunk/react-ui/WaitSpinner';
 import { useState } from 'react';
 import { Confirm } from '../form/Confirm';
 import { Problem } from '../form/Field';
-import { Acts, Bar, Empty } from '../form/Layout';
+import { Acts, Bar, Empty, Wrapped } from '../form/Layout';
 import { useLoaded } from '../form/useLoaded';
 import type { TabId } from '../Page';
 import { delete_account, load_accounts, users_of, type Account } from '../splunkd/accounts';
@@ -63,10 +63,16 @@ export function AccountsTab({ go }: { go: (tab: TabId) => void }) {
                         <Table.Body>
                             {accounts.map((account) => (
                                 <Table.Row key={account.name}>
-                                    <Table.Cell>{account.name}</Table.Cell>
+                                    <Table.Cell>
+                                        <Wrapped>{account.name}</Wrapped>
+                                    </Table.Cell>
                                     <Table.Cell>{CLOUDS.find((cloud) => cloud.value === (account.content.cloud || 'commercial'))?.label ?? account.content.cloud}</Table.Cell>
-                                    <Table.Cell>{account.content.tenant_id}</Table.Cell>
-                                    <Table.Cell>{account.content.client_id}</Table.Cell>
+                                    <Table.Cell>
+                                        <Wrapped>{account.content.tenant_id}</Wrapped>
+                                    </Table.Cell>
+                                    <Table.Cell>
+                                        <Wrapped>{account.content.client_id}</Wrapped>
+                                    </Table.Cell>
                                     <Table.Cell>{account.content.auth === 'certificate' ? 'Certificate' : 'Client secret'}</Table.Cell>
                                     <Table.Cell>
                                         <Acts>

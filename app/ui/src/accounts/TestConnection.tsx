@@ -6,6 +6,7 @@ import Modal from '@splunk/react-ui/Modal';
 import Paragraph from '@splunk/react-ui/Paragraph';
 import Table from '@splunk/react-ui/Table';
 import WaitSpinner from '@splunk/react-ui/WaitSpinner';
+import { Dialog } from '../form/Dialog';
 import { Muted } from '../form/Layout';
 import { useLoaded } from '../form/useLoaded';
 import { test_account, type Finding, type Outcome, type Permission } from '../splunkd/accounts';
@@ -35,8 +36,7 @@ async function test(account: string): Promise<Answer> {
 export function TestConnection({ account, onClose }: { account: string; onClose: () => void }) {
     const { value, error, reload } = useLoaded(() => test(account));
     return (
-        <Modal open onRequestClose={onClose} returnFocus={() => undefined} style={{ width: 720 }}>
-            <Modal.Header title={`Connection of ${account}`} />
+        <Dialog title={`Connection of ${account}`} width={720} onClose={onClose}>
             <Modal.Body>
                 <div aria-live="polite">
                     {!value && !error && (
@@ -61,7 +61,7 @@ export function TestConnection({ account, onClose }: { account: string; onClose:
                 <Button appearance="secondary" label="Test again" disabled={!value && !error} onClick={() => void reload()} />
                 <Button appearance="primary" label="Close" onClick={onClose} />
             </Modal.Footer>
-        </Modal>
+        </Dialog>
     );
 }
 

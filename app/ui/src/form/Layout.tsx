@@ -35,6 +35,11 @@ export const Muted = styled.span`
     color: ${variables.contentColorMuted};
 `;
 
+/** Long names and addresses break where they must, rather than widen the table. */
+export const Wrapped = styled.span`
+    overflow-wrap: anywhere;
+`;
+
 /** `3 min ago`, `2 d ago`. */
 export function ago(seconds: number, now = Date.now() / 1000): string {
     const past = Math.max(0, now - seconds);

@@ -49,6 +49,8 @@ export function Arriving({ index }: { index: string }) {
     );
 }
 
+const time = (text: string) => new Date(Number.isNaN(Number(text)) ? text : Number(text) * 1000).toLocaleString([], { dateStyle: 'medium', timeStyle: 'medium' });
+
 function Event({ row }: { row: Row }) {
     let event: Record<string, unknown> = {};
     try {
@@ -59,7 +61,7 @@ function Event({ row }: { row: Row }) {
     const text = (...names: string[]) => String(names.map((name) => event[name]).find(Boolean) ?? '');
     return (
         <Table.Row>
-            <Table.Cell>{new Date(Number.isNaN(Number(row._time)) ? row._time : Number(row._time) * 1000).toLocaleString()}</Table.Cell>
+            <Table.Cell style={{ whiteSpace: 'nowrap' }}>{time(row._time)}</Table.Cell>
             <Table.Cell>
                 <Muted>{row.sourcetype}</Muted>
             </Table.Cell>

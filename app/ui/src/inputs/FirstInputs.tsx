@@ -2,11 +2,12 @@ import Button from '@splunk/react-ui/Button';
 import Heading from '@splunk/react-ui/Heading';
 import Paragraph from '@splunk/react-ui/Paragraph';
 import { useState } from 'react';
-import { ChoiceField, Problem } from '../form/Field';
+import { ChoiceField, Problem, SuggestField } from '../form/Field';
 import { Acts, Empty } from '../form/Layout';
 import { useBusy } from '../form/useLoaded';
 import { save_input } from '../splunkd/inputs';
 import { text_of } from '../splunkd/rest';
+import { INDEX_HELP } from './parameters';
 
 type Props = { accounts: string[]; indexes: string[]; onSaved: () => Promise<void>; onOwn: () => void };
 
@@ -38,7 +39,7 @@ export function FirstInputs({ accounts, indexes, onSaved, onOwn }: Props) {
             </Paragraph>
             <Problem>{error}</Problem>
             <ChoiceField name="account" label="Account" value={account} choices={named(accounts)} onChange={set_account} />
-            <ChoiceField name="index" label="Index" filter value={index} choices={named(indexes)} onChange={set_index} help="The macro defender_addon_index has to name it." />
+            <SuggestField name="index" label="Index" value={index} choices={indexes} onChange={set_index} help={INDEX_HELP} />
             <Acts>
                 <Button appearance="primary" disabled={busy} label={busy ? 'Trying them out…' : 'Create both inputs'} onClick={create} />
                 <Button appearance="secondary" label="Set up another input" onClick={onOwn} />

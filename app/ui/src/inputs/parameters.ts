@@ -2,6 +2,8 @@
 import type { Choice } from '../form/Field';
 import type { Settings } from '../splunkd/rest';
 
+export const INDEX_HELP = 'Where the events go. One that only your indexers have can be typed. The macro defender_addon_index has to name it.';
+
 export const FEEDS: Choice[] = [
     { value: 'incidents', label: 'Incidents', description: 'Each version of an incident' },
     { value: 'alerts', label: 'Alerts', description: 'Each version of an alert' },
@@ -14,7 +16,8 @@ export type Parameter = {
     choices?: Choice[];
     /** What the program takes when nothing is set. */
     standard: (feed: string, api: string) => string;
-    feed?: string;
+    /** The feeds that take it; without them, all do. */
+    feeds?: string[];
     advanced?: boolean;
 };
 
@@ -42,7 +45,7 @@ export const PARAMETERS: Parameter[] = [
     {
         name: 'include_alerts',
         label: 'Alerts of incidents',
-        feed: 'incidents',
+        feeds: ['incidents'],
         standard: plain('changed'),
         choices: of('none', 'changed', 'all'),
         help: plain('none: an input for alerts brings them. changed: those that are new or changed. all: all of them with each version of the incident.'),
@@ -61,7 +64,7 @@ export const PARAMETERS: Parameter[] = [
     { name: 'interval', label: 'Interval', advanced: true, standard: plain('60'), help: plain('Seconds between two polls, or a cron schedule.') },
 ];
 
-export const fits = (parameter: Parameter, feed: string) => !parameter.feed || parameter.feed === feed;
+export const fits = (parameter: Parameter, feed: string) => !parameter.feeds || parameter.feeds.includes(feed);
 
 /** What is sent: for what the feed does not take, nothing; a value that is the program's own is left to the program. */
 export function to_send(values: Settings, is_new: boolean): Settings {

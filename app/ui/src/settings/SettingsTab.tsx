@@ -72,7 +72,7 @@ export function SettingsTab() {
             <Heading level={3} style={{ margin: '28px 0 12px' }}>Certificate authorities</Heading>
             <TextField {...field('ca_bundle')} label="CA bundle" placeholder="/etc/pki/tls/certs/corporate-ca.pem" help="A PEM file on this machine, for a network that opens TLS. Only its authorities are trusted then. Empty for the public ones, which are built in." />
             <Heading level={3} style={{ margin: '28px 0 12px' }}>Logging</Heading>
-            <ChoiceField {...field('level')} label="Log level" choices={LEVELS} help="What inputs write to _internal. Takes effect with the next poll." />
+            <ChoiceField {...field('level')} label="Log level" choices={LEVELS} help="What inputs write to _internal, from their next poll on. With WARN or ERROR the tabs Inputs and Health have little to tell." />
             <div role="status">{saved && <Message type="success">Saved. Inputs and alert actions use it from their next run on.</Message>}</div>
             <Button appearance="primary" type="submit" label={busy ? 'Saving…' : 'Save'} disabled={busy} />
         </form>
