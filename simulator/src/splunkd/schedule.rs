@@ -11,6 +11,9 @@ use crate::model::World;
 use crate::run::{Instance, stream};
 use crate::simulator::{clock, lock};
 
+/// What log lines name as the program of inputs.
+pub const PROGRAM: &str = "/opt/splunk/etc/apps/TA_defender/bin/defender";
+
 /// How often it looks for inputs that are due.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -70,16 +73,15 @@ fn run(world: &Mutex<World>, instance: &Instance, name: &str, values: &Stanza) {
     let outcome = instance.poll(name, &params);
     let mut world = lock(world);
     let now = clock(&world);
-    let program = "/opt/splunk/etc/apps/TA_defender/bin/defender";
     match outcome.and_then(|run| Ok((stream::events(&run.stdout)?, run.stderr))) {
         Ok((events, stderr)) => {
             for event in &events {
                 world.splunkd.journal.index(event, &params);
             }
             for line in stderr.lines() {
-                world.splunkd.journal.log(line, program, now);
+                world.splunkd.journal.log(line, PROGRAM, now);
             }
         }
-        Err(error) => world.splunkd.journal.log(&format!("ERROR {error}"), program, now),
+        Err(error) => world.splunkd.journal.log(&format!("ERROR {error}"), PROGRAM, now),
     }
 }

@@ -9,7 +9,7 @@ import WaitSpinner from '@splunk/react-ui/WaitSpinner';
 import { Dialog } from '../form/Dialog';
 import { Muted } from '../form/Layout';
 import { useLoaded } from '../form/useLoaded';
-import { test_account, type Finding, type Outcome, type Permission } from '../splunkd/accounts';
+import { PATIENCE, test_account, type Finding, type Outcome, type Permission } from '../splunkd/accounts';
 import { SplunkdError } from '../splunkd/rest';
 
 const APIS: Record<string, string> = {
@@ -41,7 +41,7 @@ export function TestConnection({ account, onClose }: { account: string; onClose:
                 <div aria-live="polite">
                     {!value && !error && (
                         <Paragraph>
-                            <WaitSpinner size="small" /> Asking Entra ID for a token, and each API for one row…
+                            <WaitSpinner size="small" /> Asking Entra ID for a token, and each API for one row… An answer takes up to 20 seconds. It is given up after {PATIENCE} seconds.
                         </Paragraph>
                     )}
                     {error && (

@@ -53,8 +53,11 @@ export type Outcome = { ok: true } | { ok: false; error: string; remedy: string 
 export type Permission = { name: string; needed_by: string[]; state: 'granted' | 'missing' | 'more_than_needed' };
 export type Finding = { api: string; host: string; token: Outcome; permissions: Permission[]; call?: Outcome };
 
+/** Seconds that the handler is waited for; it answers within 20 whatever the services do. */
+export const PATIENCE = 25;
+
 /** Asks the add-on's own REST handler. It gets the account's name and nothing else. */
 export async function test_account(account: string): Promise<Finding[]> {
-    const answer = await ask('defender/test_connection', { method: 'POST', form: { account }, limit: 25_000 });
+    const answer = await ask('defender/test_connection', { method: 'POST', form: { account }, limit: PATIENCE * 1000 });
     return answer.apis;
 }
