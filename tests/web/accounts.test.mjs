@@ -3,7 +3,10 @@ import { after, afterEach, before, test } from 'node:test';
 import { all_sound, ANALYST, dialog, fill_account, keeps_secrets, pick, row, SECRET, sound, splunk, splunkd, visit } from './stage.mjs';
 
 let stage;
-before(async () => (stage = await splunk()));
+before(async () => {
+    stage = await splunk();
+    await splunkd(stage, 'data/inputs/defender', { name: 'of_certificate', feed: 'alerts', account: 'by_certificate', disabled: '1' });
+});
 after(() => stage.stop());
 afterEach(all_sound);
 
@@ -102,7 +105,6 @@ test('a name with a space that was made in a file can be deleted', async () => {
 });
 
 test('deleting is refused while an input and a saved search use the account, and both are named', async () => {
-    await splunkd(stage, 'data/inputs/defender', { name: 'of_certificate', feed: 'alerts', account: 'by_certificate', disabled: '1' });
     const page = await visit(stage);
     await page.getByRole('button', { name: 'Delete by_certificate' }).click();
     await dialog(page).getByRole('button', { name: 'Delete account' }).click();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { all_sound, ANALYST, keeps_secrets, sound, splunk, splunkd, visit } from './stage.mjs';
+import { all_sound, ANALYST, gets_focus, keeps_secrets, sound, splunk, splunkd, visit } from './stage.mjs';
 
 let stage;
 before(async () => (stage = await splunk()));
@@ -21,10 +21,11 @@ test('what is wrong stands at its field, and nothing is sent', async () => {
     };
     await wrong('url', 'proxy.example.com', 'Use http://host:port or https://host:port.');
     await wrong('url', 'http://user:secret@proxy.example.com', 'Give user and password in their own fields.');
-    await wrong('url', '', /The way to Microsoft/);
+    await page.locator('input[name="url"]').fill('');
     await wrong('username', 'splunk', 'A user needs a proxy.');
+    await gets_focus(page, 'URL');
     await wrong('ca_bundle', 'corporate.pem', 'Use the full path of the file.');
-    assert.ok(page.sent.every(({ method, url }) => method === 'GET' || !url.includes('defender_settings')), 'nothing but what was right was sent');
+    assert.ok(page.sent.every(({ method, url }) => method === 'GET' || !url.includes('defender_settings')));
 });
 
 test('settings are kept, the proxy password in the password store alone', async () => {

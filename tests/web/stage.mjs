@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const { chromium } = createRequire(join(root, 'app/ui/package.json'))('playwright-core');
+const of_the_page = createRequire(join(root, 'app/ui/package.json'));
+const { chromium } = of_the_page('playwright-core');
 const target = process.env.TARGET ?? join(root, 'target/debug');
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
@@ -16,6 +17,12 @@ export const ANALYST = 'analyst0Vm6Pa9wQ3kDq8Fz1nXb7Lr5T';
 export const TENANT = 'b3c1b5fc-828c-45fa-a1e1-10d74f6d6e9c';
 export const CLIENT = '4e7a1f0c-95d2-4c1b-9f5e-2d9a6c1b7f31';
 export const SECRET = 'dEm8Q~simulated.not.a.secret-0123456789ab';
+
+/** A module of the page, for what needs no browser. */
+export async function ui(path) {
+    const { outputFiles } = await of_the_page('esbuild').build({ entryPoints: [join(root, 'app/ui/src', path)], bundle: true, format: 'esm', write: false, logLevel: 'error', loader: { '.tsx': 'tsx' }, jsx: 'automatic' });
+    return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString('base64')}`);
+}
 
 /** Starts splunkd's stand-in and Splunk Web; `options` are those of the program `simulator`. */
 export async function splunk(...options) {
@@ -104,13 +111,21 @@ export async function sound(page) {
     assert.deepEqual(nameless.map(({ role, properties }) => [role.value, properties]), [], 'every control has a name');
 }
 
-/** Which control has the focus: its label, or else its name. */
-export const focused = (page) =>
-    page.evaluate(() => {
-        const one = document.activeElement;
-        const labels = (one.getAttribute('aria-labelledby') ?? '').split(' ').map((id) => document.getElementById(id)?.textContent ?? '');
-        return (one.getAttribute('aria-label') ?? one.labels?.[0]?.textContent ?? (labels.join(' ').trim() || one.textContent)).trim();
-    });
+/** What names the control that has the focus: its own label, that of the form, or its text. Runs in the page. */
+const name_of_focus = () => {
+    const one = document.activeElement;
+    const labels = (one.getAttribute('aria-labelledby') ?? '').split(' ').map((id) => document.getElementById(id)?.textContent ?? '');
+    const name = one.getAttribute('aria-label') ?? one.labels?.[0]?.textContent ?? (labels.join(' ').trim() || one.textContent);
+    return name.replace(/^\s*\*/, '').trim();
+};
+export const focused = (page) => page.evaluate(name_of_focus);
+
+/** Focus comes back a moment after a dialog has gone. */
+export async function gets_focus(page, name) {
+    const has_it = async () => (await focused(page)) === name;
+    for (let looks = 0; looks < 100 && !(await has_it()); looks += 1) await page.waitForTimeout(50);
+    assert.equal(await focused(page), name);
+}
 
 export const dialog = (page) => page.getByRole('dialog');
 export const row = (page, name) => page.getByRole('row').filter({ has: page.getByRole('cell', { name, exact: true }) });

@@ -38,7 +38,9 @@ impl Schedule {
                 // An input that is edited or enabled starts at once.
                 ran.retain(|name, (values, _)| inputs.get(name) == Some(values));
                 for (name, values) in inputs.into_iter().filter(|(_, values)| !is_disabled(values)) {
-                    let interval = values.get("interval").and_then(|text| text.parse().ok()).unwrap_or(60);
+                    // Cron schedules are not played: such an input waits for ever.
+                    let interval = values.get("interval").map_or("60", String::as_str);
+                    let Ok(interval) = interval.parse() else { continue };
                     let due = ran.get(&name).is_none_or(|(_, at)| at.elapsed() >= Duration::from_secs(interval));
                     if let Some(instance) = instance.as_ref().filter(|_| due) {
                         ran.insert(name.clone(), (values.clone(), Instant::now()));

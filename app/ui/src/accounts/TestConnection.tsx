@@ -8,7 +8,7 @@ import Table from '@splunk/react-ui/Table';
 import WaitSpinner from '@splunk/react-ui/WaitSpinner';
 import { Dialog } from '../form/Dialog';
 import { Muted } from '../form/Layout';
-import { useLoaded } from '../form/useLoaded';
+import { useBusy, useLoaded } from '../form/useLoaded';
 import { PATIENCE, test_account, type Finding, type Outcome, type Permission } from '../splunkd/accounts';
 import { SplunkdError } from '../splunkd/rest';
 
@@ -35,30 +35,32 @@ async function test(account: string): Promise<Answer> {
 
 export function TestConnection({ account, onClose }: { account: string; onClose: () => void }) {
     const { value, error, reload } = useLoaded(() => test(account));
+    const { busy, run } = useBusy();
+    const asking = busy || (!value && !error);
     return (
         <Dialog title={`Connection of ${account}`} width={720} onClose={onClose}>
             <Modal.Body>
                 <div aria-live="polite">
-                    {!value && !error && (
+                    {asking && (
                         <Paragraph>
                             <WaitSpinner size="small" /> Asking Entra ID for a token, and each API for one row… An answer takes up to 20 seconds. It is given up after {PATIENCE} seconds.
                         </Paragraph>
                     )}
-                    {error && (
+                    {!asking && error && (
                         <Message appearance="fill" type="error">
                             {error}
                         </Message>
                     )}
-                    {value && 'unavailable' in value && (
+                    {!asking && value && 'unavailable' in value && (
                         <Message appearance="fill" type="warning">
                             The test is not available on this instance: {value.unavailable} The account is saved all the same, and saving an input tries it out.
                         </Message>
                     )}
-                    {value && 'findings' in value && value.findings.map((finding) => <Api key={finding.api} finding={finding} />)}
+                    {!asking && value && 'findings' in value && value.findings.map((finding) => <Api key={finding.api} finding={finding} />)}
                 </div>
             </Modal.Body>
             <Modal.Footer>
-                <Button appearance="secondary" label="Test again" disabled={!value && !error} onClick={() => void reload()} />
+                <Button appearance="secondary" label="Test again" disabled={asking} onClick={() => void run(reload)} />
                 <Button appearance="primary" label="Close" onClick={onClose} />
             </Modal.Footer>
         </Dialog>

@@ -14,6 +14,7 @@ export const Bar = styled.div`
 export const Acts = styled.div`
     display: flex;
     flex-wrap: wrap;
+    align-items: center;
     gap: 4px;
     /* In line with the text of the other cells. */
     td & {

@@ -56,6 +56,7 @@ export function HealthTab() {
     );
 }
 
+const throttled = (seconds: number) => (seconds > 0 ? span(seconds) : 'no');
 const number = (text?: string) => (text ? Number(text).toLocaleString() : '–');
 
 function Inputs({ inputs, polled, moving }: { inputs: Input[]; polled: Row[]; moving: Row[] }) {
@@ -83,7 +84,7 @@ function Inputs({ inputs, polled, moving }: { inputs: Input[]; polled: Row[]; mo
                             <Table.Cell>{number(poll?.polls)}</Table.Cell>
                             <Table.Cell>{number(poll?.requests)}</Table.Cell>
                             <Table.Cell>{number(poll?.events)}</Table.Cell>
-                            <Table.Cell>{Number(poll?.throttled_s ?? 0) > 0 ? span(Number(poll?.throttled_s)) : 'no'}</Table.Cell>
+                            <Table.Cell>{poll ? throttled(Number(poll.throttled_s)) : '–'}</Table.Cell>
                             <Table.Cell>{poll ? state(input, poll) : '–'}</Table.Cell>
                         </Table.Row>
                     );

@@ -32,7 +32,9 @@ export function backfill(start: string, poll?: Row, moving?: Row): Backfill | un
     // A poll's line comes at its end, so the first one's own time is before the first line.
     const [first, between] = [Number(moving.first_s ?? 0), Number(moving.last) - Number(moving.since)];
     if (first + between > 0) found.per_minute = Math.round((Number(moving.rows) / (first + between)) * 60);
-    const [read, time] = between > 0 ? [Number(moving.left_before) - Number(moving.left), between] : [found.read, first];
+    // The very first poll is measured by itself.
+    const alone = Number(poll?.polls) === 1 && Number(moving.polls) === 1;
+    const [read, time] = alone ? [found.read, first] : [Number(moving.left_before) - Number(moving.left), between];
     if (read > 0 && time > 0) found.ends_in = (left / read) * time;
     return found;
 }

@@ -12,7 +12,7 @@ export function History({ inputs, polled, moving }: Props) {
     const of = (rows: Row[], input: Input) => rows.find((row) => row.input === input.name);
     const running = inputs.flatMap((input) => {
         const state = is_enabled(input) ? backfill(input.content.start || '30d', of(polled, input), of(moving, input)) : undefined;
-        return state ? [{ name: input.name, state }] : [];
+        return state ? [{ name: input.name, state, percentage: Math.round((state.read / state.total) * 100) }] : [];
     });
     if (running.length === 0) return null;
     return (
@@ -20,13 +20,13 @@ export function History({ inputs, polled, moving }: Props) {
             <Heading level={2} style={{ margin: '0 0 12px' }}>
                 Reading history
             </Heading>
-            {running.map(({ name, state }) => (
+            {running.map(({ name, state, percentage }) => (
                 <div key={name} style={{ marginBottom: 16 }}>
                     <div style={{ display: 'flex', justifyContent: 'space-between', gap: 16, flexWrap: 'wrap', marginBottom: 6 }}>
                         <span>{name}</span>
                         <Muted>{told(state)}</Muted>
                     </div>
-                    <Progress percentage={Math.round((state.read / state.total) * 100)} aria-label={`History of ${name}`} />
+                    <Progress percentage={percentage} role="progressbar" aria-valuenow={percentage} aria-label={`History of ${name}`} />
                 </div>
             ))}
             <Muted>New events come first in every poll; history follows, from its newest end.</Muted>

@@ -20,7 +20,7 @@ type Props = {
 const TITLES = ['Name', 'Feed', 'Account', 'Index', 'Interval', 'Status', 'Newest event', 'Last error', 'Actions'];
 
 export function InputTable({ inputs, polled, failed, onEdit, onClone, onDelete, onSwitch }: Props) {
-    const { busy, run } = useBusy();
+    const { run } = useBusy();
     return (
         <Table stripeRows>
             <Table.Head>
@@ -47,9 +47,10 @@ export function InputTable({ inputs, polled, failed, onEdit, onClone, onDelete, 
                             <Table.Cell>{input.content.index || 'default'}</Table.Cell>
                             <Table.Cell>{every(input.content.interval)}</Table.Cell>
                             <Table.Cell>
-                                <Switch appearance="toggle" selected={on} disabled={busy} value={input.name} aria-label={`Collect ${input.name}`} onClick={() => void run(() => onSwitch(input, !on))}>
+                                <Acts>
+                                    <Switch appearance="toggle" inline selected={on} value={input.name} aria-label={`Collect ${input.name}`} onClick={() => void run(() => onSwitch(input, !on))} />
                                     {on ? 'Enabled' : 'Disabled'}
-                                </Switch>
+                                </Acts>
                             </Table.Cell>
                             <Table.Cell>{poll?.newest ? ago(Number(poll.newest)) : <Muted>none in 24 h</Muted>}</Table.Cell>
                             <Table.Cell>{error ? <LastError error={error} resolved={is_resolved(error, polled)} /> : <Muted>none in 24 h</Muted>}</Table.Cell>
