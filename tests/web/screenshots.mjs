@@ -8,8 +8,8 @@ mkdirSync(folder, { recursive: true });
 
 /** A day in the life of four inputs, one of which has lost its secret. */
 const day = log_file([
-    ...Array.from({ length: 24 }, (_, hour) => poll((24 - hour) * 3500, 'contoso_alerts', { requests: 60, rows: 40, events: 12 + ((hour * 7) % 23), lag: 40 + hour })),
-    ...Array.from({ length: 24 }, (_, hour) => poll((24 - hour) * 3500, 'contoso_incidents', { requests: 60, rows: 20, events: 3 + ((hour * 5) % 9), lag: 300 + hour, throttled: hour === 13 ? '42.0' : '0.0' })),
+    ...Array.from({ length: 24 }, (_, hour) => poll((23 - hour) * 3600 + 40, 'contoso_alerts', { requests: 60, rows: 40, events: 12 + ((hour * 7) % 23), lag: 40 + hour })),
+    ...Array.from({ length: 24 }, (_, hour) => poll((23 - hour) * 3600 + 40, 'contoso_incidents', { requests: 60, rows: 20, events: 3 + ((hour * 5) % 9), lag: 300 + hour, throttled: hour === 13 ? '42.0' : '0.0' })),
     poll(1500, 'fabrikam_alerts', { requests: 30, rows: 9000, events: 9000, left: 1_728_000, took: '60.0' }),
     poll(40, 'fabrikam_alerts', { requests: 30, rows: 41000, events: 41000, left: 518_400, took: '60.0' }),
     '37000 WARN defender://contoso_incidents: Microsoft Graph asks for patience: HTTP 429; asking again in 42 s',
@@ -36,6 +36,7 @@ for (const theme of ['light', 'dark']) {
     const shot = async (page, name) => {
         // Dialogs and lists glide into their places.
         await page.waitForTimeout(600);
+        if (!(await dialog(page).isVisible())) await page.evaluate(() => document.activeElement.blur());
         await sound(page);
         await page.screenshot({ path: `${folder}/${name}-${theme}.png` });
     };

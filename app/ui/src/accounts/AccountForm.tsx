@@ -2,6 +2,7 @@ import CollapsiblePanel from '@splunk/react-ui/CollapsiblePanel';
 import { useRef, useState, type FormEvent } from 'react';
 import { ChoiceField, name_problem, SecretArea, SecretField, TextField } from '../form/Field';
 import { FormDialog } from '../form/FormDialog';
+import { Inside } from '../form/Layout';
 import { useBusy } from '../form/useLoaded';
 import { save_account, type Account, type Secret } from '../splunkd/accounts';
 import { text_of, type Settings } from '../splunkd/rest';
@@ -58,7 +59,7 @@ export function AccountForm({ account, taken, onSaved, onClose }: Props) {
         <TextField name={setting} label={label} help={help} value={values[setting]} error={errors[setting]} onChange={set(setting)} {...extra} />
     );
     return (
-        <FormDialog title={account ? `Edit ${account.name}` : 'Add account'} width={680} errors={errors} busy={busy} doing="Saving…" onSave={save} onClose={onClose}>
+        <FormDialog title={account ? `Edit ${account.name}` : 'Add account'} width={652} errors={errors} busy={busy} doing="Saving…" onSave={save} onClose={onClose}>
             <TextField name="name" label="Name" required value={name} error={errors.name} disabled={Boolean(account)} onChange={set_name} help="Inputs and alert actions use this name. Letters, digits, _ and -." />
             <ChoiceField name="cloud" label="Cloud" value={values.cloud} choices={CLOUDS} onChange={set('cloud')} help="Where the tenant is. It decides which hosts are asked." />
             {text('tenant_id', 'Tenant ID', 'Directory (tenant) ID of the app registration, or a domain of the tenant.', { required: true })}
@@ -73,7 +74,7 @@ export function AccountForm({ account, taken, onSaved, onClose }: Props) {
                 <SecretField name="client_secret" label="Client secret" required={!keeps} inputRef={secret} error={errors.secret} placeholder={stored} help="The secret's value, not its ID. Kept in Splunk's password store." />
             )}
             <CollapsiblePanel title="Advanced" defaultOpen={HOSTS.some(([setting]) => values[setting])}>
-                <div style={{ padding: '16px 0 0' }}>{HOSTS.map(([setting, label, help]) => text(setting, label, `${help} https, or http on this machine.`, { key: setting }))}</div>
+                <Inside>{HOSTS.map(([setting, label, help]) => text(setting, label, `${help} https, or http on this machine.`, { key: setting }))}</Inside>
             </CollapsiblePanel>
         </FormDialog>
     );

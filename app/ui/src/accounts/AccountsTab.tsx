@@ -54,10 +54,10 @@ export function AccountsTab({ go }: { go: (tab: TabId) => void }) {
                         <span>An account is a tenant and an app registration in it. Inputs and alert actions use it by its name.</span>
                         <Button appearance="primary" label="Add account" onClick={() => set_dialog({ kind: 'add' })} />
                     </Bar>
-                    <Table stripeRows>
+                    <Table stripeRows horizontalOverflow="scroll">
                         <Table.Head>
                             {['Name', 'Cloud', 'Tenant', 'Client', 'Signs in with', 'Actions'].map((title) => (
-                                <Table.HeadCell key={title}>{title}</Table.HeadCell>
+                                <Table.HeadCell truncate={false} key={title}>{title}</Table.HeadCell>
                             ))}
                         </Table.Head>
                         <Table.Body>

@@ -7,7 +7,6 @@ import Paragraph from '@splunk/react-ui/Paragraph';
 import Table from '@splunk/react-ui/Table';
 import WaitSpinner from '@splunk/react-ui/WaitSpinner';
 import { Dialog } from '../form/Dialog';
-import { Muted } from '../form/Layout';
 import { useBusy, useLoaded } from '../form/useLoaded';
 import { PATIENCE, test_account, type Finding, type Outcome, type Permission } from '../splunkd/accounts';
 import { SplunkdError } from '../splunkd/rest';
@@ -75,17 +74,15 @@ function Api({ finding }: { finding: Finding }) {
                 {APIS[finding.api] ?? finding.api}
                 <Chip appearance={works ? 'success' : 'error'}>{works ? 'Works' : 'Does not work'}</Chip>
             </Heading>
-            <Paragraph>
-                <Muted>{finding.host}</Muted>
-            </Paragraph>
+            <Paragraph>{finding.host}</Paragraph>
             <Step what="Token" outcome={finding.token} />
             {finding.call && <Step what="Read" outcome={finding.call} />}
             {finding.permissions.length > 0 && (
-                <Table>
+                <Table horizontalOverflow="scroll">
                     <Table.Head>
-                        <Table.HeadCell>Permission</Table.HeadCell>
-                        <Table.HeadCell>Needed by</Table.HeadCell>
-                        <Table.HeadCell>State</Table.HeadCell>
+                        <Table.HeadCell truncate={false}>Permission</Table.HeadCell>
+                        <Table.HeadCell truncate={false}>Needed by</Table.HeadCell>
+                        <Table.HeadCell truncate={false}>State</Table.HeadCell>
                     </Table.Head>
                     <Table.Body>
                         {finding.permissions.map((permission) => (

@@ -8,7 +8,7 @@ export const Bar = styled.div`
     justify-content: space-between;
     gap: 16px;
     margin-bottom: 12px;
-    color: ${variables.contentColorMuted};
+    color: ${variables.contentColorDefault};
 `;
 
 export const Acts = styled.div`
@@ -18,8 +18,16 @@ export const Acts = styled.div`
     gap: 4px;
     /* In line with the text of the other cells. */
     td & {
+        flex-wrap: nowrap;
         margin: -4px 0 -4px -8px;
+        white-space: nowrap;
     }
+`;
+
+/** What a panel of a form hides: its fields are in line with those outside. */
+export const Inside = styled.div`
+    margin: 0 -16px;
+    padding-top: 16px;
 `;
 
 /** What stands where a table would be empty. */
@@ -32,12 +40,16 @@ export const Empty = styled.div`
     background: ${variables.backgroundColorSection};
 `;
 
+/** What is said when there is nothing to say. The toolkit's muted colour has a contrast of 3 to 1, which is too little. */
 export const Muted = styled.span`
-    color: ${variables.contentColorMuted};
+    font-style: italic;
 `;
 
 /** Long names and addresses break where they must, rather than widen the table. */
-export const Wrapped = styled.span`
+export const Wrapped = styled.span<{ $least?: string; $most?: string }>`
+    display: block;
+    min-width: ${({ $least = '12ch' }) => $least};
+    max-width: ${({ $most = '36ch' }) => $most};
     overflow-wrap: anywhere;
 `;
 

@@ -3,7 +3,7 @@ import variables from '@splunk/themes/variables';
 
 const Figure = styled.figure`
     margin: 0;
-    color: ${variables.contentColorMuted};
+    color: ${variables.contentColorDefault};
     font-size: 12px;
     svg {
         display: block;

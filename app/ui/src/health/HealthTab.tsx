@@ -65,10 +65,10 @@ function Inputs({ inputs, polled, moving }: { inputs: Input[]; polled: Row[]; mo
         return running ? told(running) : 'read';
     };
     return (
-        <Table stripeRows>
+        <Table stripeRows horizontalOverflow="scroll">
             <Table.Head>
                 {['Input', 'Last poll', 'Newest event', 'Polls', 'Requests', 'Events', 'Throttled', 'History'].map((title) => (
-                    <Table.HeadCell key={title}>{title}</Table.HeadCell>
+                    <Table.HeadCell truncate={false} key={title}>{title}</Table.HeadCell>
                 ))}
             </Table.Head>
             <Table.Body>
@@ -100,20 +100,11 @@ function Troubles({ failed, polled }: { failed: Row[]; polled: Row[] }) {
         if (row.log_level !== 'ERROR') return 'Warning';
         return is_resolved(row, polled) ? <Muted>Error, resolved</Muted> : 'Error';
     };
-    const titles: [string, number | 'auto'][] = [
-        ['Input', 220],
-        ['Level', 140],
-        ['Last', 110],
-        ['Times', 80],
-        ['What, and what to do', 'auto'],
-    ];
     return (
-        <Table stripeRows>
+        <Table stripeRows horizontalOverflow="scroll">
             <Table.Head>
-                {titles.map(([title, width]) => (
-                    <Table.HeadCell key={title} width={width}>
-                        {title}
-                    </Table.HeadCell>
+                {['Input', 'Level', 'Last', 'Times', 'What, and what to do'].map((title) => (
+                    <Table.HeadCell truncate={false} key={title}>{title}</Table.HeadCell>
                 ))}
             </Table.Head>
             <Table.Body>
@@ -126,7 +117,7 @@ function Troubles({ failed, polled }: { failed: Row[]; polled: Row[] }) {
                         <Table.Cell>{ago(Number(row.last))}</Table.Cell>
                         <Table.Cell>{row.count}</Table.Cell>
                         <Table.Cell>
-                            <Wrapped>{row.message}</Wrapped>
+                            <Wrapped $least="40ch" $most="none">{row.message}</Wrapped>
                         </Table.Cell>
                     </Table.Row>
                 ))}

@@ -1,6 +1,5 @@
 import Heading from '@splunk/react-ui/Heading';
 import Progress from '@splunk/react-ui/Progress';
-import { Muted } from '../form/Layout';
 import { backfill, told } from '../health/backfill';
 import { is_enabled, type Input } from '../splunkd/inputs';
 import type { Row } from '../splunkd/search';
@@ -24,12 +23,12 @@ export function History({ inputs, polled, moving }: Props) {
                 <div key={name} style={{ marginBottom: 16 }}>
                     <div style={{ display: 'flex', justifyContent: 'space-between', gap: 16, flexWrap: 'wrap', marginBottom: 6 }}>
                         <span>{name}</span>
-                        <Muted>{told(state)}</Muted>
+                        <span>{told(state)}</span>
                     </div>
                     <Progress percentage={percentage} role="progressbar" aria-valuenow={percentage} aria-label={`History of ${name}`} />
                 </div>
             ))}
-            <Muted>New events come first in every poll; history follows, from its newest end.</Muted>
+            New events come first in every poll; history follows, from its newest end.
         </section>
     );
 }

@@ -22,12 +22,10 @@ const TITLES = ['Name', 'Feed', 'Account', 'Index', 'Interval', 'Status', 'Newes
 export function InputTable({ inputs, polled, failed, onEdit, onClone, onDelete, onSwitch }: Props) {
     const { run } = useBusy();
     return (
-        <Table stripeRows>
+        <Table stripeRows horizontalOverflow="scroll">
             <Table.Head>
                 {TITLES.map((title) => (
-                    <Table.HeadCell key={title} width={title === 'Last error' ? 260 : undefined}>
-                        {title}
-                    </Table.HeadCell>
+                    <Table.HeadCell truncate={false} key={title}>{title}</Table.HeadCell>
                 ))}
             </Table.Head>
             <Table.Body>
@@ -73,7 +71,7 @@ function LastError({ error, resolved }: { error: Row; resolved: boolean }) {
     const when = ago(Number(error.last));
     if (resolved) return <Muted>{when}, resolved</Muted>;
     return (
-        <Wrapped>
+        <Wrapped $least="30ch" $most="60ch">
             {when}: {error.message}
         </Wrapped>
     );
