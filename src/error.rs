@@ -73,6 +73,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A build for machines that only poll.
+    #[error("this build of the program has no streaming feeds, so `feed = {feed}` cannot run")]
+    NoStreaming {
+        /// The feed.
+        feed: &'static str,
+    },
     /// Inputs keep their position in a file of one machine.
     #[error("inputs do not run on a search head cluster member, where each member would collect everything")]
     SearchHeadCluster,
@@ -83,7 +89,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         let person = match self {
             Self::Definition(_) | Self::Stdout(_) | Self::Signals(_) | Self::Stream(_) => false,
-            Self::Input(_) | Self::Alert(_) | Self::Parameter { .. } | Self::SearchHeadCluster => true,
+            Self::Input(_) | Self::Alert(_) | Self::Parameter { .. } | Self::NoStreaming { .. } | Self::SearchHeadCluster => true,
             Self::Account(AccountError::Splunkd(error)) | Self::Splunkd(error) => error.needs_a_person(),
             Self::Account(_) => true,
             Self::Http(error) => matches!(error, HttpError::Setup(_)),
@@ -105,6 +111,7 @@ impl Error {
             Self::Checkpoint(error) | Self::Collect(CollectError::Checkpoint(error)) => Some(error.remedy().to_owned()),
             Self::Http(_) => Some("correct it on the Configuration page of the app, tab Settings".to_owned()),
             Self::SearchHeadCluster => Some("disable this input here and set it up on a heavy forwarder".to_owned()),
+            Self::NoStreaming { .. } => Some("install the package as it is published".to_owned()),
             Self::Input(_) => Some(
                 "correct it on the Configuration page of the app, tab Inputs, or in Settings > Data inputs > Microsoft Defender"
                     .to_owned(),

@@ -38,5 +38,11 @@ pub mod validate;
 pub mod version;
 
 /// What `--version` prints: version, target, enabled features.
-pub const VERSION: &str =
-    concat!("defender ", env!("CARGO_PKG_VERSION"), " ", env!("TARGET"), " features: incidents alerts actions");
+pub const VERSION: &str = concat!(
+    "defender ",
+    env!("CARGO_PKG_VERSION"),
+    " ",
+    env!("TARGET"),
+    " features: incidents alerts actions",
+    env!("STREAMING")
+);

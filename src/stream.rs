@@ -9,7 +9,7 @@ use crate::checkpoint::{Checkpoint, CheckpointError, Store};
 use crate::collect::{End, Outside, Poll, Tally, position};
 use crate::error::{Error, Exit};
 use crate::feeds::Draft;
-use crate::input::Input;
+use crate::input::{AnyInput, Input};
 use crate::microsoft::api_error::ApiError;
 use crate::microsoft::client::{Client, Reply};
 use crate::splunk::definition::{self, Definition, Root, Stanza};
@@ -71,10 +71,10 @@ struct World<'a> {
 
 impl World<'_> {
     fn collect(&self, stanza: &Stanza) -> Result<(), Error> {
-        let input = Input::read(stanza)?;
+        let input = AnyInput::read(stanza)?;
         for ignored in ["source", "sourcetype"] {
             // splunkd itself fills in the scheme's name as the default.
-            if stanza.param(ignored).is_some_and(|value| value != "defender" && value != format!("defender://{}", input.name)) {
+            if stanza.param(ignored).is_some_and(|value| value != "defender" && value != format!("defender://{}", input.name())) {
                 log::warn!("{input}: its `{ignored}` is ignored: existing searches rely on the ones this add-on sets");
             }
         }
@@ -85,19 +85,27 @@ impl World<'_> {
         if splunkd.server_roles()?.iter().any(|role| role == "shc_member" || role == "shc_captain") {
             return Err(Error::SearchHeadCluster);
         }
-        let account = Account::load(&splunkd, &input.account, ClearText::Move)?;
+        match input {
+            AnyInput::Polled(input) => self.poll(&input, &splunkd, &settings),
+            AnyInput::EventHub(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
+            AnyInput::Storage(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
+        }
+    }
+
+    fn poll(&self, input: &Input, splunkd: &Splunkd, settings: &Settings) -> Result<(), Error> {
+        let account = Account::load(splunkd, &input.account, ClearText::Move)?;
         let source = format!("defender:{}:{}", input.feed.name, account.tenant_id);
         let waiting = || self.stop.sleep(LOCK_PAUSE);
-        let Some(store) = Store::open(&definition.checkpoint_dir, &input.name, waiting)? else { return Ok(()) };
+        let Some(store) = Store::open(&self.definition.checkpoint_dir, &input.name, waiting)? else { return Ok(()) };
         let (saved, tenant_id) = (store.load(&input.name)?, account.tenant_id.clone());
         let client = account.client(&settings.http(EXCHANGE_LIMIT)?, input.resource.api())?;
-        let mut live = Live { client, store, source, input: &input, stream: self.stream, stop: self.stop };
+        let mut live = Live { client, store, source, input, stream: self.stream, stop: self.stop };
         let begun = Ticks::now();
-        let mut checkpoint = position(saved, &input, &tenant_id, &mut live)?;
-        let mut poll = Poll::new(&input, &mut checkpoint, &mut live);
+        let mut checkpoint = position(saved, input, &tenant_id, &mut live)?;
+        let mut poll = Poll::new(input, &mut checkpoint, &mut live);
         let end = poll.run();
         let tally = std::mem::take(&mut poll.tally);
-        report(&input, &tally, &checkpoint, Ticks::now().since(begun));
+        report(input, &tally, &checkpoint, Ticks::now().since(begun));
         match end? {
             End::NotBefore(until) => log::info!("{input}: the service asked for patience; nothing is asked before {until}"),
             End::Done | End::Stopped => {}

@@ -10,7 +10,7 @@ use crate::account::{APP, Account, ClearText, Settings};
 use crate::collect::CollectError;
 use crate::error::{Error, Exit};
 use crate::feeds::IncludeAlerts;
-use crate::input::Input;
+use crate::input::{AnyInput, Input};
 use crate::microsoft::page;
 use crate::microsoft::query::{Expand, List, Order};
 use crate::splunk::definition::{self, Definition, Root};
@@ -54,10 +54,19 @@ pub fn run(stdin: impl Read, out: &mut impl Write, splunk_home: Option<&Path>) -
 /// Reads the parameters, gets a token, and reads once with the input's own permission.
 fn check(definition: &Definition, splunk_home: Option<&Path>) -> Result<(), Error> {
     let Some(stanza) = definition.stanzas.first() else { return Ok(()) };
-    let input = Input::read(stanza)?;
+    let input = AnyInput::read(stanza)?;
     let splunkd = Splunkd::new(&definition.server_uri, definition.session_key.clone(), APP, splunk_home)?;
     let settings = Settings::load(&splunkd)?;
-    let account = Account::load(&splunkd, &input.account, ClearText::Use)?;
+    match input {
+        AnyInput::Polled(input) => read_once(&input, &splunkd, &settings),
+        AnyInput::EventHub(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
+        AnyInput::Storage(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
+    }
+}
+
+/// Reads the newest objects of a feed that is polled.
+fn read_once(input: &Input, splunkd: &Splunkd, settings: &Settings) -> Result<(), Error> {
+    let account = Account::load(splunkd, &input.account, ClearText::Use)?;
     let mut client = account.client(&settings.http(PATIENCE)?, input.resource.api())?;
     let list = List {
         resource: input.resource,
