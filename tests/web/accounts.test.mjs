@@ -95,6 +95,23 @@ test('a new way to sign in asks for its secret, and what the old one left is rem
     await keeps_secrets(page, SECRET);
 });
 
+test('a connection string takes the place of an app registration', async () => {
+    const text = 'Endpoint=sb://contoso.servicebus.windows.net/;SharedAccessKeyName=read;SharedAccessKey=c2ltdWxhdGVk';
+    const page = await visit(stage);
+    await page.getByRole('button', { name: 'Add account' }).click();
+    await dialog(page).locator('input[name="name"]').fill('hub');
+    await pick(page, 'Sign in with', /^Connection string/);
+    await dialog(page).getByLabel('Tenant ID').waitFor({ state: 'detached' });
+    await dialog(page).getByRole('button', { name: 'Save' }).click();
+    await dialog(page).getByText('Enter the connection string.').waitFor();
+    await dialog(page).locator('input[name="connection_string"]').fill(text);
+    await dialog(page).getByRole('button', { name: 'Save' }).click();
+    await row(page, 'hub').getByText('Connection string').waitFor();
+    assert.equal((await splunkd(stage, 'storage/passwords/defender_account:hub.connection_string:')).entry[0].content.clear_password, text);
+    assert.equal((await splunkd(stage, 'configs/conf-defender_account/hub')).entry[0].content.auth, 'connection_string');
+    await keeps_secrets(page, text);
+});
+
 test('a name with a space that was made in a file can be deleted', async () => {
     await splunkd(stage, 'configs/conf-defender_account', { name: 'two words/100%', tenant_id: 'x', client_id: 'x' });
     const page = await visit(stage);

@@ -101,6 +101,27 @@ test('the form shows what the feed takes, and its defaults', async () => {
     await sound(page);
 });
 
+test('the feeds of the streaming API have fields of their own', async () => {
+    const page = await visit(stage, 'inputs', { refusals: [400] });
+    const form = await begin_input(page, { name: 'streamed', account: 'demo' });
+    const shown = () => form.locator('label').allInnerTexts().then((labels) => labels.map((label) => label.replace('*', '').trim()));
+    await form.getByRole('button', { name: 'Advanced' }).click();
+    await pick(page, 'Feed', /^Storage account/);
+    assert.deepEqual(await shown(), ['Name', 'Feed', 'Account', 'Index', 'Storage account', 'Start', 'Tables', 'Shape', 'Look back', 'Repeated records', 'Interval']);
+    assert.equal(await form.locator('input[name="lookback"]').inputValue(), '24h');
+    await pick(page, 'Feed', /^Event hub/);
+    assert.deepEqual(await shown(), ['Name', 'Feed', 'Account', 'Index', 'Namespace', 'Event hub', 'Consumer group', 'Start', 'Tables', 'Shape', 'Partitions', 'Transport', 'Repeated records', 'Interval']);
+    assert.equal(await form.locator('input[name="start"]').inputValue(), 'latest');
+    await save(page).click();
+    await form.getByText('This is required.').first().waitFor();
+    await form.locator('input[name="event_hub_namespace"]').fill('http://contoso');
+    await form.locator('input[name="event_hub_name"]').fill('defender');
+    await save(page).click();
+    await form.locator('[data-error="true"]').getByText('parameter event_hub_namespace: ').waitFor();
+    const sent = page.sent.filter(({ method, url }) => method === 'POST' && /inputs\/defender\?/.test(url)).map(({ body }) => body);
+    assert.deepEqual(sent, ['name=streamed&feed=event_hub&account=demo&index=main&event_hub_namespace=http%3A%2F%2Fcontoso&event_hub_name=defender&interval=60']);
+});
+
 test('add, edit, disable, enable, delete', async () => {
     const page = await visit(stage, 'inputs');
     let form = await begin_input(page, { name: 'alerts_of_demo', account: 'demo' });

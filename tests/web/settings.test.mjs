@@ -54,8 +54,9 @@ test('settings are kept, the proxy password in the password store alone', async 
     await page.getByText('Saved. Inputs').waitFor();
     assert.equal(await password(), PASSWORD, 'a blank password keeps the stored one');
     await page.locator('input[name="username"]').fill('');
+    const removed = page.waitForResponse((response) => response.request().method() === 'DELETE');
     await save(page).click();
-    await page.waitForResponse((response) => response.request().method() === 'DELETE');
+    await removed;
     await page.getByText('Saved. Inputs').waitFor();
     assert.equal(await password(), undefined, 'without its user a password is removed');
     await keeps_secrets(page, PASSWORD);

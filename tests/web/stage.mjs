@@ -1,6 +1,6 @@
 // A stand-in of Splunk with the app's page, and a browser that looks at it.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -23,6 +23,9 @@ export async function ui(path) {
     const { outputFiles } = await of_the_page('esbuild').build({ entryPoints: [join(root, 'app/ui/src', path)], bundle: true, format: 'esm', write: false, logLevel: 'error', loader: { '.tsx': 'tsx' }, jsx: 'automatic' });
     return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString('base64')}`);
 }
+
+/** The parameters of the program's scheme. */
+export const scheme = () => [...execFileSync(join(target, 'defender'), ['--scheme'], { encoding: 'utf8' }).matchAll(/<arg name="(\w+)">/g)].map(([, name]) => name);
 
 /** Starts splunkd's stand-in and Splunk Web; `options` are those of the program `simulator`. */
 export async function splunk(...options) {

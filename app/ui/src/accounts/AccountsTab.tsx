@@ -14,7 +14,7 @@ import { delete_account, load_accounts, users_of, type Account } from '../splunk
 import { load_inputs } from '../splunkd/inputs';
 import { mark_configured } from '../splunkd/settings';
 import { SplunkdError } from '../splunkd/rest';
-import { AccountForm } from './AccountForm';
+import { AccountForm, AUTHS } from './AccountForm';
 import { CLOUDS } from './clouds';
 import { TestConnection } from './TestConnection';
 
@@ -66,17 +66,19 @@ export function AccountsTab({ go }: { go: (tab: TabId) => void }) {
                                     <Table.Cell>
                                         <Wrapped>{account.name}</Wrapped>
                                     </Table.Cell>
-                                    <Table.Cell>{CLOUDS.find((cloud) => cloud.value === (account.content.cloud || 'commercial'))?.label ?? account.content.cloud}</Table.Cell>
+                                    <Table.Cell>{account.content.auth === 'connection_string' ? '–' : (CLOUDS.find((cloud) => cloud.value === (account.content.cloud || 'commercial'))?.label ?? account.content.cloud)}</Table.Cell>
                                     <Table.Cell>
                                         <Wrapped>{account.content.tenant_id}</Wrapped>
                                     </Table.Cell>
                                     <Table.Cell>
                                         <Wrapped>{account.content.client_id}</Wrapped>
                                     </Table.Cell>
-                                    <Table.Cell>{account.content.auth === 'certificate' ? 'Certificate' : 'Client secret'}</Table.Cell>
+                                    <Table.Cell>{AUTHS.find((auth) => auth.value === (account.content.auth || 'client_secret'))?.label ?? account.content.auth}</Table.Cell>
                                     <Table.Cell>
                                         <Acts>
-                                            <Button appearance="subtle" label="Test connection" aria-label={`Test connection of ${account.name}`} onClick={() => set_dialog({ kind: 'test', account })} />
+                                            {account.content.auth !== 'connection_string' && (
+                                                <Button appearance="subtle" label="Test connection" aria-label={`Test connection of ${account.name}`} onClick={() => set_dialog({ kind: 'test', account })} />
+                                            )}
                                             <Button appearance="subtle" label="Edit" aria-label={`Edit ${account.name}`} onClick={() => set_dialog({ kind: 'edit', account })} />
                                             <Button appearance="subtle" label="Delete" aria-label={`Delete ${account.name}`} onClick={() => set_dialog({ kind: 'delete', account })} />
                                         </Acts>

@@ -26,6 +26,7 @@ export function InputForm({ input, is_new, taken, accounts, indexes, onSaved, on
     const [advanced, set_advanced] = useState(false);
     const { busy, run } = useBusy();
     const { feed, api } = values;
+    const usable = PARAMETERS.filter((parameter) => fits(parameter, feed));
     const set = (setting: string) => (value: string) =>
         set_values((old) => {
             const next = { ...old, [setting]: value };
@@ -43,7 +44,8 @@ export function InputForm({ input, is_new, taken, accounts, indexes, onSaved, on
             const name_wrong = is_new ? name_problem(name, taken) : undefined;
             if (name_wrong) wrong.name = name_wrong;
             if (!values.account) wrong.account = 'Choose an account.';
-            if (!values.index) wrong.index = 'Choose an index.';
+            if (!values.index.trim()) wrong.index = 'Choose an index.';
+            for (const parameter of usable) if (parameter.required && !values[parameter.name]?.trim()) wrong[parameter.name] = 'This is required.';
             set_errors(wrong);
             if (Object.keys(wrong).length > 0) return;
             try {
@@ -60,17 +62,16 @@ export function InputForm({ input, is_new, taken, accounts, indexes, onSaved, on
     };
 
     const field = (parameter: Parameter) => {
-        const common = { name: parameter.name, label: parameter.label, help: parameter.help(feed, api), value: values[parameter.name], error: errors[parameter.name], onChange: set(parameter.name) };
+        const common = { name: parameter.name, label: parameter.label, help: parameter.help(feed, api), required: parameter.required, value: values[parameter.name], error: errors[parameter.name], onChange: set(parameter.name) };
         return parameter.choices ? <ChoiceField key={parameter.name} {...common} choices={parameter.choices} /> : <TextField key={parameter.name} {...common} />;
     };
-    const usable = PARAMETERS.filter((parameter) => fits(parameter, feed));
     const hidden = usable.filter((parameter) => parameter.advanced);
     const named = (names: string[], held: string) => [...new Set(held && !names.includes(held) ? [...names, held] : names)].map((value) => ({ value, label: value }));
     return (
         <FormDialog title={is_new ? (input ? `Clone ${input.name}` : 'Add input') : `Edit ${input?.name}`} width={652} errors={errors} busy={busy} doing="Trying it out…" onSave={save} onClose={onClose}>
             <TextField name="name" label="Name" required value={name} error={errors.name} disabled={!is_new} onChange={set_name} help="Letters, digits, _ and -. The position of the input is kept under this name." />
             <ChoiceField name="feed" label="Feed" required value={feed} choices={FEEDS} error={errors.feed} onChange={set('feed')} help="What to collect." />
-            <ChoiceField name="account" label="Account" required value={values.account} choices={named(accounts, values.account)} error={errors.account} onChange={set('account')} help="Saving asks Entra ID for a token and makes one small read." />
+            <ChoiceField name="account" label="Account" required value={values.account} choices={named(accounts, values.account)} error={errors.account} onChange={set('account')} help={FEEDS.find((one) => one.value === feed)?.account} />
             <SuggestField name="index" label="Index" required value={values.index} choices={indexes} error={errors.index} onChange={set('index')} help={INDEX_HELP} />
             {usable.filter((parameter) => !parameter.advanced).map(field)}
             <CollapsiblePanel title="Advanced" open={advanced} onChange={() => set_advanced(!advanced)}>

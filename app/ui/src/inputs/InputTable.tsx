@@ -4,6 +4,7 @@ import Table from '@splunk/react-ui/Table';
 import { useBusy } from '../form/useLoaded';
 import { Acts, ago, Muted, Wrapped } from '../form/Layout';
 import { is_resolved } from '../health/errors';
+import { FEEDS } from './parameters';
 import { is_enabled, type Input } from '../splunkd/inputs';
 import type { Row } from '../splunkd/search';
 
@@ -38,7 +39,7 @@ export function InputTable({ inputs, polled, failed, onEdit, onClone, onDelete, 
                             <Table.Cell>
                                 <Wrapped>{input.name}</Wrapped>
                             </Table.Cell>
-                            <Table.Cell>{input.content.feed}</Table.Cell>
+                            <Table.Cell>{FEEDS.find((feed) => feed.value === input.content.feed)?.label ?? input.content.feed}</Table.Cell>
                             <Table.Cell>
                                 <Wrapped>{input.content.account}</Wrapped>
                             </Table.Cell>

@@ -5,7 +5,7 @@ import { delete_secrets, store_secret } from './secrets';
 const CONF = 'configs/conf-defender_account';
 const REALM = 'defender_account';
 
-const SECRETS = ['client_secret', 'certificate_key'] as const;
+const SECRETS = ['client_secret', 'certificate_key', 'connection_string'] as const;
 
 export type Secret = (typeof SECRETS)[number];
 export type Account = Entry;

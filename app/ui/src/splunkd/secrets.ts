@@ -24,15 +24,15 @@ export function pieces(value: string): string[] {
 const change = (path: string, method: 'POST' | 'DELETE', form?: Settings) => ask(path, { method, form, query: 'count=1&f=username', unread: true });
 const address = (realm: string, name: string) => `storage/passwords/${part(`${realm}:${name}:`)}`;
 
-/** The stored names of one secret, whole or in pieces. */
-async function stored(realm: string, name: string): Promise<string[]> {
-    const names = await password_names(realm);
-    return names.filter((one) => one === name || (one.startsWith(`${name}.`) && /^\d+$/.test(one.slice(name.length + 1))));
+/** The stored names of some secrets, whole or in pieces. */
+async function stored(realm: string, secrets: string[]): Promise<string[]> {
+    const is_of = (one: string) => (name: string) => one === name || (one.startsWith(`${name}.`) && /^\d+$/.test(one.slice(name.length + 1)));
+    return (await password_names(realm)).filter((one) => secrets.some(is_of(one)));
 }
 
 /** Stores a secret and removes what an earlier, longer or shorter one left. */
 export async function store_secret(realm: string, name: string, value: string) {
-    const before = await stored(realm, name);
+    const before = await stored(realm, [name]);
     const parts = pieces(value);
     const after = parts.map((text, at) => [parts.length === 1 ? name : `${name}.${at + 1}`, text]);
     // The first piece last: until it is there, the old value is still whole or is seen to be incomplete.
@@ -45,7 +45,7 @@ export async function store_secret(realm: string, name: string, value: string) {
 
 /** Removes secrets. Their names are looked up before `first` is done, so that nothing is done when that is not allowed. */
 export async function delete_secrets(realm: string, names: string[], first: () => Promise<unknown>) {
-    const found = (await Promise.all(names.map((name) => stored(realm, name)))).flat();
+    const found = await stored(realm, names);
     await first();
     for (const one of found) await change(address(realm, one), 'DELETE');
 }

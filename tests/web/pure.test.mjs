@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ui } from './stage.mjs';
+import { scheme, ui } from './stage.mjs';
 
 const { backfill, start_span, told } = await ui('health/backfill.ts');
 const { not_after } = await ui('health/certificate.ts');
 const { is_resolved } = await ui('health/errors.ts');
 const { pieces } = await ui('splunkd/secrets.ts');
+
+test('the form has each parameter of the scheme', async () => {
+    const { PARAMETERS } = await ui('inputs/parameters.ts');
+    const own = ['feed', 'account', 'interval'];
+    assert.deepEqual([...PARAMETERS.map(({ name }) => name), 'feed', 'account'].sort(), [...new Set([...scheme(), ...own])].sort());
+});
 
 test('how long an input reads back', () => {
     const now = Date.parse('2026-02-01T00:00:00Z') / 1000;
