@@ -61,7 +61,7 @@ test('a suggestion that is refused says why and leaves room for another', async 
         await fill_account(page, refused.at, { name: 'contoso', secret: 'a.wrong.secret' });
         await dialog(page).getByRole('button', { name: 'Save' }).click();
         await page.getByRole('button', { name: 'Create both inputs' }).click();
-        await page.getByRole('alert').getByText('AADSTS7000215').waitFor();
+        await page.getByRole('alert').getByText(/^contoso_incidents was not created: .*AADSTS7000215/).waitFor();
         assert.deepEqual((await splunkd(refused, 'data/inputs/defender')).entry, []);
         await begin_input(page, { name: 'other', account: 'contoso' });
         await page.keyboard.press('Escape');
@@ -69,5 +69,25 @@ test('a suggestion that is refused says why and leaves room for another', async 
         await all_sound();
     } finally {
         await refused.stop();
+    }
+});
+
+test('of two inputs one can be made alone, and why the other was not is told', async () => {
+    const half = await splunk('--first-run');
+    try {
+        const page = await visit(half, '', { refusals: [400] });
+        await page.getByRole('button', { name: 'Add account' }).click();
+        await fill_account(page, half.at, { name: 'contoso' });
+        await dialog(page).getByRole('button', { name: 'Save' }).click();
+        await page.route('**/data/inputs/defender?**', async (route) => {
+            if (!route.request().postData()?.includes('feed=alerts')) return route.fallback();
+            return route.fulfill({ status: 400, json: { messages: [{ type: 'ERROR', text: 'Argument validation for scheme=defender:  the permission SecurityAlert.Read.All is missing' }] } });
+        });
+        await page.getByRole('button', { name: 'Create both inputs' }).click();
+        await row(page, 'contoso_incidents').waitFor();
+        await page.getByRole('alert').getByText('contoso_alerts was not created: the permission SecurityAlert.Read.All is missing').waitFor();
+        await all_sound();
+    } finally {
+        await half.stop();
     }
 });

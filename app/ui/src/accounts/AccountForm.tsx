@@ -1,8 +1,7 @@
 import CollapsiblePanel from '@splunk/react-ui/CollapsiblePanel';
 import { useRef, useState, type FormEvent } from 'react';
-import { ChoiceField, name_problem, SecretArea, SecretField, TextField } from '../form/Field';
+import { ChoiceField, Inside, name_problem, SecretArea, SecretField, TextField } from '../form/Field';
 import { FormDialog } from '../form/FormDialog';
-import { Inside } from '../form/Layout';
 import { useBusy } from '../form/useLoaded';
 import { save_account, type Account, type Secret } from '../splunkd/accounts';
 import { text_of, type Settings } from '../splunkd/rest';
@@ -61,7 +60,7 @@ export function AccountForm({ account, taken, onSaved, onClose }: Props) {
         <TextField name={setting} label={label} help={help} value={values[setting]} error={errors[setting]} onChange={set(setting)} {...extra} />
     );
     return (
-        <FormDialog title={account ? `Edit ${account.name}` : 'Add account'} width={652} errors={errors} busy={busy} doing="Saving…" onSave={save} onClose={onClose}>
+        <FormDialog title={account ? `Edit ${account.name}` : 'Add account'} width={680} errors={errors} busy={busy} doing="Saving…" onSave={save} onClose={onClose}>
             <TextField name="name" label="Name" required value={name} error={errors.name} disabled={Boolean(account)} onChange={set_name} help="Inputs and alert actions use this name. Letters, digits, _ and -." />
             <ChoiceField name="auth" label="Sign in with" value={values.auth} choices={AUTHS} onChange={set('auth')} />
             {!by_string && (

@@ -68,10 +68,10 @@ export function AccountsTab({ go }: { go: (tab: TabId) => void }) {
                                     </Table.Cell>
                                     <Table.Cell>{account.content.auth === 'connection_string' ? '–' : (CLOUDS.find((cloud) => cloud.value === (account.content.cloud || 'commercial'))?.label ?? account.content.cloud)}</Table.Cell>
                                     <Table.Cell>
-                                        <Wrapped>{account.content.tenant_id}</Wrapped>
+                                        <Wrapped $least="12ch">{account.content.tenant_id}</Wrapped>
                                     </Table.Cell>
                                     <Table.Cell>
-                                        <Wrapped>{account.content.client_id}</Wrapped>
+                                        <Wrapped $least="12ch">{account.content.client_id}</Wrapped>
                                     </Table.Cell>
                                     <Table.Cell>{AUTHS.find((auth) => auth.value === (account.content.auth || 'client_secret'))?.label ?? account.content.auth}</Table.Cell>
                                     <Table.Cell>

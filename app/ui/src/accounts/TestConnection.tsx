@@ -75,8 +75,8 @@ function Api({ finding }: { finding: Finding }) {
                 <Chip appearance={works ? 'success' : 'error'}>{works ? 'Works' : 'Does not work'}</Chip>
             </Heading>
             <Paragraph>{finding.host}</Paragraph>
-            <Step what="Token" outcome={finding.token} />
-            {finding.call && <Step what="Read" outcome={finding.call} />}
+            <Step what="Token" done="received" outcome={finding.token} />
+            {finding.call && <Step what="Read" done="succeeded" outcome={finding.call} />}
             {finding.permissions.length > 0 && (
                 <Table horizontalOverflow="scroll">
                     <Table.Head>
@@ -101,8 +101,8 @@ function Api({ finding }: { finding: Finding }) {
     );
 }
 
-function Step({ what, outcome }: { what: string; outcome: Outcome }) {
-    if (outcome.ok) return <Message type="success">{what}: received</Message>;
+function Step({ what, done, outcome }: { what: string; done: string; outcome: Outcome }) {
+    if (outcome.ok) return <Message type="success">{what}: {done}</Message>;
     return (
         <Message type="error">
             {what}: {outcome.error}

@@ -24,12 +24,6 @@ export const Acts = styled.div`
     }
 `;
 
-/** What a panel of a form hides: its fields are in line with those outside. */
-export const Inside = styled.div`
-    margin: 0 -16px;
-    padding-top: 16px;
-`;
-
 /** What stands where a table would be empty. */
 export const Empty = styled.div`
     max-width: 680px;
@@ -38,6 +32,9 @@ export const Empty = styled.div`
     border: 1px solid ${variables.borderColor};
     border-radius: 4px;
     background: ${variables.backgroundColorSection};
+    && > * + * {
+        margin-top: 12px;
+    }
 `;
 
 /** What is said when there is nothing to say. The toolkit's muted colour has a contrast of 3 to 1, which is too little. */
@@ -48,7 +45,7 @@ export const Muted = styled.span`
 /** Long names and addresses break where they must, rather than widen the table. */
 export const Wrapped = styled.span<{ $least?: string; $most?: string }>`
     display: block;
-    min-width: ${({ $least = '12ch' }) => $least};
+    min-width: ${({ $least = '20ch' }) => $least};
     max-width: ${({ $most = '36ch' }) => $most};
     overflow-wrap: anywhere;
 `;

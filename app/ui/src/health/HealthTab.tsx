@@ -113,8 +113,8 @@ function Troubles({ failed, polled }: { failed: Row[]; polled: Row[] }) {
                         <Table.Cell>
                             <Wrapped>{row.input}</Wrapped>
                         </Table.Cell>
-                        <Table.Cell>{level(row)}</Table.Cell>
-                        <Table.Cell>{ago(Number(row.last))}</Table.Cell>
+                        <Table.Cell style={{ whiteSpace: 'nowrap' }}>{level(row)}</Table.Cell>
+                        <Table.Cell style={{ whiteSpace: 'nowrap' }}>{ago(Number(row.last))}</Table.Cell>
                         <Table.Cell>{row.count}</Table.Cell>
                         <Table.Cell>
                             <Wrapped $least="40ch" $most="none">{row.message}</Wrapped>

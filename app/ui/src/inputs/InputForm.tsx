@@ -1,8 +1,7 @@
 import CollapsiblePanel from '@splunk/react-ui/CollapsiblePanel';
 import { useState, type FormEvent } from 'react';
-import { ChoiceField, name_problem, SuggestField, TextField } from '../form/Field';
+import { ChoiceField, Inside, name_problem, SuggestField, TextField } from '../form/Field';
 import { FormDialog } from '../form/FormDialog';
-import { Inside } from '../form/Layout';
 import { useBusy } from '../form/useLoaded';
 import { save_input, type Input } from '../splunkd/inputs';
 import { text_of, type Settings } from '../splunkd/rest';
@@ -68,7 +67,7 @@ export function InputForm({ input, is_new, taken, accounts, indexes, onSaved, on
     const hidden = usable.filter((parameter) => parameter.advanced);
     const named = (names: string[], held: string) => [...new Set(held && !names.includes(held) ? [...names, held] : names)].map((value) => ({ value, label: value }));
     return (
-        <FormDialog title={is_new ? (input ? `Clone ${input.name}` : 'Add input') : `Edit ${input?.name}`} width={652} errors={errors} busy={busy} doing="Trying it out…" onSave={save} onClose={onClose}>
+        <FormDialog title={is_new ? (input ? `Clone ${input.name}` : 'Add input') : `Edit ${input?.name}`} width={680} errors={errors} busy={busy} doing="Trying it out…" onSave={save} onClose={onClose}>
             <TextField name="name" label="Name" required value={name} error={errors.name} disabled={!is_new} onChange={set_name} help="Letters, digits, _ and -. The position of the input is kept under this name." />
             <ChoiceField name="feed" label="Feed" required value={feed} choices={FEEDS} error={errors.feed} onChange={set('feed')} help="What to collect." />
             <ChoiceField name="account" label="Account" required value={values.account} choices={named(accounts, values.account)} error={errors.account} onChange={set('account')} help={FEEDS.find((one) => one.value === feed)?.account} />

@@ -41,12 +41,12 @@ export function InputTable({ inputs, polled, failed, onEdit, onClone, onDelete, 
                             </Table.Cell>
                             <Table.Cell>{FEEDS.find((feed) => feed.value === input.content.feed)?.label ?? input.content.feed}</Table.Cell>
                             <Table.Cell>
-                                <Wrapped>{input.content.account}</Wrapped>
+                                <Wrapped $least="12ch">{input.content.account}</Wrapped>
                             </Table.Cell>
                             <Table.Cell>{input.content.index || 'default'}</Table.Cell>
-                            <Table.Cell>{every(input.content.interval)}</Table.Cell>
+                            <Table.Cell style={{ whiteSpace: 'nowrap' }}>{every(input.content.interval)}</Table.Cell>
                             <Table.Cell>
-                                <Acts>
+                                <Acts style={{ marginLeft: 0 }}>
                                     <Switch appearance="toggle" inline selected={on} value={input.name} aria-label={`Collect ${input.name}`} onClick={() => void run(() => onSwitch(input, !on))} />
                                     {on ? 'Enabled' : 'Disabled'}
                                 </Acts>

@@ -48,9 +48,9 @@ export function InputsTab({ go }: { go: (tab: TabId) => void }) {
         }
         await reload();
     };
-    const saved = async () => {
+    const saved = async (problem?: string) => {
         close();
-        // Also after half a failure: what was made is shown.
+        set_problem(problem);
         const inputs = await load_inputs().catch(() => []);
         if (value?.inputs.length === 0 && inputs.length > 0) set_watched(inputs[0].content.index || 'main');
         await reload();
