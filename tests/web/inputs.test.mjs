@@ -7,8 +7,8 @@ before(async () => {
     const log = log_file([
         '7200 ERROR defender://failing: HTTP 503 from Microsoft Graph: try again later',
         poll(7201, 'failing', { events: 0 }),
-        '600 ERROR defender://mended: HTTP 503 from Microsoft Graph: try again later',
-        poll(540, 'mended'),
+        '10800 ERROR defender://mended: HTTP 503 from Microsoft Graph: try again later',
+        poll(10740, 'mended'),
         poll(1500, 'reading', { rows: 600, left: 1_728_000, took: '60.0' }),
         poll(600, 'reading', { rows: 3000, left: 864_000, took: '60.0' }),
     ]);
@@ -26,7 +26,7 @@ const save = (page) => dialog(page).getByRole('button', { name: 'Save' });
 test('an error shows until a poll that ended without one', async () => {
     const page = await visit(stage, 'inputs');
     await row(page, 'failing').getByText('2 h ago: HTTP 503 from Microsoft Graph: try again later').waitFor();
-    await row(page, 'mended').getByText('10 min ago, resolved').waitFor();
+    await row(page, 'mended').getByText('3 h ago, resolved').waitFor();
     await row(page, 'reading').getByText('none in 24 h').waitFor();
 });
 

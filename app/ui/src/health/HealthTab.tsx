@@ -8,6 +8,7 @@ import { Problem } from '../form/Field';
 import { ago, Bar, Muted, span, Wrapped } from '../form/Layout';
 import { useLoaded } from '../form/useLoaded';
 import { load_accounts, type Account } from '../splunkd/accounts';
+import { start_of } from '../inputs/parameters';
 import { is_enabled, load_inputs, type Input } from '../splunkd/inputs';
 import { hours, polls, progress, troubles, type Row } from '../splunkd/search';
 import { backfill, told } from './backfill';
@@ -61,7 +62,9 @@ const number = (text?: string) => (text ? Number(text).toLocaleString() : '–')
 
 function Inputs({ inputs, polled, moving }: { inputs: Input[]; polled: Row[]; moving: Row[] }) {
     const state = (input: Input, poll: Row) => {
-        const running = backfill(input.content.start || '30d', poll, moving.find((row) => row.input === input.name));
+        // A hub keeps no history of its own, and what is left in storage may not be known.
+        if (poll.history_left_s === undefined) return '–';
+        const running = backfill(start_of(input.content), poll, moving.find((row) => row.input === input.name));
         return running ? told(running) : 'read';
     };
     return (
@@ -81,7 +84,7 @@ function Inputs({ inputs, polled, moving }: { inputs: Input[]; polled: Row[]; mo
                             </Table.Cell>
                             <Table.Cell>{poll ? ago(Number(poll.last)) : <Muted>{is_enabled(input) ? 'none in 24 h' : 'disabled'}</Muted>}</Table.Cell>
                             <Table.Cell>{poll?.newest ? ago(Number(poll.newest)) : '–'}</Table.Cell>
-                            <Table.Cell>{number(poll?.polls)}</Table.Cell>
+                            <Table.Cell>{number(poll?.polls === '0' ? undefined : poll?.polls)}</Table.Cell>
                             <Table.Cell>{number(poll?.requests)}</Table.Cell>
                             <Table.Cell>{number(poll?.events)}</Table.Cell>
                             <Table.Cell>{poll ? throttled(Number(poll.throttled_s)) : '–'}</Table.Cell>

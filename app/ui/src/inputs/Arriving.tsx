@@ -63,7 +63,7 @@ function Event({ row }: { row: Row }) {
             <Table.Cell style={{ whiteSpace: 'nowrap' }}>{time(row._time)}</Table.Cell>
             <Table.Cell>{row.sourcetype}</Table.Cell>
             <Table.Cell>{text('severity')}</Table.Cell>
-            <Table.Cell>{text('displayName', 'title', 'incidentName')}</Table.Cell>
+            <Table.Cell>{text('displayName', 'title', 'incidentName', 'category')}</Table.Cell>
         </Table.Row>
     );
 }

@@ -3,6 +3,7 @@ import Progress from '@splunk/react-ui/Progress';
 import { backfill, told } from '../health/backfill';
 import { is_enabled, type Input } from '../splunkd/inputs';
 import type { Row } from '../splunkd/search';
+import { start_of } from './parameters';
 
 type Props = { inputs: Input[]; polled: Row[]; moving: Row[] };
 
@@ -10,7 +11,7 @@ type Props = { inputs: Input[]; polled: Row[]; moving: Row[] };
 export function History({ inputs, polled, moving }: Props) {
     const of = (rows: Row[], input: Input) => rows.find((row) => row.input === input.name);
     const running = inputs.flatMap((input) => {
-        const state = is_enabled(input) ? backfill(input.content.start || '30d', of(polled, input), of(moving, input)) : undefined;
+        const state = is_enabled(input) ? backfill(start_of(input.content), of(polled, input), of(moving, input)) : undefined;
         return state ? [{ name: input.name, state, percentage: Math.round((state.read / state.total) * 100) }] : [];
     });
     if (running.length === 0) return null;

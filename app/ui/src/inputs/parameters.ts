@@ -202,6 +202,9 @@ export function to_form(content: Settings): Settings {
     return values;
 }
 
+/** Where an input began. */
+export const start_of = (content: Settings) => to_form(content).start;
+
 /** Which field the server's refusal is about: `parameter filter: …`, `account …`. */
 export function field_of(message: string): string {
     const named = message.match(/^parameter (\w+):/)?.[1];

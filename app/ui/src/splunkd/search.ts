@@ -13,12 +13,24 @@ async function search(text: string, earliest: string, count = 1000, grave = ['ER
 }
 
 const LINES = 'search index=_internal sourcetype=splunkd component=ExecProcessor "defender://"';
-const POLLS = `${LINES} " poll requests=" | rex "defender://(?<input>[A-Za-z0-9_-]+): poll requests=(?<requests>\\d+) rows=(?<rows>\\d+) events=(?<events>\\d+)" | rex " throttled_s=(?<throttled_s>[0-9.]+)" | rex " lag_s=(?<lag_s>\\d+)" | rex " history_left_s=(?<history_left_s>\\d+)" | rex " duration_s=(?<duration_s>[0-9.]+)"`;
+// Three feeds, three lines: `poll requests=… rows=… events=…`, `poll requests=… records=…` of storage, and each minute
+// `partition=… messages=… records=…` of a hub, whose lag is of something only when messages came.
+const NUMBERS = [
+    'defender://(?<input>[A-Za-z0-9_-]+): (?:poll requests|partition)=',
+    ' poll requests=(?<requests>\\d+)',
+    ' (?:rows|records)=(?<rows>\\d+)',
+    ' (?:events|records)=(?<events>\\d+)',
+    ' throttled_s=(?<throttled_s>[0-9.]+)',
+    '(?: poll | messages=[1-9]).* lag_s=(?<lag_s>\\d+)',
+    ' history_left_s=(?<history_left_s>\\d+)',
+    ' duration_s=(?<duration_s>[0-9.]+)',
+];
+const POLLS = [`${LINES} (" poll requests=" OR " partition=")`, ...NUMBERS.map((pattern) => `rex "${pattern}"`)].join(' | ');
 
 /** Per input over 24 h: polls, requests, events, seconds of throttling, and what the last poll said. */
 export const polls = () =>
     search(
-        `${POLLS} | eval newest=_time-lag_s | stats count as polls sum(requests) as requests sum(events) as events sum(throttled_s) as throttled_s max(newest) as newest latest(_time) as last latest(history_left_s) as history_left_s max(history_left_s) as history_most_s by input`,
+        `${POLLS} | eval newest=_time-lag_s | stats count as lines count(requests) as polls sum(requests) as requests sum(events) as events sum(throttled_s) as throttled_s max(newest) as newest latest(_time) as last latest(history_left_s) as history_left_s max(history_left_s) as history_most_s by input`,
         '-24h',
     );
 
