@@ -3,11 +3,13 @@ import { ask, SplunkdError } from './rest';
 
 export type Row = Record<string, string>;
 
-/** `grave` are the kinds of messages that make an answer useless, though its status says that all is well. */
-async function search(text: string, earliest: string, count = 1000, grave = ['ERROR', 'FATAL']): Promise<Row[]> {
+/** Messages that make an answer useless, though its status says that all is well. Other warnings do not. */
+const grave = ({ type, text }: { type: string; text: string }) => ['ERROR', 'FATAL'].includes(type) || /fetch REST endpoint/i.test(text);
+
+async function search(text: string, earliest: string, count = 1000): Promise<Row[]> {
     const form = { search: text, exec_mode: 'oneshot', earliest_time: earliest, latest_time: 'now', count: String(count) };
     const { results, messages } = await ask('search/jobs', { method: 'POST', form });
-    const said = (messages ?? []).filter(({ type }: { type: string }) => grave.includes(type)).map(({ text: words }: { text: string }) => words);
+    const said = (messages ?? []).filter(grave).map((message: { text: string }) => message.text);
     if (said.length > 0) throw new SplunkdError(200, said.join(' '));
     return results ?? [];
 }
@@ -59,7 +61,7 @@ export const arrivals = (index: string) =>
  * the browser; the password store itself would send all of them along. */
 export async function password_names(realm: string): Promise<string[]> {
     const store = '/servicesNS/nobody/TA_defender/storage/passwords';
-    // Whoever may not read the store gets a warning and no rows, which must not look like an empty store.
-    const rows = await search(`| rest ${store} count=0 splunk_server=local | search realm="${realm}" | table username`, '-1m', 10_000, ['WARN', 'ERROR', 'FATAL']);
+    // Whoever may not read the store gets a warning and no rows, which `search` does not take for an empty store.
+    const rows = await search(`| rest ${store} count=0 splunk_server=local | search realm="${realm}" | table username`, '-1m', 10_000);
     return rows.map((row) => row.username);
 }

@@ -20,8 +20,8 @@ export function pieces(value: string): string[] {
     }
 }
 
-/** splunkd answers a change of the store with what is in it, in clear text: the answer is asked to be short, and is not read. */
-const change = (path: string, method: 'POST' | 'DELETE', form?: Settings) => ask(path, { method, form, query: 'count=1&f=username', unread: true });
+/** splunkd answers a change of the store with what is in it, in clear text: no script reads that. */
+const change = (path: string, method: 'POST' | 'DELETE', form?: Settings) => ask(path, { method, form, unread: true });
 const address = (realm: string, name: string) => `storage/passwords/${part(`${realm}:${name}:`)}`;
 
 /** The stored names of some secrets, whole or in pieces. */
