@@ -297,7 +297,12 @@ impl Settings {
     /// # Errors
     /// [`HttpError::Setup`].
     pub fn http(&self, limit: Duration) -> Result<Http, HttpError> {
+        Http::new(&self.transport(limit))
+    }
+
+    /// How Microsoft's hosts are reached.
+    pub fn transport(&self, limit: Duration) -> Transport {
         let trust = self.ca_bundle.clone().map_or(Trust::PublicRoots, Trust::Bundle);
-        Http::new(&Transport { trust, proxy: self.proxy.clone(), limit })
+        Transport { trust, proxy: self.proxy.clone(), limit }
     }
 }

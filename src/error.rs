@@ -3,8 +3,12 @@
 use std::process::ExitCode;
 
 use crate::account::AccountError;
+#[cfg(feature = "streaming")]
+use crate::blobs::BlobsError;
 use crate::checkpoint::CheckpointError;
 use crate::collect::CollectError;
+#[cfg(feature = "streaming")]
+use crate::event_hub::EventHubError;
 use crate::http::HttpError;
 use crate::input::InputError;
 use crate::microsoft::api_error::ApiError;
@@ -61,24 +65,28 @@ pub enum Error {
     Alert(#[from] AlertError),
     #[error(transparent)]
     Stream(#[from] StreamError),
+    #[cfg(feature = "streaming")]
+    #[error(transparent)]
+    EventHub(#[from] EventHubError),
+    #[cfg(feature = "streaming")]
+    #[error(transparent)]
+    Blobs(#[from] BlobsError),
     #[error("standard output cannot be used: {0}")]
     Stdout(std::io::Error),
     #[error("the signal handler cannot be set up: {0}")]
     Signals(std::io::Error),
-    /// An action's parameter.
-    #[error("parameter {name}: {reason}")]
-    Parameter {
-        /// Which.
-        name: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// A build for machines that only poll.
     #[error("this build of the program has no streaming feeds, so `feed = {feed}` cannot run")]
     NoStreaming {
         /// The feed.
         feed: &'static str,
     },
+    /// An action's parameter: which, and what is wrong with it.
+    #[error("parameter {0}")]
+    Parameter(String),
+    /// The same search job's action was started twice.
+    #[error("another run of this action for the search job {0} is at work; what it does is in its own results")]
+    AtWork(String),
     /// Inputs keep their position in a file of one machine.
     #[error("inputs do not run on a search head cluster member, where each member would collect everything")]
     SearchHeadCluster,
@@ -88,8 +96,8 @@ impl Error {
     /// How the process ends after it.
     pub fn exit(&self) -> Exit {
         let person = match self {
-            Self::Definition(_) | Self::Stdout(_) | Self::Signals(_) | Self::Stream(_) => false,
-            Self::Input(_) | Self::Alert(_) | Self::Parameter { .. } | Self::NoStreaming { .. } | Self::SearchHeadCluster => true,
+            Self::Definition(_) | Self::Stdout(_) | Self::Signals(_) | Self::Stream(_) | Self::AtWork(_) => false,
+            Self::Input(_) | Self::Alert(_) | Self::Parameter(_) | Self::NoStreaming { .. } | Self::SearchHeadCluster => true,
             Self::Account(AccountError::Splunkd(error)) | Self::Splunkd(error) => error.needs_a_person(),
             Self::Account(_) => true,
             Self::Http(error) => matches!(error, HttpError::Setup(_)),
@@ -99,6 +107,10 @@ impl Error {
                 matches!(error, CheckpointError::Unreadable { .. })
             }
             Self::Collect(_) => false,
+            #[cfg(feature = "streaming")]
+            Self::EventHub(error) => error.is_permanent(),
+            #[cfg(feature = "streaming")]
+            Self::Blobs(error) => error.is_permanent(),
         };
         if person { Exit::Misconfigured } else { Exit::Failed }
     }
@@ -111,6 +123,10 @@ impl Error {
             Self::Checkpoint(error) | Self::Collect(CollectError::Checkpoint(error)) => Some(error.remedy().to_owned()),
             Self::Http(_) => Some("correct it on the Configuration page of the app, tab Settings".to_owned()),
             Self::SearchHeadCluster => Some("disable this input here and set it up on a heavy forwarder".to_owned()),
+            #[cfg(feature = "streaming")]
+            Self::EventHub(error) => error.remedy(),
+            #[cfg(feature = "streaming")]
+            Self::Blobs(error) => error.remedy(),
             Self::NoStreaming { .. } => Some("install the package as it is published".to_owned()),
             Self::Input(_) => Some(
                 "correct it on the Configuration page of the app, tab Inputs, or in Settings > Data inputs > Microsoft Defender"

@@ -13,10 +13,14 @@
 //! `feeds`, `collect`, `respond` and `rest`.
 
 pub mod account;
+#[cfg(feature = "streaming")]
+pub mod blobs;
 pub mod checkpoint;
 pub mod collect;
 pub mod cursor;
 pub mod error;
+#[cfg(feature = "streaming")]
+pub mod event_hub;
 pub mod feeds;
 pub mod http;
 pub mod input;

@@ -1,17 +1,26 @@
 //! The streaming mode: one run of the input that splunkd describes on standard input.
 
+use std::fmt::Display;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+#[cfg(feature = "streaming")]
+use crate::account::Access;
 use crate::account::{APP, Account, ClearText, Settings};
+#[cfg(feature = "streaming")]
+use crate::blobs;
 use crate::checkpoint::{Checkpoint, CheckpointError, Store};
 use crate::collect::{End, Outside, Poll, Tally, position};
 use crate::error::{Error, Exit};
+#[cfg(feature = "streaming")]
+use crate::event_hub;
 use crate::feeds::Draft;
 use crate::input::{AnyInput, Input};
+#[cfg(not(feature = "streaming"))]
+use crate::input::{EventHubInput, StorageInput};
 use crate::microsoft::api_error::ApiError;
-use crate::microsoft::client::{Client, Reply};
+use crate::microsoft::client::{Client, Incoming, Reply};
 use crate::splunk::definition::{self, Definition, Root, Stanza};
 use crate::splunk::event::{Event, SharedStream, StreamError};
 use crate::splunk::log::set_level;
@@ -23,7 +32,7 @@ use crate::time::Ticks;
 /// The most one exchange with Microsoft may take; a page of incidents with many alerts takes a while.
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(180);
 /// How often a run that waits for the one before looks whether it ended.
-const LOCK_PAUSE: Duration = Duration::from_millis(200);
+pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(200);
 
 /// Collects every stanza of the document on `stdin`; splunkd sends one. Failures are logged with the stanza's name.
 pub fn run(stdin: impl Read, splunk_home: Option<&Path>) -> Exit {
@@ -78,6 +87,10 @@ impl World<'_> {
                 log::warn!("{input}: its `{ignored}` is ignored: existing searches rely on the ones this add-on sets");
             }
         }
+        let unknown = input.stream().map(|stream| stream.tables.unknown()).unwrap_or_default();
+        if !unknown.is_empty() {
+            log::warn!("{input}: parameter tables: {} is not known to stream; check its spelling", unknown.join(", "));
+        }
         let definition = self.definition;
         let splunkd = Splunkd::new(&definition.server_uri, definition.session_key.clone(), APP, self.splunk_home)?;
         let settings = Settings::load(&splunkd)?;
@@ -87,8 +100,20 @@ impl World<'_> {
         }
         match input {
             AnyInput::Polled(input) => self.poll(&input, &splunkd, &settings),
-            AnyInput::EventHub(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
-            AnyInput::Storage(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
+            #[cfg(feature = "streaming")]
+            AnyInput::EventHub(input) => {
+                let access = Access::load(&splunkd, &input.stream.account, ClearText::Move)?;
+                Ok(event_hub::run(&input, access, &settings, &definition.checkpoint_dir, self.stream, self.stop)?)
+            }
+            #[cfg(feature = "streaming")]
+            AnyInput::Storage(input) => {
+                let access = Access::load(&splunkd, &input.stream.account, ClearText::Move)?;
+                Ok(blobs::run(&input, access, &settings, &definition.checkpoint_dir, self.stream, self.stop)?)
+            }
+            #[cfg(not(feature = "streaming"))]
+            AnyInput::EventHub(EventHubInput { stream, .. }) | AnyInput::Storage(StorageInput { stream, .. }) => {
+                Err(Error::NoStreaming { feed: stream.feed.name() })
+            }
         }
     }
 
@@ -153,8 +178,8 @@ impl Outside for Live<'_> {
         if span.is_zero() { self.stop.requested() } else { self.stop.sleep(span) }
     }
 
-    fn get(&mut self, path_and_query: &str) -> Result<Reply, Box<ApiError>> {
-        self.client.get(path_and_query)
+    fn get(&mut self, path_and_query: &str) -> Result<Reply<Incoming>, Box<ApiError>> {
+        self.client.open(path_and_query)
     }
 
     fn write(&mut self, draft: &Draft) -> Result<(), StreamError> {
@@ -169,18 +194,23 @@ impl Outside for Live<'_> {
     }
 
     fn flush(&mut self) -> Result<bool, StreamError> {
-        self.stream.flush()?;
-        loop {
-            match drain(self.stream, Duration::from_secs(3600), self.stop)? {
-                Drained::Yes | Drained::CannotTell => return Ok(true),
-                Drained::Stopped => return Ok(false),
-                // splunkd's queues are full; the position waits as the events do.
-                Drained::NotInTime => log::warn!("{}: splunkd has taken no events for an hour", self.input),
-            }
-        }
+        flushed(self.stream, self.stop, self.input)
     }
 
     fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
         self.store.save(checkpoint)
+    }
+}
+
+/// Flushes, and waits until splunkd took everything. `false` when a stop was requested first.
+pub(crate) fn flushed(stream: &SharedStream<Stdout>, stop: &Stop, input: &impl Display) -> Result<bool, StreamError> {
+    stream.flush()?;
+    loop {
+        match drain(stream, Duration::from_secs(3600), stop)? {
+            Drained::Yes | Drained::CannotTell => return Ok(true),
+            Drained::Stopped => return Ok(false),
+            // splunkd's queues are full; the position waits as the events do.
+            Drained::NotInTime => log::warn!("{input}: splunkd has taken no events for an hour"),
+        }
     }
 }

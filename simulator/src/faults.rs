@@ -40,6 +40,10 @@ pub enum Route {
     SplunkHandler,
     /// Any request to splunkd.
     Splunk,
+    StorageContainers,
+    StorageBlobs,
+    /// `GET` of one blob, or of a range of it.
+    StorageBlob,
     /// A path nobody knows.
     Unknown,
 }
@@ -85,6 +89,9 @@ impl Route {
                 ["defender", ..] => Route::SplunkHandler,
                 _ => Route::Splunk,
             },
+            (Service::Storage, []) => Route::StorageContainers,
+            (Service::Storage, [_]) => Route::StorageBlobs,
+            (Service::Storage, [_, ..]) => Route::StorageBlob,
             _ => Route::Unknown,
         }
     }
@@ -167,6 +174,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Only requests whose path and query hold this text.
     pub matching: Option<String>,
+    /// Only requests of this method.
+    pub method: Option<&'static str>,
     seen: u64,
 }
 
@@ -178,7 +187,7 @@ impl Fault {
 
     /// A fault.
     pub fn new(route: Route, when: When, kind: FaultKind) -> Self {
-        Fault { route, when, kind, matching: None, seen: 0 }
+        Fault { route, when, kind, matching: None, method: None, seen: 0 }
     }
 
     /// Only requests whose path and query, as sent, hold this text.
@@ -188,23 +197,38 @@ impl Fault {
         self
     }
 
+    /// Only requests of this method, where reading and changing have one path.
+    #[must_use]
+    pub fn of_method(mut self, method: &'static str) -> Self {
+        self.method = Some(method);
+        self
+    }
+
     /// Counts a request it could happen to; true when it does.
     fn strikes(&mut self) -> bool {
         self.seen += 1;
-        match self.when {
-            When::Once => self.seen == 1,
-            When::Times(times) => self.seen <= times,
-            When::Nth(nth) => self.seen == nth,
-            When::Every(every) => self.seen.is_multiple_of(every.max(1)),
+        self.when.strikes(self.seen)
+    }
+}
+
+impl When {
+    /// Whether it is this one, counted from 1.
+    pub(crate) fn strikes(self, seen: u64) -> bool {
+        match self {
+            When::Once => seen == 1,
+            When::Times(times) => seen <= times,
+            When::Nth(nth) => seen == nth,
+            When::Every(every) => seen.is_multiple_of(every.max(1)),
             When::Always => true,
         }
     }
 
-    fn spent(&self) -> bool {
-        match self.when {
-            When::Once => self.seen >= 1,
-            When::Times(times) => self.seen >= times,
-            When::Nth(nth) => self.seen >= nth,
+    /// Whether none of those to come will be it.
+    pub(crate) fn spent(self, seen: u64) -> bool {
+        match self {
+            When::Once => seen >= 1,
+            When::Times(times) => seen >= times,
+            When::Nth(nth) => seen >= nth,
             When::Every(_) | When::Always => false,
         }
     }
@@ -244,7 +268,9 @@ impl Faults {
         }
         let target = format!("{}?{}", request.path, request.query);
         let hits = |fault: &Fault| {
-            fault.route.covers(route) && fault.matching.as_ref().is_none_or(|text| target.contains(text.as_str()))
+            fault.route.covers(route)
+                && fault.matching.as_ref().is_none_or(|text| target.contains(text.as_str()))
+                && fault.method.is_none_or(|method| request.method == method)
         };
         let mut struck = None;
         for fault in self.set.iter_mut().filter(|fault| hits(fault)) {
@@ -253,7 +279,7 @@ impl Faults {
                 break;
             }
         }
-        self.set.retain(|fault| !fault.spent());
+        self.set.retain(|fault| !fault.when.spent(fault.seen));
         if let Some(kind) = &struck {
             self.happened.push((route, kind.clone()));
         }

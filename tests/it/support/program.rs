@@ -1,6 +1,7 @@
 //! The program as a process: started as splunkd starts it, watched from outside.
 
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -231,7 +232,13 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
-    fn stderr_so_far(&self) -> String {
+    /// The whole events that it wrote and that were read so far.
+    pub(crate) fn events_so_far(&self) -> Vec<Event> {
+        events::cut_short(&self.stdout.so_far())
+    }
+
+    /// What it wrote to standard error so far.
+    pub(crate) fn stderr_so_far(&self) -> String {
         String::from_utf8_lossy(&self.stderr.so_far()).into_owned()
     }
 
@@ -240,14 +247,24 @@ impl Running {
         kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
+    /// Halts it where it is: it does nothing, and keeps what it has.
+    pub(crate) fn halt(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+    }
+
     /// Ends it as a crash does.
     pub(crate) fn kill(&self) {
         kill_process(self.pid(), Signal::KILL).unwrap();
     }
 
+    /// What the system tells of it.
+    pub(crate) fn proc(&self, name: &str) -> PathBuf {
+        format!("/proc/{}/{name}", self.child.id()).into()
+    }
+
     /// The most memory it had so far.
     pub(crate) fn peak_memory_kb(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = std::fs::read_to_string(self.proc("status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
