@@ -3,6 +3,7 @@
 // What this program prints is its purpose.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use simulator::chance::Chance;
+use simulator::faults::{Fault, FaultKind, Route, When};
+use simulator::splunkd::schedule::PROGRAM;
 use simulator::{Config, Simulator, Time, accounts, generate};
 
 const USAGE: &str = "usage: simulator [options]
@@ -25,10 +28,13 @@ const USAGE: &str = "usage: simulator [options]
   --publish-every TIME  an event with records of any table into each partition of each hub, every so often
   --hub-port PORT       the port of Event Hubs (a free one)
   --no-limits           no throttling
-  --web PROGRAM         Splunk Web with the app's page, inputs tried out and run with that program (needs ./build.sh page)
+  --web PROGRAM         Splunk Web with the app's page, inputs tried out and run with that program; the page is the one that
+                        ./build.sh demo --keep, test or package built last
   --web-port PORT       its port (a free one)
   --first-run           splunkd as right after the installation: no account, no input
-  --no-handler          the app's REST handler is missing";
+  --no-handler          the app's REST handler is missing
+  --silent-handler      it takes requests and never answers
+  --log FILE            what inputs wrote before, a line each: seconds ago, level, text";
 
 /// What the command line asks for.
 struct Options {
@@ -41,6 +47,8 @@ struct Options {
     web_port: u16,
     first_run: bool,
     handler: bool,
+    silent: bool,
+    log: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -71,6 +79,8 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         web_port: 0,
         first_run: false,
         handler: true,
+        silent: false,
+        log: None,
     };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -86,6 +96,8 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             "--web-port" => options.web_port = number(value()?)? as u16,
             "--first-run" => options.first_run = true,
             "--no-handler" => options.handler = false,
+            "--silent-handler" => options.silent = true,
+            "--log" => options.log = Some(value()?.into()),
             "--port-file" => options.port_file = Some(value()?),
             "--change-every" => options.change_every = Some(duration(&value()?)?),
             "--hub" => options.hubs.push(hub(&value()?)?),
@@ -131,6 +143,13 @@ fn serve(options: &Options) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let simulator = Simulator::try_start(options.config.clone())?;
     furnish(&simulator, options);
+    if options.silent {
+        simulator.faults().push(Fault::new(Route::SplunkHandler, When::Always, FaultKind::Silent));
+    }
+    if let Some(path) = &options.log {
+        let text = fs::read_to_string(path)?;
+        simulator.world(|world| write_log(world, &text)).map_err(|line| io::Error::other(format!("{line}: no line of a log")))?;
+    }
     for (hub, partitions) in &options.hubs {
         simulator.event_hubs().create(hub, *partitions);
     }
@@ -154,8 +173,8 @@ fn serve(options: &Options) -> io::Result<()> {
         }
         // Readers wait for the file to appear; it must be whole when it does.
         let unfinished = format!("{path}.new");
-        std::fs::write(&unfinished, lines)?;
-        std::fs::rename(&unfinished, path)?;
+        fs::write(&unfinished, lines)?;
+        fs::rename(&unfinished, path)?;
     }
     print!("{}", simulator.directions());
     if let Some(web) = &web {
@@ -216,6 +235,16 @@ fn furnish(simulator: &Simulator, options: &Options) {
     if options.web.is_some() {
         simulator.furnish_page();
     }
+}
+
+/// Puts lines such as `600 ERROR defender://x: …` into the log, that long ago; the line that cannot be read otherwise.
+fn write_log(world: &mut simulator::World, text: &str) -> Result<(), String> {
+    for line in text.lines() {
+        let (ago, said) = line.split_once(' ').ok_or(line)?;
+        let ago = Duration::from_secs(ago.parse().map_err(|_| line)?);
+        world.splunkd.journal.log(said, PROGRAM, Time::from_system(SystemTime::now() - ago));
+    }
+    Ok(())
 }
 
 /// Half of the changes are new alerts, the others touch one that is there.
