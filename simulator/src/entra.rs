@@ -41,6 +41,8 @@ pub enum Resource {
     Defender,
     /// Event Hubs. Its roles are Azure's, assigned on the namespace, and not in the token; kept here all the same.
     EventHubs,
+    /// Storage. Its roles are Azure's, assigned on the account, and not in the token; kept here all the same.
+    Storage,
 }
 
 impl Cloud {
@@ -67,13 +69,14 @@ impl Cloud {
             (Resource::Defender, Cloud::Gcc) => &["https://api-gcc.security.microsoft.us"],
             (Resource::Defender, Cloud::GccHigh | Cloud::Dod) => &["https://api-gov.security.microsoft.us"],
             (Resource::EventHubs, _) => &["https://eventhubs.azure.net"],
+            (Resource::Storage, _) => &["https://storage.azure.com"],
         }
     }
 
     /// The resource a scope asks for in this cloud.
     fn resource(self, scope: &str) -> Option<Resource> {
         let name = scope.strip_suffix("/.default")?;
-        [Resource::Graph, Resource::Endpoint, Resource::Defender, Resource::EventHubs]
+        [Resource::Graph, Resource::Endpoint, Resource::Defender, Resource::EventHubs, Resource::Storage]
             .into_iter()
             .find(|resource| self.audiences(*resource).contains(&name))
     }
@@ -208,7 +211,7 @@ impl Entra {
             "iss" => format!("https://sts.windows.net/{}/", token.tenant),
             "exp" => token.expires.unix(),
             "appid" => token.client_id.as_str(),
-            "roles" => if resource == Resource::EventHubs { Vec::new() } else { token.roles.clone() },
+            "roles" => if matches!(resource, Resource::EventHubs | Resource::Storage) { Vec::new() } else { token.roles.clone() },
             "tid" => token.tenant.as_str(),
         };
         let header = object! { "typ" => "JWT", "alg" => "RS256", "kid" => "simulator" };

@@ -40,6 +40,10 @@ pub enum Route {
     SplunkHandler,
     /// Any request to splunkd.
     Splunk,
+    StorageContainers,
+    StorageBlobs,
+    /// `GET` of one blob, or of a range of it.
+    StorageBlob,
     /// A path nobody knows.
     Unknown,
 }
@@ -85,6 +89,9 @@ impl Route {
                 ["defender", ..] => Route::SplunkHandler,
                 _ => Route::Splunk,
             },
+            (Service::Storage, []) => Route::StorageContainers,
+            (Service::Storage, [_]) => Route::StorageBlobs,
+            (Service::Storage, [_, ..]) => Route::StorageBlob,
             _ => Route::Unknown,
         }
     }
