@@ -53,6 +53,10 @@ pub(crate) enum Planted {
     BlobsHalfLineForgotten,
     /// A blob's position is saved before its records are flushed.
     BlobsSavedFirst,
+    /// An answer that broke off is taken for a whole one.
+    BrokenIsComplete,
+    /// What was written of an answer that broke off is not remembered.
+    ForgetsBroken,
 }
 
 /// Whether this fault is planted in the running test.
