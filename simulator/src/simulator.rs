@@ -385,6 +385,17 @@ impl Simulator {
         } else {
             String::new()
         };
+        // The add-on speaks plain AMQP to a loopback address alone; with TLS the way in is a proxy.
+        let hubs: Vec<String> = if graph.starts_with("https") { Vec::new() } else { self.event_hubs.hubs() };
+        let streams: String = hubs
+            .iter()
+            .map(|hub| {
+                let at = self.event_hubs.address();
+                format!(
+                    "    [defender://demo_{hub}]\n    feed = event_hub\n    account = demo\n    event_hub_namespace = {at}\n    event_hub_name = {hub}\n    start = earliest\n"
+                )
+            })
+            .collect();
         format!(
             "Stand-ins are up:
   Entra ID   {login}
@@ -412,7 +423,7 @@ To point a real Splunk on this host at them, install the app and put into its lo
     [defender://demo_alerts]
     feed = alerts
     account = demo
-",
+{streams}",
             self.session_key(),
             self.event_hubs.address(),
         )
