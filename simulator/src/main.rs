@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use simulator::chance::Chance;
+use simulator::preload::{self, Evidence, Kind, Plan};
 use simulator::{Config, Simulator, Time, accounts, generate};
 
 const USAGE: &str = "usage: simulator [options]
@@ -24,6 +25,8 @@ const USAGE: &str = "usage: simulator [options]
   --no-limits           no throttling
   --web PROGRAM         Splunk Web with the app's page, inputs tried out and run with that program (needs ./build.sh page)
   --web-port PORT       its port (a free one)
+  --pages KIND,ROWS,PAGES
+                        Graph serves so many pages that are ready, of alerts or incidents, for measurements
   --first-run           splunkd as right after the installation: no account, no input
   --no-handler          the app's REST handler is missing";
 
@@ -36,6 +39,7 @@ struct Options {
     web_port: u16,
     first_run: bool,
     handler: bool,
+    pages: Option<Plan>,
 }
 
 fn main() -> ExitCode {
@@ -64,6 +68,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         web_port: 0,
         first_run: false,
         handler: true,
+        pages: None,
     };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -77,6 +82,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             "--no-limits" => config.limits = simulator::throttle::Limits::Off,
             "--web" => options.web = Some(value()?.into()),
             "--web-port" => options.web_port = number(value()?)? as u16,
+            "--pages" => options.pages = Some(plan(&value()?)?),
             "--first-run" => options.first_run = true,
             "--no-handler" => options.handler = false,
             "--port-file" => options.port_file = Some(value()?),
@@ -93,6 +99,20 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         }
     }
     Ok(options)
+}
+
+/// `alerts,1000,20`
+fn plan(text: &str) -> Result<Plan, String> {
+    let wrong = || format!("--pages: {text} is not like alerts,1000,20 or incidents,50,20");
+    let parts: Vec<&str> = text.split(',').collect();
+    let [kind, rows, pages] = parts[..] else { return Err(wrong()) };
+    let kind = match kind {
+        "alerts" => Kind::Alerts,
+        "incidents" => Kind::Incidents,
+        _ => return Err(wrong()),
+    };
+    let (Ok(rows @ 2..), Ok(pages @ 1..)) = (rows.parse(), pages.parse()) else { return Err(wrong()) };
+    Ok(Plan { kind, evidence: Evidence::Some, rows, pages })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -112,6 +132,7 @@ fn serve(options: &Options) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let simulator = Simulator::try_start(options.config.clone())?;
     furnish(&simulator, options);
+    let preload = options.pages.map(|plan| simulator.preload(plan));
     let web = options.web.as_deref().map(|program| simulator.open_app(program, options.handler, options.web_port)).transpose()?;
     if let Some(path) = &options.port_file {
         let mut lines = format!(
@@ -135,6 +156,19 @@ fn serve(options: &Options) -> io::Result<()> {
     print!("{}", simulator.directions());
     if let Some(web) = &web {
         println!("\nThe app's page: {}", web.url());
+    }
+    if let Some(preload) = preload {
+        println!(
+            "\nGraph serves {} objects in pages that are ready, {} MB of JSON, {} MB compressed:
+  by links    {}/pages/0
+  by windows  an input with start = {}, lookback = {}",
+            preload.rows().len(),
+            preload.bytes() / 1_000_000,
+            preload.gzip_bytes() / 1_000_000,
+            simulator.graph_url(),
+            preload.start(),
+            preload::LOOKBACK,
+        );
     }
     println!("\nCtrl-C stops.");
 
