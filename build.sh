@@ -272,11 +272,11 @@ bench() {
     for option in "$@"; do [[ $option == --quick ]] && report=(); done
     need_rust
     say "Building the program for release, and the stand-ins"
-    cargo build --locked --release --package ta-defender --bin defender --example download
+    cargo build --locked --release --package ta-defender --bin defender --package download --bin download
     cargo build --locked --package simulator --bin bench
     peers
     say "Measuring"
-    "$target/debug/bench" --program "$target/release/defender" --download "$target/release/examples/download" \
+    "$target/debug/bench" --program "$target/release/defender" --download "$target/release/download" \
         "${arguments[@]}" "${report[@]}" "$@"
 }
 

@@ -3,7 +3,7 @@
 //!
 //! The same pages answer in two ways. To Graph's list requests, where the window's lower edge says which page: each page
 //! begins with the row that the page before ended with, since a caller that trusts a full page up to its last row asks
-//! again from there. And under `/pages/0`, `/pages/1`, …, chained by `@odata.nextLink`, for callers that follow links and ask
+//! again from there; where that is the last row of all, it stands alone. And under `/pages/0`, `/pages/1`, …, chained by `@odata.nextLink`, for callers that follow links and ask
 //! for no window.
 
 use std::collections::BTreeMap;
@@ -84,9 +84,9 @@ impl Plan {
         (self.pages - 1) * (self.rows - 1) + self.rows / 2
     }
 
-    /// Which rows a page holds.
+    /// Which rows a page holds; behind the last one stands one with the last row alone.
     fn span(&self, page: usize) -> std::ops::Range<usize> {
-        let from = page * (self.rows - 1);
+        let from = if page < self.pages { page * (self.rows - 1) } else { self.total() - 1 };
         from..(from + self.rows).min(self.total())
     }
 }
@@ -120,7 +120,7 @@ impl Preload {
         let (mut world, updated) = world(&plan, now);
         let rows = render(&mut world, &plan, now);
         assert_eq!(rows.len(), plan.total(), "the stand-in for Graph rendered another number of rows");
-        let pages = (0..plan.pages).map(|page| pack(&plan, page, &rows, origin)).collect();
+        let pages = (0..=plan.pages).map(|page| pack(&plan, page, &rows, origin)).collect();
         Preload { plan, rows, updated, pages }
     }
 
@@ -146,12 +146,12 @@ impl Preload {
 
     /// The JSON of all pages, in bytes, before compression.
     pub fn bytes(&self) -> usize {
-        self.pages.iter().map(|page| page.bytes).sum()
+        self.pages[..self.plan.pages].iter().map(|page| page.bytes).sum()
     }
 
     /// The same as it goes over the wire.
     pub fn gzip_bytes(&self) -> usize {
-        self.pages.iter().map(|page| page.gzip.len()).sum()
+        self.pages[..self.plan.pages].iter().map(|page| page.gzip.len()).sum()
     }
 
     /// The update time of the oldest row: the `start` of an input that reads them all.
@@ -164,7 +164,7 @@ impl Preload {
     pub fn answer(&self, request: &Request) -> Option<Response> {
         let segments = request.segments();
         let page = match &segments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["pages", number] => number.parse().ok().filter(|page| *page < self.pages.len()).ok_or("there is no such page"),
+            ["pages", number] => number.parse().ok().filter(|page| *page < self.plan.pages).ok_or("there is no such page"),
             _ if request.method == "GET" && request.path == self.plan.kind.path() => self.asked(request),
             _ => return None,
         };
@@ -192,8 +192,7 @@ impl Preload {
             _ => return Err("only windows without an end are ready"),
         };
         let first = self.updated.partition_point(|updated| *updated < edge);
-        let page = first / (self.plan.rows - 1);
-        if first % (self.plan.rows - 1) == 0 && page < self.pages.len() { Ok(page) } else { Err("no page begins there") }
+        (0..self.pages.len()).find(|page| self.plan.span(*page).start == first).ok_or("no page begins there")
     }
 }
 
@@ -346,13 +345,14 @@ mod tests {
         for kind in [Kind::Alerts, Kind::Incidents] {
             let preload = preload(kind);
             let mut edge = preload.start();
-            for page in 0..3 {
+            for page in 0..4 {
                 let edged = format!("lastUpdateDateTime ge {}", edge.floor(10_000));
                 let answer = preload.answer(&list(kind, &edged)).unwrap();
                 assert_eq!((answer.status, &answer.body[..]), (200, preload.gzip(page)));
                 let rows = body(&answer);
                 let last = rows["value"].as_array().unwrap().last().unwrap().clone();
                 edge = Time::parse(last["lastUpdateDateTime"].as_str().unwrap()).unwrap();
+                assert_eq!(rows["@odata.nextLink"].is_null(), page >= 2);
             }
         }
     }

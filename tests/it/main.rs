@@ -7,6 +7,7 @@ mod content;
 mod definition;
 mod faults;
 mod kill;
+mod preload;
 mod respond;
 mod rest;
 mod resume;

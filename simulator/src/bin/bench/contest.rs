@@ -46,6 +46,11 @@ impl Contestant {
         }
     }
 
+    /// Whether its numbers are JavaScript's: integers above 2^53 are not kept, which the check has to know.
+    pub(crate) fn rounds(&self) -> bool {
+        matches!(self, Contestant::Peer(_, script, _) if script.extension().is_some_and(|extension| extension == "js"))
+    }
+
     /// How it reads all pages. Every run gets an empty `checkpoint_dir`.
     pub(crate) fn collect(&self, simulator: &Simulator, preload: &Preload, checkpoint_dir: &Path) -> Result<Start, String> {
         let pages = preload.plan().pages;
