@@ -32,6 +32,10 @@ pub(crate) enum Planted {
     StartNotSaved,
     /// What is left of the history is dropped at a restart.
     DropsHistory,
+    /// An answer that broke off is taken for a whole one.
+    BrokenIsComplete,
+    /// What was written of an answer that broke off is not remembered.
+    ForgetsBroken,
 }
 
 /// Whether this fault is planted in the running test.

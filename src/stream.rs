@@ -11,7 +11,7 @@ use crate::error::{Error, Exit};
 use crate::feeds::Draft;
 use crate::input::Input;
 use crate::microsoft::api_error::ApiError;
-use crate::microsoft::client::{Client, Reply};
+use crate::microsoft::client::{Client, Incoming, Reply};
 use crate::splunk::definition::{self, Definition, Root, Stanza};
 use crate::splunk::event::{Event, SharedStream, StreamError};
 use crate::splunk::log::set_level;
@@ -145,8 +145,8 @@ impl Outside for Live<'_> {
         if span.is_zero() { self.stop.requested() } else { self.stop.sleep(span) }
     }
 
-    fn get(&mut self, path_and_query: &str) -> Result<Reply, Box<ApiError>> {
-        self.client.get(path_and_query)
+    fn get(&mut self, path_and_query: &str) -> Result<Reply<Incoming>, Box<ApiError>> {
+        self.client.open(path_and_query)
     }
 
     fn write(&mut self, draft: &Draft) -> Result<(), StreamError> {

@@ -72,7 +72,7 @@ fn check(definition: &Definition, splunk_home: Option<&Path>) -> Result<(), Erro
     let path = list.path_and_query();
     let reply = client.get(&path)?;
     // Half an answer, or another's, has not tried the input.
-    page::rows(&reply.body).map_err(|reason| CollectError::Page { path, reason })?;
+    page::check(&reply.body).map_err(|reason| CollectError::Page { path, reason })?;
     Ok(())
 }
 
