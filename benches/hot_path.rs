@@ -13,57 +13,67 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flate2::read::GzDecoder;
 use simulator::Time;
 use simulator::preload::{self, Kind, Plan, Preload};
-use ta_defender::feeds::{self, Emission, Evidence, Form, IncludeAlerts, Reading, Row};
+use ta_defender::feeds::{self, Emission, Evidence, Feed, Form, IncludeAlerts, Reading, Row};
+use ta_defender::json::index::Index;
+use ta_defender::json::value::Value;
 use ta_defender::microsoft::object::names;
-use ta_defender::microsoft::page;
+use ta_defender::microsoft::page::PageReader;
 use ta_defender::microsoft::resource::Resource;
 use ta_defender::splunk::event::{Event, EventStream};
 use ta_defender::time::Ticks;
 use ta_defender::version::AlertMemory;
 
-/// One answer, inflated.
+/// One answer, and how its rows are read.
 struct Page {
     resource: Resource,
-    feed: &'static str,
+    feed: &'static Feed,
     gzip: Vec<u8>,
     body: Vec<u8>,
+    rows: Vec<String>,
+    memory: AlertMemory,
 }
 
 impl Page {
     fn of(kind: Kind) -> Self {
-        let (resource, feed, rows) = match kind {
+        let (resource, name, rows) = match kind {
             Kind::Alerts => (Resource::GraphAlerts, "alerts", 1000),
             Kind::Incidents => (Resource::GraphIncidents, "incidents", 50),
         };
         let plan = Plan { kind, evidence: preload::Evidence::Some, rows, pages: 2 };
-        let gzip = Preload::new(plan, Time::from_unix(1_800_000_000), "https://localhost").gzip(0).to_vec();
-        let body = inflate(&gzip);
-        Page { resource, feed, gzip, body }
+        let preload = Preload::new(plan, Time::from_unix(1_800_000_000), "https://localhost");
+        let gzip = preload.gzip(0).to_vec();
+        let (body, rows) = (inflate(&gzip), preload.page(0).to_vec());
+        let feed = feeds::find(name).expect("a feed");
+        Page { resource, feed, gzip, body, rows, memory: AlertMemory::default() }
     }
 
-    /// All objects as events, written to nowhere.
+    /// Adds an object's events.
+    fn shape(&self, value: Value<'_>, form: Form, emission: &mut Emission) {
+        let names = names(self.resource);
+        let reading = Reading {
+            names,
+            form,
+            include_alerts: IncludeAlerts::Changed,
+            evidence: Evidence::Inline,
+            alerts: &self.memory,
+            is_new: true,
+            now: Ticks(0),
+        };
+        (self.feed.events)(&Row::read(value, names.identity), &reading, emission);
+    }
+
+    /// All of a body as events, written to nowhere.
     fn write(&self, body: &[u8], form: Form) -> usize {
-        let (names, memory) = (names(self.resource), AlertMemory::default());
-        let Some(feed) = feeds::find(self.feed) else { return 0 };
         let mut stream = EventStream::new(std::io::sink());
-        let mut emission = Emission::default();
-        let page = page::rows(body).expect("a good page");
-        for raw in &page.rows {
-            let reading = Reading {
-                names,
-                form,
-                include_alerts: IncludeAlerts::Changed,
-                evidence: Evidence::Inline,
-                alerts: &memory,
-                is_new: true,
-                now: Ticks(0),
-            };
-            (feed.events)(&Row::read(raw, names.identity), &reading, &mut emission);
+        let (mut page, mut emission, mut count) = (PageReader::new(body), Emission::default(), 0);
+        while let Some(row) = page.next_row().expect("a good page") {
+            self.shape(row, form, &mut emission);
             for draft in emission.drafts.drain(..) {
                 stream.write(&event(draft.time, draft.sourcetype, &draft.data)).expect("nowhere takes everything");
+                count += 1;
             }
         }
-        page.rows.len()
+        count
     }
 }
 
@@ -78,41 +88,39 @@ fn inflate(gzip: &[u8]) -> Vec<u8> {
     body
 }
 
-fn stages(c: &mut Criterion) {
-    let alerts = Page::of(Kind::Alerts);
-    let rows = page::rows(&alerts.body).expect("a good page").rows;
-    let names = names(alerts.resource);
+fn scan(body: &[u8]) -> usize {
+    let (mut page, mut rows) = (PageReader::new(body), 0);
+    while page.next_row().expect("a good page").is_some() {
+        rows += 1;
+    }
+    rows
+}
 
+fn stages(c: &mut Criterion) {
+    let page = Page::of(Kind::Alerts);
     let mut group = c.benchmark_group("alerts");
-    group.throughput(Throughput::Bytes(alerts.body.len() as u64));
-    group.bench_function("inflate", |b| b.iter(|| inflate(black_box(&alerts.gzip)).len()));
-    group.bench_function("scan", |b| b.iter(|| page::rows(black_box(&alerts.body)).expect("a good page").rows.len()));
+    group.throughput(Throughput::Bytes(page.body.len() as u64));
+    group.bench_function("inflate", |b| b.iter(|| inflate(black_box(&page.gzip)).len()));
+    group.bench_function("scan", |b| b.iter(|| scan(black_box(&page.body))));
+    let mut indexes: Vec<Index> = page.rows.iter().map(|_| Index::default()).collect();
+    let values: Vec<Value<'_>> =
+        indexes.iter_mut().zip(&page.rows).map(|(index, row)| index.of(row).expect("a good row")).collect();
     for (name, form) in [("shape verbatim", Form::Verbatim), ("shape compact", Form::Compact)] {
-        let (memory, feed) = (AlertMemory::default(), feeds::find("alerts").expect("the feed"));
         group.bench_function(name, |b| {
             b.iter(|| {
                 let mut emission = Emission::default();
-                for raw in &rows {
-                    let reading = Reading {
-                        names,
-                        form,
-                        include_alerts: IncludeAlerts::Changed,
-                        evidence: Evidence::Inline,
-                        alerts: &memory,
-                        is_new: true,
-                        now: Ticks(0),
-                    };
-                    (feed.events)(&Row::read(black_box(raw), names.identity), &reading, &mut emission);
+                for value in &values {
+                    page.shape(*black_box(value), form, &mut emission);
+                    emission.drafts.clear();
                 }
-                emission.drafts.len()
             });
         });
     }
     group.bench_function("escape", |b| {
         b.iter(|| {
             let mut stream = EventStream::new(std::io::sink());
-            for raw in &rows {
-                stream.write(&event(Ticks(0), feeds::ALERT, black_box(raw.get()))).expect("nowhere takes everything");
+            for row in &page.rows {
+                stream.write(&event(Ticks(0), feeds::ALERT, black_box(row))).expect("nowhere takes everything");
             }
         });
     });
@@ -129,7 +137,7 @@ fn stages(c: &mut Criterion) {
 fn pages(c: &mut Criterion) {
     for kind in [Kind::Alerts, Kind::Incidents] {
         let page = Page::of(kind);
-        let mut group = c.benchmark_group(format!("whole page of {}", page.feed));
+        let mut group = c.benchmark_group(format!("whole page of {}", page.feed.name));
         group.throughput(Throughput::Bytes(page.body.len() as u64));
         for (name, form) in [("verbatim", Form::Verbatim), ("compact", Form::Compact)] {
             group.bench_function(name, |b| b.iter(|| page.write(black_box(&page.body), form)));

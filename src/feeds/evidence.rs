@@ -22,7 +22,13 @@ pub(super) struct EvidenceEvent {
 }
 
 /// The event of evidence number `n` of an alert.
-pub(super) fn event(n: usize, item: &legacy::Reading<'_>, alert: Object<'_>, identity: Identity, gist: &Gist<'_>) -> EvidenceEvent {
+pub(super) fn event(
+    n: usize,
+    item: &legacy::Reading<'_>,
+    alert: Object<'_>,
+    identity: Identity,
+    gist: &Gist<'_>,
+) -> EvidenceEvent {
     let mut event = Flat { out: String::with_capacity(CUTOFF), known: Vec::with_capacity(40), room: CUTOFF - 700 };
     event.out.push('{');
     let own = item.members.object;

@@ -9,9 +9,9 @@
 use std::borrow::Cow;
 
 use super::names::{Name, Named, name};
+use crate::json;
 use crate::json::index::Kind;
 use crate::json::value::{Object, Value};
-use crate::json;
 
 /// One piece of evidence: flat members whose values are JSON scalars, none of them `null` or an empty text.
 #[derive(Debug)]
@@ -199,7 +199,12 @@ const ACCOUNT: Renamed = &[
     (name!("aadUserId"), name!("azureAdUserId")),
     (name!("userPrincipalName"), name!("userPrincipalName")),
 ];
-const FILE: Renamed = &[(name!("fileName"), name!("fileName")), (name!("filePath"), name!("filePath")), (name!("sha1"), name!("sha1")), (name!("sha256"), name!("sha256"))];
+const FILE: Renamed = &[
+    (name!("fileName"), name!("fileName")),
+    (name!("filePath"), name!("filePath")),
+    (name!("sha1"), name!("sha1")),
+    (name!("sha256"), name!("sha256")),
+];
 
 /// Per type, what was renamed: in the evidence itself (`None`) or in an object in it.
 fn renamed(graph_type: &str) -> &'static [(Option<Name>, Renamed)] {
@@ -207,9 +212,14 @@ fn renamed(graph_type: &str) -> &'static [(Option<Name>, Renamed)] {
         "file" => &[(Some(name!("fileDetails")), FILE)],
         "process" => &[
             (Some(name!("imageFile")), FILE),
-            (Some(name!("parentProcessImageFile")), &[(name!("parentProcessFileName"), name!("fileName")), (name!("parentProcessFilePath"), name!("filePath"))]),
+            (
+                Some(name!("parentProcessImageFile")),
+                &[(name!("parentProcessFileName"), name!("fileName")), (name!("parentProcessFilePath"), name!("filePath"))],
+            ),
             (Some(name!("userAccount")), ACCOUNT),
-            (None, &[
+            (
+                None,
+                &[
                     (name!("processCreationTime"), name!("processCreationDateTime")),
                     (name!("parentProcessCreationTime"), name!("parentProcessCreationDateTime")),
                 ],
@@ -221,7 +231,9 @@ fn renamed(graph_type: &str) -> &'static [(Option<Name>, Renamed)] {
             (Some(name!("userAccount")), ACCOUNT),
             (None, &[(name!("userPrincipalName"), name!("upn"))]),
         ],
-        "mailboxConfiguration" => &[(None, &[
+        "mailboxConfiguration" => &[(
+            None,
+            &[
                 (name!("mailboxDisplayName"), name!("displayName")),
                 (name!("mailboxAddress"), name!("mailboxPrimaryAddress")),
                 (name!("userPrincipalName"), name!("upn")),
@@ -234,9 +246,18 @@ fn renamed(graph_type: &str) -> &'static [(Option<Name>, Renamed)] {
             (None, &[(name!("recipient"), name!("recipientEmailAddress")), (name!("ipAddress"), name!("senderIp"))]),
         ],
         "submissionMail" => &[(None, &[(name!("ipAddress"), name!("senderIp"))])],
-        "teamsMessage" => &[(None, &[(name!("sender"), name!("senderFromAddress")), (name!("recipient"), name!("recipients")), (name!("ipAddress"), name!("senderIP"))])],
+        "teamsMessage" => &[(
+            None,
+            &[
+                (name!("sender"), name!("senderFromAddress")),
+                (name!("recipient"), name!("recipients")),
+                (name!("ipAddress"), name!("senderIP")),
+            ],
+        )],
         "securityGroup" => &[(None, &[(name!("securityGroupName"), name!("displayName"))])],
-        "device" => &[(None, &[
+        "device" => &[(
+            None,
+            &[
                 (name!("mdatpDeviceId"), name!("mdeDeviceId")),
                 (name!("aadDeviceId"), name!("azureAdDeviceId")),
                 (name!("osPlatform"), name!("osPlatform")),
@@ -246,8 +267,12 @@ fn renamed(graph_type: &str) -> &'static [(Option<Name>, Renamed)] {
         )],
         "ioTDevice" => &[(None, &[(name!("deviceDnsName"), name!("deviceName"))])],
         "cloudLogonSession" => &[(None, &[(name!("deviceDnsName"), name!("deviceName"))])],
-        "cloudApplication" | "oauthApplication" => &[(None, &[(name!("applicationId"), name!("appId")), (name!("applicationName"), name!("displayName"))])],
-        "servicePrincipal" => &[(None, &[(name!("applicationId"), name!("appId")), (name!("applicationName"), name!("servicePrincipalName"))])],
+        "cloudApplication" | "oauthApplication" => {
+            &[(None, &[(name!("applicationId"), name!("appId")), (name!("applicationName"), name!("displayName"))])]
+        }
+        "servicePrincipal" => {
+            &[(None, &[(name!("applicationId"), name!("appId")), (name!("applicationName"), name!("servicePrincipalName"))])]
+        }
         "aiAgent" => &[(None, &[(name!("applicationId"), name!("agentId")), (name!("applicationName"), name!("agentName"))])],
         "activeDirectoryDomain" => &[(None, &[(name!("domainName"), name!("activeDirectoryDomainName"))])],
         "dns" => &[(None, &[(name!("url"), name!("domainName"))])],

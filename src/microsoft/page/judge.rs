@@ -151,4 +151,3 @@ impl<'de> Deserialize<'de> for Rows<'de> {
         deserializer.deserialize_any(Elements)
     }
 }
-

@@ -47,11 +47,7 @@ fn members_in_any_order_and_spacing() {
             &[r#"{"value":[{"@odata.nextLink":"x"}]}"#],
             false,
         ),
-        (
-            "{\"\\u0076alue\":[{\"é\":\"\\u0000\"}],\"@odata.next\\u004Cink\":\"x\"}",
-            &["{\"é\":\"\\u0000\"}"],
-            true,
-        ),
+        ("{\"\\u0076alue\":[{\"é\":\"\\u0000\"}],\"@odata.next\\u004Cink\":\"x\"}", &["{\"é\":\"\\u0000\"}"], true),
         ("\u{feff}{\"value\":[]}", &[], false),
         (r#"{"value":[1.0E+2, -0]}"#, &["1.0E+2", "-0"], false),
         ("{\"value\"\n:\n[\n{\n}\n,\n[\n]\n]\n}\n", &["{\n}", "[\n]"], false),
@@ -213,7 +209,8 @@ fn json() -> impl Strategy<Value = String> {
 /// A list answer, or nearly one: its members in any order, some twice, and perhaps one byte changed.
 fn answer() -> impl Strategy<Value = Vec<u8>> {
     let rows = || proptest::collection::vec(json(), 0..6).prop_map(|rows| format!("\"value\":[{}]", rows.join(" ,")));
-    let link = prop_oneof![Just("\"x\""), Just("null"), Just("\"\""), Just("{}")].prop_map(|link| format!("\"@odata.nextLink\" : {link}"));
+    let link = prop_oneof![Just("\"x\""), Just("null"), Just("\"\""), Just("{}")]
+        .prop_map(|link| format!("\"@odata.nextLink\" : {link}"));
     let other = ("[a-z@.]{0,6}", json()).prop_map(|(name, value)| format!("\"{name}\":{value}"));
     let member = prop_oneof![1 => rows(), 1 => link, 2 => other];
     let members = (proptest::collection::vec(member, 0..3), rows()).prop_map(|(mut members, rows)| {
