@@ -385,6 +385,86 @@ mod tests {
         assert!(Http::new(&transport).unwrap_err().to_string().contains("no certificate in it"));
     }
 
+    /// A server that sends one answer in two halves, the second when told to.
+    fn server(second: std::sync::mpsc::Receiver<()>) -> (String, std::thread::JoinHandle<()>) {
+        use std::io::Write;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let thread = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf").unwrap();
+            if second.recv().is_ok() {
+                let _ = stream.write_all(b"more");
+            }
+        });
+        (url, thread)
+    }
+
+    /// An [`Http`] that waits half a second and no longer.
+    fn impatient() -> Http {
+        let limit = Duration::from_millis(500);
+        Http::new(&Transport { trust: Trust::PublicRoots, proxy: None, limit }).unwrap()
+    }
+
+    fn get(url: &str) -> Request {
+        http::Request::get(url).body(Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn a_pause_between_two_reads_is_not_the_services() {
+        let (tell, second) = std::sync::mpsc::channel();
+        let (url, thread) = server(second);
+        let mut body = impatient().open(get(&url), Reading::Piecewise).unwrap().into_body();
+        let mut piece = [0; 8];
+        assert_eq!(body.read(&mut piece).unwrap(), 4);
+        // Longer than any limit of this client: as when splunkd takes no events for a while.
+        std::thread::sleep(Duration::from_millis(1200));
+        tell.send(()).unwrap();
+        assert_eq!((body.read(&mut piece).unwrap(), body.read(&mut piece).unwrap()), (4, 0));
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_service_that_stops_sending_is_not_waited_for() {
+        for reading in [Reading::AtOnce, Reading::Piecewise] {
+            let (tell, second) = std::sync::mpsc::channel();
+            let (url, thread) = server(second);
+            let body = impatient().open(get(&url), reading).unwrap().into_body();
+            assert!(matches!(body.read_whole(usize::MAX), Err(HttpError::TimedOut { .. })));
+            drop(tell);
+            thread.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_service_that_sends_ever_so_slowly_is_not_waited_for() {
+        struct Slow;
+        impl Read for Slow {
+            fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+                std::thread::sleep(Duration::from_millis(2));
+                into[0] = b' ';
+                Ok(1)
+            }
+        }
+        let body = Body { limit: Duration::from_millis(100), ..Body::stand_in(Slow) };
+        let error = body.read_whole(usize::MAX).unwrap_err();
+        assert_eq!(error.to_string(), "no answer from stand-in in time (receive body)");
+    }
+
+    #[test]
+    fn an_endless_body_is_refused() {
+        let mut body = Body::stand_in(std::io::repeat(b' '));
+        let mut piece = vec![0; 1 << 20];
+        let error = loop {
+            match body.read(&mut piece) {
+                Ok(read) => assert!(read > 0),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.to_string(), "the answer from stand-in is larger than 256 MB");
+    }
+
     #[test]
     fn proxy_urls() {
         let proxy = |url: &str| ureq_proxy(&Proxy { url: url.to_owned(), credentials: None, no_proxy: "a, .b".to_owned() });

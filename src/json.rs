@@ -6,7 +6,60 @@ pub mod value;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use value::{Member, Object};
+
+/// The members of one object in their order, values as they were written. A name may occur twice. For texts that are read once;
+/// rows of answers have an [`Index`](index::Index).
+pub struct Members<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// Reads an object one level deep.
+    ///
+    /// # Errors
+    /// The text is not a JSON object.
+    pub fn read(text: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The first member of that name.
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
+    }
+
+    /// A string or number member as text; other kinds and `null` are `None`.
+    pub fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        plain(self.get(name)?.get())
+    }
+}
+
+/// A string that borrows when it holds no escape.
+#[derive(Deserialize)]
+struct BorrowedText<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((name, value)) = map.next_entry::<BorrowedText<'de>, &'de RawValue>()? {
+                    members.push((name.0, value));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
+}
 
 /// How deep nulls are dropped; what lies deeper is copied. Defender nests about eight levels.
 const MAX_DEPTH: usize = 64;

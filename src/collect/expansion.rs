@@ -42,8 +42,8 @@ impl<O: Outside> Poll<'_, O> {
         let names = names(self.input.resource);
         let (mut objects, mut failing, mut index) = (Vec::with_capacity(rows.len()), Vec::new(), Index::default());
         for row in rows {
-            let object = index.of(&row).and_then(Value::object);
-            let Some(id) = object.and_then(|object| Some(object.text(names.identity.id)?.into_owned())) else {
+            let incident = index.of(&row).and_then(Value::object);
+            let Some(id) = incident.and_then(|incident| Some(incident.text(names.identity.id)?.into_owned())) else {
                 objects.push(row);
                 continue;
             };
@@ -67,8 +67,10 @@ impl<O: Outside> Poll<'_, O> {
         }
         let reason = format!("the alerts of incident {} cannot be read with it", failing.join(", "));
         let mut arrival = Arrival::new(ask, looked);
-        for object in objects.iter().filter_map(|object| index.of(object)) {
-            if let Some(end) = self.row(&mut arrival, object)? {
+        for object in &objects {
+            // All were read as JSON before.
+            let Some(value) = index.of(object) else { continue };
+            if let Some(end) = self.row(&mut arrival, value)? {
                 return Ok(Some(end));
             }
         }
@@ -117,8 +119,8 @@ impl<O: Outside> Poll<'_, O> {
 /// The incident with the alerts that were found, marked as the service marks a list that goes on: so that nobody takes them
 /// for all there are.
 fn with_some_alerts(incident: &str, member: &str, alerts: &[String]) -> String {
-    match incident.trim_end().strip_suffix('}') {
-        Some(text) => format!("{text},\"{member}\":[{}],\"{member}@odata.nextLink\":null}}", alerts.join(",")),
-        None => incident.to_owned(),
-    }
+    let text = incident.trim_end().strip_suffix('}');
+    let text =
+        text.map(|text| format!("{text},\"{member}\":[{}],\"{member}@odata.nextLink\":null}}", alerts.join(",")));
+    text.filter(|text| Index::default().of(text).is_some()).unwrap_or_else(|| incident.to_owned())
 }

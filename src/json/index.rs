@@ -72,7 +72,17 @@ pub enum Fault {
 pub struct Index {
     pub(super) nodes: Vec<Node>,
     /// Lists and objects that are open.
-    open: Vec<u32>,
+    open: Vec<Open>,
+}
+
+/// A list or object whose end was not found yet.
+#[derive(Debug)]
+struct Open {
+    node: u32,
+    /// What was loose before it.
+    loose: u32,
+    /// Whether an object is around it.
+    in_object: bool,
 }
 
 /// A name that waits for its value.
@@ -93,79 +103,89 @@ impl Index {
     pub fn read(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         self.nodes.clear();
         self.open.clear();
+        if u32::try_from(bytes.len()).is_err() {
+            // Every place below fits.
+            return Err(Fault::TooMany);
+        }
         // Places where the compact form differs, so far; compared at both ends of a list or object.
-        let mut loose = 0_u32;
-        let mut at = 0;
-        let mut name = NO_NAME;
+        let mut loose = 0;
+        let (mut at, mut name) = (0, NO_NAME);
+        // Whether the innermost that is open is an object.
+        let mut in_object = false;
         loop {
             let start = at;
-            let kind = match *bytes.get(at).ok_or(Fault::Short)? {
+            match byte(bytes, at)? {
                 b'"' => {
-                    let (end, escaped) = string(bytes, at + 1)?;
-                    at = end;
-                    if escaped { Kind::Escaped } else { Kind::Plain }
+                    let escaped;
+                    (at, escaped) = string(bytes, at + 1)?;
+                    self.push(name, start, at, if escaped { Kind::Escaped } else { Kind::Plain })?;
                 }
-                b'{' | b'[' => {
-                    let kind = if bytes[at] == b'{' { Kind::Object } else { Kind::List };
+                opening @ (b'{' | b'[') => {
                     if self.open.len() >= MAX_DEPTH {
                         return Err(Fault::TooDeep(at));
                     }
-                    let node = place(self.nodes.len())?;
-                    self.push(name, start, kind, loose)?;
+                    self.open.push(Open { node: self.nodes.len() as u32, loose, in_object });
+                    in_object = opening == b'{';
+                    self.push(name, start, at, if in_object { Kind::Object } else { Kind::List })?;
                     at = space(bytes, at + 1, &mut loose);
-                    let close = if kind == Kind::Object { b'}' } else { b']' };
-                    if *bytes.get(at).ok_or(Fault::Short)? == close {
-                        at += 1;
-                        self.close(node, at, loose);
-                        at = match self.follow(bytes, at, &mut name, &mut loose)? {
-                            Next::Value(at) => at,
-                            Next::End(at) => return Ok(at),
-                        };
+                    // In ASCII both closing ones stand two behind their opening ones.
+                    if byte(bytes, at)? != opening + 2 {
+                        (name, at) = if in_object { self.member_name(bytes, at, &mut loose)? } else { (NO_NAME, at) };
                         continue;
                     }
-                    self.open.push(node);
-                    name = NO_NAME;
-                    if kind == Kind::Object {
-                        (name, at) = self.member_name(bytes, at, &mut loose)?;
-                    }
-                    continue;
+                    at += 1;
+                    in_object = self.close(at, loose);
                 }
                 b'-' | b'0'..=b'9' => {
                     at = number(bytes, at)?;
-                    Kind::Number
+                    self.push(name, start, at, Kind::Number)?;
                 }
-                b't' => literal(bytes, &mut at, b"true", Kind::Bool)?,
-                b'f' => literal(bytes, &mut at, b"false", Kind::Bool)?,
-                b'n' => {
+                first @ (b't' | b'f' | b'n') => {
+                    let (word, kind): (&[u8], _) = match first {
+                        b't' => (b"true", Kind::Bool),
+                        b'f' => (b"false", Kind::Bool),
+                        _ => (b"null", Kind::Null),
+                    };
+                    at = literal(bytes, at, word)?;
                     // Members that are null are left out of the compact form, items of a list are not.
-                    loose += u32::from(name.start != NAMELESS);
-                    literal(bytes, &mut at, b"null", Kind::Null)?
+                    loose += u32::from(first == b'n' && in_object);
+                    self.push(name, start, at, kind)?;
                 }
                 _ => return Err(Fault::Syntax(at)),
-            };
-            let node = place(self.nodes.len())?;
-            self.push(name, start, kind, loose)?;
-            self.close(node, at, loose);
-            at = match self.follow(bytes, at, &mut name, &mut loose)? {
-                Next::Value(at) => at,
-                Next::End(at) => return Ok(at),
-            };
+            }
+            // Ends of lists and objects, then a comma.
+            loop {
+                if self.open.is_empty() {
+                    return Ok(at);
+                }
+                at = space(bytes, at, &mut loose);
+                match byte(bytes, at)? {
+                    b',' => break,
+                    b'}' if in_object => {}
+                    b']' if !in_object => {}
+                    _ => return Err(Fault::Syntax(at)),
+                }
+                at += 1;
+                in_object = self.close(at, loose);
+            }
+            at = space(bytes, at + 1, &mut loose);
+            (name, at) = if in_object { self.member_name(bytes, at, &mut loose)? } else { (NO_NAME, at) };
         }
     }
 
-    /// Notes a value that begins. `loose` is kept in `next` until [`Index::close`].
-    #[inline]
-    fn push(&mut self, name: Name, start: usize, kind: Kind, loose: u32) -> Result<(), Fault> {
-        if self.nodes.len() >= MAX_NODES {
+    /// Notes a value. Of a list or object the rest is noted when it ends.
+    #[inline(always)]
+    fn push(&mut self, name: Name, start: usize, end: usize, kind: Kind) -> Result<(), Fault> {
+        let next = self.nodes.len() + 1;
+        if next > MAX_NODES {
             return Err(Fault::TooMany);
         }
-        let start = place(start)?;
         self.nodes.push(Node {
             name: name.start,
             name_end: name.end,
-            start,
-            end: start,
-            next: loose,
+            start: start as u32,
+            end: end as u32,
+            next: next as u32,
             kind,
             name_escaped: name.escaped,
             is_odd: false,
@@ -174,86 +194,54 @@ impl Index {
         Ok(())
     }
 
-    #[inline]
-    fn close(&mut self, node: u32, end: usize, loose: u32) {
-        let next = self.nodes.len();
-        let node = &mut self.nodes[node as usize];
-        node.is_loose = node.next != loose;
-        // Both fit: the text's length and the number of nodes were compared when they began.
-        node.end = u32::try_from(end).unwrap_or(u32::MAX);
-        node.next = u32::try_from(next).unwrap_or(u32::MAX);
-    }
-
-    /// What comes behind a value that ends at `at`: ends of lists and objects, then the next value or the end of all.
-    #[inline]
-    fn follow(&mut self, bytes: &[u8], mut at: usize, name: &mut Name, loose: &mut u32) -> Result<Next, Fault> {
-        loop {
-            let Some(&node) = self.open.last() else { return Ok(Next::End(at)) };
-            at = space(bytes, at, loose);
-            let is_object = self.nodes[node as usize].kind == Kind::Object;
-            match *bytes.get(at).ok_or(Fault::Short)? {
-                b',' => {
-                    at = space(bytes, at + 1, loose);
-                    if is_object {
-                        (*name, at) = self.member_name(bytes, at, loose)?;
-                    } else {
-                        *name = NO_NAME;
-                    }
-                    return Ok(Next::Value(at));
-                }
-                b'}' if is_object => {}
-                b']' if !is_object => {}
-                _ => return Err(Fault::Syntax(at)),
-            }
-            at += 1;
-            self.open.pop();
-            self.close(node, at, *loose);
+    /// Notes the end of the innermost list or object; gives whether an object is around it.
+    #[inline(always)]
+    fn close(&mut self, end: usize, loose: u32) -> bool {
+        let next = self.nodes.len() as u32;
+        let Some(open) = self.open.pop() else { return false };
+        if let Some(node) = self.nodes.get_mut(open.node as usize) {
+            (node.end, node.next, node.is_loose) = (end as u32, next, open.loose != loose);
         }
+        open.in_object
     }
 
     /// Reads `"name":` inside the innermost object; gives the place of the value.
-    #[inline]
+    #[inline(always)]
     fn member_name(&mut self, bytes: &[u8], at: usize, loose: &mut u32) -> Result<(Name, usize), Fault> {
-        match bytes.get(at) {
-            Some(b'"') => {}
-            Some(_) => return Err(Fault::Syntax(at)),
-            None => return Err(Fault::Short),
+        if byte(bytes, at)? != b'"' {
+            return Err(Fault::Syntax(at));
         }
         let (end, escaped) = string(bytes, at + 1)?;
         if escaped {
             *loose += 1;
-            let text = std::str::from_utf8(&bytes[at..end]);
-            if text.is_ok_and(|text| unquote(text).is_none())
-                && let Some(&object) = self.open.last()
-            {
-                self.nodes[object as usize].is_odd = true;
-            }
+            self.look_at_name(&bytes[at..end]);
         }
-        let name = Name { start: place(at + 1)?, end: place(end - 1)?, escaped };
         let colon = space(bytes, end, loose);
-        match bytes.get(colon) {
-            Some(b':') => Ok((name, space(bytes, colon + 1, loose))),
-            Some(_) => Err(Fault::Syntax(colon)),
-            None => Err(Fault::Short),
+        if byte(bytes, colon)? != b':' {
+            return Err(Fault::Syntax(colon));
+        }
+        let name = Name { start: at as u32 + 1, end: end as u32 - 1, escaped };
+        Ok((name, space(bytes, colon + 1, loose)))
+    }
+
+    /// Notes of the innermost object that this name of a member has no text.
+    #[cold]
+    fn look_at_name(&mut self, quoted: &[u8]) {
+        let has_none = std::str::from_utf8(quoted).is_ok_and(|text| unquote(text).is_none());
+        if let Some(node) = self.open.last().and_then(|open| self.nodes.get_mut(open.node as usize)) {
+            node.is_odd |= has_none;
         }
     }
 }
 
-enum Next {
-    /// A value begins here.
-    Value(usize),
-    /// The outermost value ended here.
-    End(usize),
-}
-
-/// A place in a text as it is kept. Texts of 4 GB do not occur: the reader of answers refuses far shorter ones.
-#[inline]
-fn place(at: usize) -> Result<u32, Fault> {
-    u32::try_from(at).ok().filter(|at| *at != NAMELESS).ok_or(Fault::TooMany)
+/// The byte at a place.
+#[inline(always)]
+fn byte(bytes: &[u8], at: usize) -> Result<u8, Fault> {
+    bytes.get(at).copied().ok_or(Fault::Short)
 }
 
 /// Steps over white space.
-#[inline]
+#[inline(always)]
 fn space(bytes: &[u8], mut at: usize, loose: &mut u32) -> usize {
     if bytes.get(at).is_some_and(|b| *b <= b' ') {
         let begun = at;
@@ -271,7 +259,7 @@ const fn eight(byte: u8) -> u64 {
 }
 
 /// The first byte of a string, from `at` on, that is not simply part of it: a quote, a backslash, a control character.
-#[inline]
+#[inline(always)]
 pub(super) fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
     while let Some(chunk) = bytes.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
         let chunk = u64::from_le_bytes(chunk);
@@ -291,19 +279,22 @@ pub(super) fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// Reads a string from behind its opening quote; gives the place behind the closing one, and whether it holds escapes.
-#[inline]
-fn string(bytes: &[u8], mut at: usize) -> Result<(usize, bool), Fault> {
-    let mut escaped = false;
+#[inline(always)]
+fn string(bytes: &[u8], at: usize) -> Result<(usize, bool), Fault> {
+    let at = special(bytes, at).ok_or(Fault::Short)?;
+    if byte(bytes, at)? == b'"' { Ok((at + 1, false)) } else { Ok((escaped_string(bytes, at)?, true)) }
+}
+
+/// The same from the first backslash on, or whatever else is there.
+#[inline(never)]
+fn escaped_string(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
     loop {
-        at = special(bytes, at).ok_or(Fault::Short)?;
-        match bytes[at] {
-            b'"' => return Ok((at + 1, escaped)),
-            b'\\' => {
-                escaped = true;
-                at = escape(bytes, at)?;
-            }
+        match byte(bytes, at)? {
+            b'"' => return Ok(at + 1),
+            b'\\' => at = escape(bytes, at)?,
             _ => return Err(Fault::Syntax(at)),
         }
+        at = special(bytes, at).ok_or(Fault::Short)?;
     }
 }
 
@@ -324,19 +315,18 @@ fn escape(bytes: &[u8], at: usize) -> Result<usize, Fault> {
     }
 }
 
-fn literal(bytes: &[u8], at: &mut usize, word: &[u8], kind: Kind) -> Result<Kind, Fault> {
+fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Fault> {
     for (n, letter) in word.iter().enumerate() {
-        if bytes.get(*at + n).ok_or(Fault::Short)? != letter {
-            return Err(Fault::Syntax(*at + n));
+        if byte(bytes, at + n)? != *letter {
+            return Err(Fault::Syntax(at + n));
         }
     }
-    *at += word.len();
-    Ok(kind)
+    Ok(at + word.len())
 }
 
 /// Reads a number; the byte behind it must be there, or more digits may follow.
 fn number(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
-    let byte = |at: usize| bytes.get(at).copied().ok_or(Fault::Short);
+    let byte = |at: usize| byte(bytes, at);
     let digits = |mut at: usize| {
         let begun = at;
         while byte(at)?.is_ascii_digit() {

@@ -11,7 +11,8 @@ mod tests;
 
 use std::ops::Range;
 
-use crate::json::index::{Fault, Index, MAX_DEPTH};
+pub use crate::json::index::MAX_DEPTH;
+use crate::json::index::{Fault, Index};
 use crate::json::value::{self, Value};
 
 /// Bytes read at once, and what the window shrinks back to.
