@@ -211,7 +211,8 @@ fn world(plan: &Plan, now: Time) -> (World, Vec<Time>) {
     // No two in one millisecond, so that a window's edge, which is in milliseconds, names one row.
     let step = AGE.as_nanos() as i64 / 100 / (total as i64 + 1);
     let start = now.minus(AGE).floor(10_000);
-    let date = |at: usize| Time(start.0 + at as i64 * step);
+    // All seven digits of a fraction: the peers cannot read a time with fewer than three.
+    let date = |at: usize| Time((start.0 + at as i64 * step) / 10 * 10 + 7);
     let mut ids: Vec<String> = world.alerts().map(|alert| alert.id.clone()).collect();
     // By hash: ids begin with the product, and products would come in blocks.
     ids.sort_by_key(|id| crate::odata::id_hash(id));
