@@ -17,6 +17,7 @@ use crate::faults::Faults;
 use crate::preload::Preload;
 use crate::samples::Samples;
 use crate::splunkd::Splunkd;
+use crate::storage::Storage;
 use crate::throttle::Throttle;
 use crate::time::Time;
 use crate::traffic::Traffic;
@@ -61,6 +62,8 @@ pub struct World {
     pub samples: Samples,
     /// Pages that Graph serves in place of everything else.
     pub preload: Option<Arc<Preload>>,
+    /// Containers and blobs of the storage account.
+    pub storage: Storage,
 }
 
 impl World {
@@ -82,6 +85,7 @@ impl World {
             traffic: Traffic::default(),
             samples: Samples::default(),
             preload: None,
+            storage: Storage::default(),
         }
     }
 

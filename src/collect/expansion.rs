@@ -120,7 +120,6 @@ impl<O: Outside> Poll<'_, O> {
 /// for all there are.
 fn with_some_alerts(incident: &str, member: &str, alerts: &[String]) -> String {
     let text = incident.trim_end().strip_suffix('}');
-    let text =
-        text.map(|text| format!("{text},\"{member}\":[{}],\"{member}@odata.nextLink\":null}}", alerts.join(",")));
+    let text = text.map(|text| format!("{text},\"{member}\":[{}],\"{member}@odata.nextLink\":null}}", alerts.join(",")));
     text.filter(|text| Index::default().of(text).is_some()).unwrap_or_else(|| incident.to_owned())
 }

@@ -5,6 +5,8 @@
 
 mod content;
 mod definition;
+#[cfg(feature = "streaming")]
+mod event_hub;
 mod faults;
 mod kill;
 mod preload;
@@ -17,6 +19,7 @@ mod scheme;
 mod search;
 mod secrets;
 mod splunkd;
+mod storage;
 mod stream;
 mod support;
 mod table;
