@@ -280,6 +280,23 @@ bench() {
         "${arguments[@]}" "${report[@]}" "$@"
 }
 
+# Microsoft's own client of Event Hubs, for the tests of the stand-in. Without it they are skipped, and say so.
+need_event_hubs_client() {
+    local client=$target/azure wanted reason
+    export TA_DEFENDER_AZURE=$client/bin/python
+    wanted=$(printf '%s\n' "$client" && cat simulator/tests/python/requirements.txt)
+    [[ -f $client/installed && $(<"$client/installed") == "$wanted" ]] && return
+    say "Microsoft's client of Event Hubs into ${client#"$root"/}"
+    if reason=$(python3 -m venv --clear "$client" 2>&1 &&
+        "$client/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: \
+            --requirement simulator/tests/python/requirements.txt 2>&1); then
+        printf '%s\n' "$wanted" >"$client/installed"
+    else
+        rm -rf "$client"
+        printf 'It cannot be installed, and the tests that need it are skipped: %s\n' "${reason##*$'\n'}"
+    fi
+}
+
 all_tests() {
     need_rust
     cargo fmt --version >/dev/null 2>&1 || die "rustfmt is missing: rustup component add rustfmt"
@@ -292,6 +309,7 @@ all_tests() {
     cargo clippy --locked --workspace --all-targets -- -D warnings
     # To compile, no more: they run with a nightly compiler, as fuzz/README.md says. The path stands in for libFuzzer's C++.
     CUSTOM_LIBFUZZER_PATH=/dev/null cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir "$target/fuzz" -- -D warnings
+    need_event_hubs_client
     say "Tests"
     cargo test --locked --workspace 2>&1 | tee "$target/test.log"
     say "The page of Splunk Web"

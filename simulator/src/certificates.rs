@@ -65,6 +65,7 @@ pub(crate) fn microsoft() -> Result<Served, Failure> {
 
     let mut names = vec!["localhost".to_string(), "127.0.0.1".to_string(), "::1".to_string()];
     names.extend(MICROSOFT_HOSTS.iter().map(|(host, _)| host.to_string()));
+    names.extend(crate::event_hubs::HOSTS.map(str::to_string));
     let mut leaf = CertificateParams::new(names)?;
     leaf.distinguished_name.push(DnType::CommonName, "Simulator");
     let leaf_key = KeyPair::generate()?;

@@ -6,7 +6,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -22,6 +22,9 @@ const USAGE: &str = "usage: simulator [options]
   --ports L,G,D,S       ports of login, Graph, Defender and splunkd (free ones)
   --port-file FILE      write the addresses there, as name=address lines, once they are open
   --change-every TIME   a new alert, or a changed one, every so often: 500ms, 10s, 2m
+  --hub NAME[:N]        an event hub of so many partitions (2); may be given several times
+  --publish-every TIME  an event with records of any table into each partition of each hub, every so often
+  --hub-port PORT       the port of Event Hubs (a free one)
   --no-limits           no throttling
   --web PROGRAM         Splunk Web with the app's page, inputs tried out and run with that program (needs ./build.sh page)
   --web-port PORT       its port (a free one)
@@ -35,6 +38,8 @@ struct Options {
     config: Config,
     port_file: Option<String>,
     change_every: Option<Duration>,
+    hubs: Vec<(String, usize)>,
+    publish_every: Option<Duration>,
     web: Option<PathBuf>,
     web_port: u16,
     first_run: bool,
@@ -64,6 +69,8 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         config: Config::default(),
         port_file: None,
         change_every: None,
+        hubs: Vec::new(),
+        publish_every: None,
         web: None,
         web_port: 0,
         first_run: false,
@@ -87,6 +94,9 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             "--no-handler" => options.handler = false,
             "--port-file" => options.port_file = Some(value()?),
             "--change-every" => options.change_every = Some(duration(&value()?)?),
+            "--hub" => options.hubs.push(hub(&value()?)?),
+            "--publish-every" => options.publish_every = Some(duration(&value()?)?),
+            "--hub-port" => config.ports.event_hubs = number(value()?)? as u16,
             "--ports" => {
                 let text = value()?;
                 let ports: Vec<u16> = text.split(',').filter_map(|port| port.trim().parse().ok()).collect();
@@ -115,6 +125,15 @@ fn plan(text: &str) -> Result<Plan, String> {
     Ok(Plan { kind, evidence: Evidence::Some, rows, pages })
 }
 
+/// A hub's name and how many partitions it has.
+fn hub(text: &str) -> Result<(String, usize), String> {
+    let (name, partitions) = text.split_once(':').unwrap_or((text, "2"));
+    match partitions.parse() {
+        Ok(partitions @ 1..=1024) if !name.is_empty() => Ok((name.to_string(), partitions)),
+        _ => Err(format!("--hub: {text} is not a name, a colon and a number of partitions")),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
     let number: u64 = digits.parse().map_err(|_| format!("{text} is not a duration such as 10s"))?;
@@ -133,10 +152,14 @@ fn serve(options: &Options) -> io::Result<()> {
     let simulator = Simulator::try_start(options.config.clone())?;
     furnish(&simulator, options);
     let preload = options.pages.map(|plan| simulator.preload(plan));
+    for (hub, partitions) in &options.hubs {
+        simulator.event_hubs().create(hub, *partitions);
+    }
+    publish(&simulator, &options.hubs, &mut Chance::new(options.config.seed));
     let web = options.web.as_deref().map(|program| simulator.open_app(program, options.handler, options.web_port)).transpose()?;
     if let Some(path) = &options.port_file {
         let mut lines = format!(
-            "login={}\ngraph={}\ndefender={}\nsplunkd={}\nstorage={}\nsession_key={}\nca_bundle={}\nsplunk_home={}\n",
+            "login={}\ngraph={}\ndefender={}\nsplunkd={}\nstorage={}\nsession_key={}\nca_bundle={}\nsplunk_home={}\nevent_hubs={}\n",
             simulator.login_url(),
             simulator.graph_url(),
             simulator.defender_url(),
@@ -145,6 +168,7 @@ fn serve(options: &Options) -> io::Result<()> {
             simulator.session_key(),
             simulator.ca_bundle().display(),
             simulator.splunk_home().display(),
+            simulator.event_hubs().address(),
         );
         if let Some(web) = &web {
             lines.push_str(&format!("web={}\n", web.url()));
@@ -173,18 +197,44 @@ fn serve(options: &Options) -> io::Result<()> {
     }
     println!("\nCtrl-C stops.");
 
-    let Some(every) = options.change_every else {
-        signals.forever().next();
-        return Ok(());
-    };
     let mut chance = Chance::new(options.config.seed ^ 0x00c0_ffee);
+    let tasks = [(options.change_every, Task::Change), (options.publish_every, Task::Publish)];
+    let mut due: Vec<_> =
+        tasks.into_iter().filter_map(|(every, task)| every.map(|every| (Instant::now() + every, every, task))).collect();
     loop {
-        std::thread::sleep(every);
+        let Some((at, every, task)) = due.iter_mut().min_by_key(|(at, ..)| *at) else {
+            signals.forever().next();
+            return Ok(());
+        };
+        std::thread::sleep(at.saturating_duration_since(Instant::now()));
         if signals.pending().next().is_some() {
             return Ok(());
         }
-        let id = simulator.world(|world| change(world, &mut chance));
-        println!("{} changed {id}", Time::from_system(SystemTime::now()));
+        *at += *every;
+        match task {
+            Task::Change => {
+                let id = simulator.world(|world| change(world, &mut chance));
+                println!("{} changed {id}", Time::from_system(SystemTime::now()));
+            }
+            Task::Publish => publish(&simulator, &options.hubs, &mut chance),
+        }
+    }
+}
+
+/// What happens every so often.
+#[derive(Clone, Copy)]
+enum Task {
+    Change,
+    Publish,
+}
+
+/// An event into each partition.
+fn publish(simulator: &Simulator, hubs: &[(String, usize)], chance: &mut Chance) {
+    for (hub, partitions) in hubs {
+        for partition in 0..*partitions {
+            let records = 1 + chance.below(20) as usize;
+            simulator.event_hubs().publish_records(hub, partition, chance, records);
+        }
     }
 }
 

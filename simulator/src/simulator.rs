@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::accounts::{self, Account, Addresses, Roles};
 use crate::certificates;
-use crate::event_hubs::EventHubs;
+use crate::event_hubs::{self, EventHubs};
 use crate::faults::{Fault, Route};
 use crate::generate;
 use crate::model::{Transfer, World};
@@ -403,6 +403,7 @@ impl Simulator {
   Defender   {defender}
   splunkd    {splunkd}   (Authorization: Splunk {})
   Storage    {storage}
+  Event Hubs {}
 
 To point a real Splunk on this host at them, install the app and put into its local folder:
   defender_account.conf:
@@ -424,6 +425,7 @@ To point a real Splunk on this host at them, install the app and put into its lo
     account = demo
 ",
             self.session_key(),
+            self.event_hubs.address(),
         )
     }
 
@@ -436,8 +438,11 @@ To point a real Splunk on this host at them, install the app and put into its lo
             Service::Splunkd => self.listeners[3].address(),
             Service::Storage => self.listeners[4].address(),
         };
-        let hosts: BTreeMap<_, _> =
+        let mut hosts: BTreeMap<_, _> =
             certificates::MICROSOFT_HOSTS.iter().map(|(host, service)| (format!("{host}:443"), port(*service))).collect();
+        for host in event_hubs::HOSTS {
+            hosts.extend(["5671", "443"].map(|port| (format!("{host}:{port}"), self.event_hubs.socket())));
+        }
         Proxy::start(access, hosts)
     }
 }

@@ -233,6 +233,11 @@ fn call(name: &str, arguments: &[Expression], fields: &Fields) -> Value {
     let truth = |value: Value| value == Value::Bool(true);
     match (name, arguments.len()) {
         ("true", 0) => Value::Bool(true),
+        ("null", 0) => Value::Null,
+        ("match", 2) => match (of(0).one(), of(1).one()) {
+            (Some(text), Some(pattern)) => Value::Bool(Regex::new(&pattern).unwrap().is_match(&text)),
+            _ => Value::Null,
+        },
         ("now", 0) => Value::text(written(f64::from(u32::try_from(chrono::Utc::now().timestamp()).unwrap()))),
         ("coalesce", 1..) => (0..arguments.len()).map(of).find(|value| *value != Value::Null).unwrap_or(Value::Null),
         ("lower", 1) => of(0).one().map_or(Value::Null, |text| Value::text(text.to_lowercase())),
