@@ -14,6 +14,7 @@ use signal_hook::iterator::Signals;
 use simulator::chance::Chance;
 use simulator::faults::{Fault, FaultKind, Route, When};
 use simulator::splunkd::schedule::PROGRAM;
+use simulator::preload::{self, Evidence, Kind, Plan};
 use simulator::{Config, Simulator, Time, accounts, generate};
 
 const USAGE: &str = "usage: simulator [options]
@@ -31,6 +32,8 @@ const USAGE: &str = "usage: simulator [options]
   --web PROGRAM         Splunk Web with the app's page, inputs tried out and run with that program; the page is the one that
                         ./build.sh demo --keep, test or package built last
   --web-port PORT       its port (a free one)
+  --pages KIND,ROWS,PAGES
+                        Graph serves so many pages that are ready, of alerts or incidents, for measurements
   --first-run           splunkd as right after the installation: no account, no input
   --no-handler          the app's REST handler is missing
   --silent-handler      it takes requests and never answers
@@ -49,6 +52,7 @@ struct Options {
     handler: bool,
     silent: bool,
     log: Option<PathBuf>,
+    pages: Option<Plan>,
 }
 
 fn main() -> ExitCode {
@@ -81,6 +85,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         handler: true,
         silent: false,
         log: None,
+        pages: None,
     };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -94,6 +99,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             "--no-limits" => config.limits = simulator::throttle::Limits::Off,
             "--web" => options.web = Some(value()?.into()),
             "--web-port" => options.web_port = number(value()?)? as u16,
+            "--pages" => options.pages = Some(plan(&value()?)?),
             "--first-run" => options.first_run = true,
             "--no-handler" => options.handler = false,
             "--silent-handler" => options.silent = true,
@@ -115,6 +121,20 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         }
     }
     Ok(options)
+}
+
+/// `alerts,1000,20`
+fn plan(text: &str) -> Result<Plan, String> {
+    let wrong = || format!("--pages: {text} is not like alerts,1000,20 or incidents,50,20");
+    let parts: Vec<&str> = text.split(',').collect();
+    let [kind, rows, pages] = parts[..] else { return Err(wrong()) };
+    let kind = match kind {
+        "alerts" => Kind::Alerts,
+        "incidents" => Kind::Incidents,
+        _ => return Err(wrong()),
+    };
+    let (Ok(rows @ 2..), Ok(pages @ 1..)) = (rows.parse(), pages.parse()) else { return Err(wrong()) };
+    Ok(Plan { kind, evidence: Evidence::Some, rows, pages })
 }
 
 /// A hub's name and how many partitions it has.
@@ -150,6 +170,7 @@ fn serve(options: &Options) -> io::Result<()> {
         let text = fs::read_to_string(path)?;
         simulator.world(|world| write_log(world, &text)).map_err(|line| io::Error::other(format!("{line}: no line of a log")))?;
     }
+    let preload = options.pages.map(|plan| simulator.preload(plan));
     for (hub, partitions) in &options.hubs {
         simulator.event_hubs().create(hub, *partitions);
     }
@@ -179,6 +200,19 @@ fn serve(options: &Options) -> io::Result<()> {
     print!("{}", simulator.directions());
     if let Some(web) = &web {
         println!("\nThe app's page: {}", web.url());
+    }
+    if let Some(preload) = preload {
+        println!(
+            "\nGraph serves {} objects in pages that are ready, {} MB of JSON, {} MB compressed:
+  by links    {}/pages/0
+  by windows  an input with start = {}, lookback = {}",
+            preload.rows().len(),
+            preload.bytes() / 1_000_000,
+            preload.gzip_bytes() / 1_000_000,
+            simulator.graph_url(),
+            preload.start(),
+            preload::LOOKBACK,
+        );
     }
     println!("\nCtrl-C stops.");
 
