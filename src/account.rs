@@ -10,7 +10,7 @@ use log::LevelFilter;
 use crate::http::{Http, HttpError, Proxy, Transport, Trust};
 use crate::microsoft::certificate::{Certificate, CertificateError};
 use crate::microsoft::client::Client;
-use crate::microsoft::cloud::{Api, Cloud, Hosts, Overrides, check_client, check_tenant};
+use crate::microsoft::cloud::{Api, Audience, Cloud, Hosts, Overrides, check_client, check_tenant};
 use crate::microsoft::token::{self, Credential, TokenError, TokenSource};
 use crate::secret::Secret;
 use crate::splunk::log::parse_level;
@@ -24,6 +24,8 @@ pub const APP: App = App { id: "TA_defender", secret_role: "defender_responder" 
 const ACCOUNTS: &str = "defender_account";
 /// File of the settings, and realm of the proxy's password.
 const SETTINGS: &str = "defender_settings";
+/// A value of `auth`, and the secret's name that goes with it.
+const CONNECTION_STRING: &str = "connection_string";
 /// Whether a clear-text secret found in the conf file is moved to `storage/passwords`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClearText {
@@ -65,6 +67,15 @@ pub enum AccountError {
         /// What is wrong.
         reason: String,
     },
+    /// A connection string, where an Entra application is needed.
+    #[error(
+        "account `{name}`: auth: connection_string opens an event hub or a storage account and nothing else: this needs \
+         client_secret or certificate"
+    )]
+    NoApplication {
+        /// The account.
+        name: String,
+    },
     /// Settings that fit nothing.
     #[error("account `{name}`: {reason}")]
     Unusable {
@@ -81,7 +92,7 @@ pub enum AccountError {
     NoSecret {
         /// The account.
         name: String,
-        /// `client_secret` or `certificate_key`.
+        /// `client_secret`, `certificate_key` or `connection_string`.
         secret: &'static str,
     },
     /// Certificate and key cannot be used.
@@ -104,7 +115,10 @@ impl Account {
     /// # Errors
     /// See [`AccountError`].
     pub fn load(splunkd: &Splunkd, name: &str, clear_text: ClearText) -> Result<Self, AccountError> {
-        let stanza = splunkd.conf(ACCOUNTS, name)?.ok_or_else(|| AccountError::Missing { name: name.to_owned() })?;
+        Self::of(splunkd, name, &conf(splunkd, name)?, clear_text)
+    }
+
+    fn of(splunkd: &Splunkd, name: &str, stanza: &Stanza, clear_text: ClearText) -> Result<Self, AccountError> {
         let get = |setting: &str| stanza.get(setting).map(|text| text.trim()).filter(|text| !text.is_empty());
         let wrong = |setting, reason: String| AccountError::Wrong { name: name.to_owned(), setting, reason };
         let required = |setting| get(setting).ok_or_else(|| wrong(setting, "it is required and missing".to_owned()));
@@ -115,12 +129,16 @@ impl Account {
         let (tenant_id, client_id) = (required("tenant_id")?.to_owned(), required("client_id")?.to_owned());
         check_tenant(&tenant_id).and_then(|()| check_client(&client_id)).map_err(unusable)?;
         let credential = match get("auth").unwrap_or("client_secret") {
-            "client_secret" => Credential::Secret(client_secret(splunkd, name, &stanza, clear_text)?),
+            "client_secret" => Credential::Secret(client_secret(splunkd, name, stanza, clear_text)?),
             "certificate" => {
                 let public = required("certificate")?;
                 Credential::Certificate(Arc::new(certificate(splunkd, name, public)?))
             }
-            other => return Err(wrong("auth", format!("`{other}` is not one of client_secret, certificate"))),
+            CONNECTION_STRING => return Err(AccountError::NoApplication { name: name.to_owned() }),
+            other => {
+                let reason = format!("`{other}` is not one of client_secret, certificate, {CONNECTION_STRING}");
+                return Err(wrong("auth", reason));
+            }
         };
         Ok(Self { name: name.to_owned(), tenant_id, cloud, client_id, hosts, credential })
     }
@@ -135,11 +153,49 @@ impl Account {
     /// # Errors
     /// See [`TokenError`].
     pub fn client(self, http: &Http, api: Api) -> Result<Client, TokenError> {
-        let Self { tenant_id, cloud, client_id, hosts, credential, .. } = self;
-        let account = token::Account { cloud, hosts: &hosts, tenant_id: &tenant_id, client_id: &client_id };
-        let tokens = TokenSource::new(http.clone(), account, api, credential)?;
-        Ok(Client::new(http.clone(), tokens, &hosts, api))
+        let tokens = self.tokens(http, Audience::Api(api))?;
+        Ok(Client::new(http.clone(), tokens, &self.hosts, api))
     }
+
+    /// Its tokens for one service; asks for none yet.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub fn tokens(&self, http: &Http, audience: Audience) -> Result<TokenSource, TokenError> {
+        let Self { tenant_id, cloud, client_id, hosts, credential, .. } = self;
+        let account = token::Account { cloud: *cloud, hosts, tenant_id, client_id };
+        TokenSource::new(http.clone(), account, audience, credential.clone())
+    }
+}
+
+/// What opens an event hub or a storage account.
+#[derive(Clone, Debug)]
+pub enum Access {
+    /// An Entra application with a role there.
+    Application(Box<Account>),
+    /// A connection string as the Azure portal shows it: a shared key or signature is in it.
+    ConnectionString(Secret),
+}
+
+impl Access {
+    /// Reads an account and its secret.
+    ///
+    /// # Errors
+    /// See [`AccountError`].
+    pub fn load(splunkd: &Splunkd, name: &str, clear_text: ClearText) -> Result<Self, AccountError> {
+        let stanza = conf(splunkd, name)?;
+        if stanza.get("auth").is_none_or(|auth| auth.trim() != CONNECTION_STRING) {
+            return Account::of(splunkd, name, &stanza, clear_text).map(|account| Self::Application(Box::new(account)));
+        }
+        let stored = splunkd.secret(ACCOUNTS, &format!("{name}.{CONNECTION_STRING}"))?;
+        stored
+            .map(Self::ConnectionString)
+            .ok_or_else(|| AccountError::NoSecret { name: name.to_owned(), secret: CONNECTION_STRING })
+    }
+}
+
+fn conf(splunkd: &Splunkd, name: &str) -> Result<Stanza, AccountError> {
+    splunkd.conf(ACCOUNTS, name)?.ok_or_else(|| AccountError::Missing { name: name.to_owned() })
 }
 
 /// The client secret: from `storage/passwords`, or from the conf file where configuration management put it. What stands
@@ -241,7 +297,12 @@ impl Settings {
     /// # Errors
     /// [`HttpError::Setup`].
     pub fn http(&self, limit: Duration) -> Result<Http, HttpError> {
+        Http::new(&self.transport(limit))
+    }
+
+    /// How Microsoft's hosts are reached.
+    pub fn transport(&self, limit: Duration) -> Transport {
         let trust = self.ca_bundle.clone().map_or(Trust::PublicRoots, Trust::Bundle);
-        Http::new(&Transport { trust, proxy: self.proxy.clone(), limit })
+        Transport { trust, proxy: self.proxy.clone(), limit }
     }
 }

@@ -7,6 +7,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::Cursor;
@@ -77,35 +78,53 @@ impl CheckpointError {
     }
 }
 
-/// The file of one input, held against a second process of the same input.
+/// The position of one input, held against a second process of the same input.
 #[derive(Debug)]
-pub struct Store {
-    path: PathBuf,
+pub struct Lock {
     // Locked until dropped; the operating system unlocks it when the process dies.
-    _lock: File,
+    _file: File,
 }
 
-impl Store {
-    /// Opens the file of the input `stanza` in splunkd's `checkpoint_dir`, which is made when missing. Waits while another
+impl Lock {
+    /// Takes the lock of the input `stanza` in splunkd's `checkpoint_dir`, which is made when missing. Waits while another
     /// process of the same input (the one splunkd just stopped) still holds it; `wait` is called between tries and ends the
-    /// waiting by answering `true`: then there is no store.
+    /// waiting by answering `true`: then there is no lock.
     ///
     /// # Errors
     /// [`CheckpointError::Unsaved`] when the folder or the lock file cannot be made.
-    pub fn open(folder: &Path, stanza: &str, mut wait: impl FnMut() -> bool) -> Result<Option<Self>, CheckpointError> {
-        let path = folder.join(format!("{stanza}.json"));
-        let unsaved = |reason| CheckpointError::Unsaved { path: path.clone(), reason };
+    pub fn take(folder: &Path, stanza: &str, mut wait: impl FnMut() -> bool) -> Result<Option<Self>, CheckpointError> {
+        // A file of its own: a checkpoint itself is replaced on every save, and a lock would go with the old one.
+        let path = folder.join(format!("{stanza}.lock"));
+        let unsaved = |reason| CheckpointError::Unsaved { path: folder.join(format!("{stanza}.json")), reason };
         std::fs::create_dir_all(folder).map_err(unsaved)?;
-        // A file of its own: the checkpoint itself is replaced on every save, and a lock would go with the old one.
-        let lock = File::create(folder.join(format!("{stanza}.lock"))).map_err(unsaved)?;
+        let file = File::create(path).map_err(unsaved)?;
         loop {
-            match lock.try_lock() {
-                Ok(()) => return Ok(Some(Self { path, _lock: lock })),
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Self { _file: file })),
                 Err(TryLockError::WouldBlock) if wait() => return Ok(None),
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(reason)) => return Err(unsaved(reason)),
             }
         }
+    }
+}
+
+/// The file of one input.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl Store {
+    /// Opens the file of the input `stanza` in splunkd's `checkpoint_dir`; waits as [`Lock::take`] does, and is `None`
+    /// when that was ended.
+    ///
+    /// # Errors
+    /// See [`Lock::take`].
+    pub fn open(folder: &Path, stanza: &str, wait: impl FnMut() -> bool) -> Result<Option<Self>, CheckpointError> {
+        let path = folder.join(format!("{stanza}.json"));
+        Ok(Lock::take(folder, stanza, wait)?.map(|lock| Self { path, _lock: lock }))
     }
 
     /// The position saved last; `None` on the first run.
@@ -113,42 +132,56 @@ impl Store {
     /// # Errors
     /// [`CheckpointError::Unreadable`].
     pub fn load(&self, stanza: &str) -> Result<Option<Checkpoint>, CheckpointError> {
-        let bytes = match std::fs::read(&self.path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(self.unreadable(e.to_string())),
-        };
-        let checkpoint = parse(&bytes).map_err(|reason| self.unreadable(reason))?;
+        let Some(checkpoint) = read::<Checkpoint>(&self.path)? else { return Ok(None) };
         if checkpoint.subject.stanza != stanza {
-            return Err(self.unreadable(format!("it belongs to the input `{}`", checkpoint.subject.stanza)));
+            let reason = format!("it belongs to the input `{}`", checkpoint.subject.stanza);
+            return Err(CheckpointError::Unreadable { path: self.path.clone(), reason });
         }
         Ok(Some(checkpoint))
     }
 
-    /// Replaces the file: a temporary file beside it, synced, renamed over it, the folder synced.
+    /// Replaces the file.
     ///
     /// # Errors
-    /// [`CheckpointError::Unsaved`]; then the file is as it was before.
+    /// See [`replace`].
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
-        let unsaved = |reason| CheckpointError::Unsaved { path: self.path.clone(), reason };
-        let text = to_json(checkpoint).map_err(|e| unsaved(e.into()))?;
-        let temporary = self.path.with_extension("tmp");
-        let written = (|| {
-            let mut file = File::create(&temporary)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            std::fs::rename(&temporary, &self.path)
-        })();
-        if let Err(reason) = written {
-            let _ = std::fs::remove_file(&temporary);
-            return Err(unsaved(reason));
-        }
-        sync_folder(&self.path).map_err(unsaved)
+        replace(&self.path, checkpoint)
     }
+}
 
-    fn unreadable(&self, reason: String) -> CheckpointError {
-        CheckpointError::Unreadable { path: self.path.clone(), reason }
+/// Reads what a file holds; `None` when there is no file.
+///
+/// # Errors
+/// [`CheckpointError::Unreadable`].
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CheckpointError> {
+    let unreadable = |reason| CheckpointError::Unreadable { path: path.to_owned(), reason };
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(unreadable(e.to_string())),
+    };
+    parse(&bytes).map(Some).map_err(unreadable)
+}
+
+/// Replaces a file: a temporary file beside it, synced, renamed over it, the folder synced.
+///
+/// # Errors
+/// [`CheckpointError::Unsaved`]; then the file is as it was before.
+pub fn replace(path: &Path, checkpoint: &impl Serialize) -> Result<(), CheckpointError> {
+    let unsaved = |reason| CheckpointError::Unsaved { path: path.to_owned(), reason };
+    let text = to_json(checkpoint).map_err(|e| unsaved(e.into()))?;
+    let temporary = path.with_extension("tmp");
+    let written = (|| {
+        let mut file = File::create(&temporary)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    })();
+    if let Err(reason) = written {
+        let _ = std::fs::remove_file(&temporary);
+        return Err(unsaved(reason));
     }
+    sync_folder(path).map_err(unsaved)
 }
 
 /// Makes the rename itself last through a power cut. Windows has no such call and journals its directory entries.
@@ -163,11 +196,11 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of the serializer, which has no reason for any.
-pub fn to_json(checkpoint: &Checkpoint) -> serde_json::Result<Vec<u8>> {
+pub fn to_json<T: Serialize>(checkpoint: &T) -> serde_json::Result<Vec<u8>> {
     #[derive(Serialize)]
-    struct Versioned<'a> {
+    struct Versioned<'a, T> {
         version: u32,
-        checkpoint: &'a Checkpoint,
+        checkpoint: &'a T,
     }
     serde_json::to_vec(&Versioned { version: VERSION, checkpoint })
 }
@@ -176,15 +209,15 @@ pub fn to_json(checkpoint: &Checkpoint) -> serde_json::Result<Vec<u8>> {
 ///
 /// # Errors
 /// What is wrong, as a clause.
-pub fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     /// The number is read alone and first, so that a later layout is called what it is.
     #[derive(Deserialize)]
     struct VersionOnly {
         version: u32,
     }
     #[derive(Deserialize)]
-    struct Versioned {
-        checkpoint: Checkpoint,
+    struct Versioned<T> {
+        checkpoint: T,
     }
     if bytes.is_empty() {
         return Err("it is empty".to_owned());
@@ -193,7 +226,7 @@ pub fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
     if found.version != VERSION {
         return Err(format!("it has layout {}, and this version of the add-on knows layout {VERSION}", found.version));
     }
-    let read: Versioned = serde_json::from_slice(bytes).map_err(|e| format!("it is damaged ({e})"))?;
+    let read: Versioned<T> = serde_json::from_slice(bytes).map_err(|e| format!("it is damaged ({e})"))?;
     Ok(read.checkpoint)
 }
 

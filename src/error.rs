@@ -3,8 +3,12 @@
 use std::process::ExitCode;
 
 use crate::account::AccountError;
+#[cfg(feature = "streaming")]
+use crate::blobs::BlobsError;
 use crate::checkpoint::CheckpointError;
 use crate::collect::CollectError;
+#[cfg(feature = "streaming")]
+use crate::event_hub::EventHubError;
 use crate::http::HttpError;
 use crate::input::InputError;
 use crate::microsoft::api_error::ApiError;
@@ -61,6 +65,12 @@ pub enum Error {
     Alert(#[from] AlertError),
     #[error(transparent)]
     Stream(#[from] StreamError),
+    #[cfg(feature = "streaming")]
+    #[error(transparent)]
+    EventHub(#[from] EventHubError),
+    #[cfg(feature = "streaming")]
+    #[error(transparent)]
+    Blobs(#[from] BlobsError),
     #[error("standard output cannot be used: {0}")]
     Stdout(std::io::Error),
     #[error("the signal handler cannot be set up: {0}")]
@@ -71,6 +81,12 @@ pub enum Error {
     /// The same search job's action was started twice.
     #[error("another run of this action for the search job {0} is at work; what it does is in its own results")]
     AtWork(String),
+    /// A build for machines that only poll.
+    #[error("this build of the program has no streaming feeds, so `feed = {feed}` cannot run")]
+    NoStreaming {
+        /// The feed.
+        feed: &'static str,
+    },
     /// Inputs keep their position in a file of one machine.
     #[error("inputs do not run on a search head cluster member, where each member would collect everything")]
     SearchHeadCluster,
@@ -81,7 +97,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         let person = match self {
             Self::Definition(_) | Self::Stdout(_) | Self::Signals(_) | Self::Stream(_) | Self::AtWork(_) => false,
-            Self::Input(_) | Self::Alert(_) | Self::Parameter(_) | Self::SearchHeadCluster => true,
+            Self::Input(_) | Self::Alert(_) | Self::Parameter(_) | Self::NoStreaming { .. } | Self::SearchHeadCluster => true,
             Self::Account(AccountError::Splunkd(error)) | Self::Splunkd(error) => error.needs_a_person(),
             Self::Account(_) => true,
             Self::Http(error) => matches!(error, HttpError::Setup(_)),
@@ -91,6 +107,10 @@ impl Error {
                 matches!(error, CheckpointError::Unreadable { .. })
             }
             Self::Collect(_) => false,
+            #[cfg(feature = "streaming")]
+            Self::EventHub(error) => error.is_permanent(),
+            #[cfg(feature = "streaming")]
+            Self::Blobs(error) => error.is_permanent(),
         };
         if person { Exit::Misconfigured } else { Exit::Failed }
     }
@@ -103,6 +123,11 @@ impl Error {
             Self::Checkpoint(error) | Self::Collect(CollectError::Checkpoint(error)) => Some(error.remedy().to_owned()),
             Self::Http(_) => Some("correct it on the Configuration page of the app, tab Settings".to_owned()),
             Self::SearchHeadCluster => Some("disable this input here and set it up on a heavy forwarder".to_owned()),
+            #[cfg(feature = "streaming")]
+            Self::EventHub(error) => error.remedy(),
+            #[cfg(feature = "streaming")]
+            Self::Blobs(error) => error.remedy(),
+            Self::NoStreaming { .. } => Some("install the package as it is published".to_owned()),
             Self::Input(_) => Some(
                 "correct it on the Configuration page of the app, tab Inputs, or in Settings > Data inputs > Microsoft Defender"
                     .to_owned(),

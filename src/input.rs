@@ -4,7 +4,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::feeds::{self, Evidence, FEEDS, Feed, Form, IncludeAlerts};
+mod streaming;
+
+pub use streaming::{Begin, Dedupe, EventHubInput, Partitions, Shape, StorageInput, StreamInput, Tables, Way};
+
+use crate::feeds::{Evidence, Feed, Form, IncludeAlerts, Kind, Streaming};
 use crate::microsoft::cloud::Resource;
 use crate::microsoft::query::check_filter;
 use crate::splunk::definition::Stanza;
@@ -14,7 +18,8 @@ use crate::time::{Ticks, parse_duration};
 /// The form that Splunk Web makes of the scheme. Splunk's own `interval`, `index` and `host` are not listed in it.
 pub const SCHEME: Scheme<'static> = Scheme {
     title: "Microsoft Defender",
-    description: "Collects incidents and alerts of Microsoft Defender with an account of the app's Configuration page, tab Accounts.",
+    description: "Collects incidents, alerts and raw events of Microsoft Defender with an account of the app's Configuration \
+                  page, tab Accounts.",
     arguments: &ARGUMENTS,
 };
 
@@ -22,8 +27,14 @@ const fn argument(name: &'static str, title: &'static str, required: bool, descr
     Argument { name, title, description, required }
 }
 
-const ARGUMENTS: [Argument; 10] = [
-    argument("feed", "Feed", true, "What to collect: incidents or alerts."),
+const ARGUMENTS: [Argument; 19] = [
+    argument(
+        "feed",
+        "Feed",
+        true,
+        "What to collect: incidents or alerts; or the raw events of the streaming API, from where it puts them: event_hub or \
+         storage.",
+    ),
     argument("account", "Account", true, "Name of an account: Configuration page of the app, tab Accounts."),
     argument(
         "api",
@@ -36,13 +47,15 @@ const ARGUMENTS: [Argument; 10] = [
         "start",
         "Start",
         false,
-        "Where the first run begins: now, a duration back such as 30d or 12h, or a time such as 2026-01-31T00:00:00Z. Default 30d.",
+        "Where the first run begins: now, a duration back such as 30d or 12h, or a time such as 2026-01-31T00:00:00Z. Default 30d. \
+         Feeds event_hub and storage: earliest, latest (default), a duration or a time.",
     ),
     argument(
         "lookback",
         "Look back",
         false,
-        "How far each run reads again, for objects that become visible late; repeats are removed. Default 15m.",
+        "How far each run reads again, for objects that become visible late; repeats are removed. Default 15m. Feed storage: how \
+         long blobs are looked at again, for they grow late; default 24h.",
     ),
     argument(
         "filter",
@@ -70,7 +83,80 @@ const ARGUMENTS: [Argument; 10] = [
         "inline (default): inside its alert. events: each piece an event of its own, sourcetype ms:defender:evidence. both.",
     ),
     argument("page_size", "Page size", false, "Objects per request. Default and maximum depend on feed and API."),
+    argument(
+        "event_hub_namespace",
+        "Event Hubs namespace",
+        false,
+        "Feed event_hub, required there: the host of the namespace, such as contoso.servicebus.windows.net.",
+    ),
+    argument("event_hub_name", "Event hub", false, "Feed event_hub, required there: the name of the hub."),
+    argument(
+        "consumer_group",
+        "Consumer group",
+        false,
+        "Feed event_hub: a consumer group that nothing else reads with. Default $Default.",
+    ),
+    argument(
+        "partitions",
+        "Partitions",
+        false,
+        "Feed event_hub: the partitions to read, such as 0-3, 7, when several inputs share a hub. Default all.",
+    ),
+    argument(
+        "transport",
+        "Transport",
+        false,
+        "Feed event_hub. amqp (default): port 5671. websocket: port 443, also through a proxy.",
+    ),
+    argument(
+        "storage_account",
+        "Storage account",
+        false,
+        "Feed storage, required there: the host of its blob service, such as contoso.blob.core.windows.net.",
+    ),
+    argument(
+        "tables",
+        "Tables",
+        false,
+        "Feeds event_hub and storage: the tables to collect, such as DeviceEvents, AlertInfo. Default all.",
+    ),
+    argument(
+        "shape",
+        "Shape",
+        false,
+        "Feeds event_hub and storage. incumbent (default): sourcetype ms:defender:eventhub. community: sourcetype \
+         mscs:azure:eventhub:defender:advancedhunting.",
+    ),
+    argument(
+        "dedupe",
+        "Repeated records",
+        false,
+        "Feeds event_hub and storage. off (default): as delivered. on: a record that Microsoft delivers again is left out.",
+    ),
 ];
+
+/// The parameters that not every feed takes: which do, and what a form sends for the others, where it cannot send nothing.
+const BELONGING: [(&str, &[&str], &str); 16] = [
+    ("api", POLLED, "graph"),
+    ("filter", POLLED, ""),
+    ("include_alerts", POLLED, "changed"),
+    ("events", POLLED, "compact"),
+    ("evidence", POLLED, "inline"),
+    ("page_size", POLLED, ""),
+    ("lookback", &["incidents", "alerts", "storage"], ""),
+    ("event_hub_namespace", HUB, ""),
+    ("event_hub_name", HUB, ""),
+    ("consumer_group", HUB, "$Default"),
+    ("partitions", HUB, ""),
+    ("transport", HUB, "amqp"),
+    ("storage_account", &["storage"], ""),
+    ("tables", STREAMING, ""),
+    ("shape", STREAMING, "incumbent"),
+    ("dedupe", STREAMING, "off"),
+];
+const POLLED: &[&str] = &["incidents", "alerts"];
+const STREAMING: &[&str] = &["event_hub", "storage"];
+const HUB: &[&str] = &["event_hub"];
 
 /// Where the first run begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +180,63 @@ impl Start {
     }
 }
 
-/// A checked stanza.
+/// A checked stanza of any feed.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a process")]
+pub enum AnyInput {
+    /// Incidents or alerts, polled over REST.
+    Polled(Input),
+    /// The raw events in an event hub.
+    EventHub(EventHubInput),
+    /// The raw events in a storage account.
+    Storage(StorageInput),
+}
+
+impl AnyInput {
+    /// Checks a stanza.
+    ///
+    /// # Errors
+    /// The first parameter that is missing, wrong, or of another feed.
+    pub fn read(stanza: &Stanza) -> Result<Self, InputError> {
+        check_name("name", &stanza.name)?;
+        let name = required(stanza, "feed")?;
+        let kind = Kind::find(name).ok_or_else(|| {
+            let names = Kind::ALL.map(Kind::name);
+            let (last, others) = names.split_last().unwrap_or((&"", &[]));
+            wrong("feed", format!("`{name}` is not a feed: use {} or {last}", others.join(", ")))
+        })?;
+        for (parameter, feeds, standard) in BELONGING {
+            // A form sends every choice it shows, so what another feed would take anyway changes nothing.
+            if stanza.param(parameter).is_some_and(|value| !feeds.contains(&name) && value != standard) {
+                let feeds = feeds.join(", ");
+                return Err(wrong(parameter, format!("the feed {name} does not take it, only {feeds}: leave it empty")));
+            }
+        }
+        match kind {
+            Kind::Polled(feed) => Input::read_feed(stanza, feed).map(Self::Polled),
+            Kind::Streaming(Streaming::EventHub) => EventHubInput::read(stanza).map(Self::EventHub),
+            Kind::Streaming(Streaming::Storage) => StorageInput::read(stanza).map(Self::Storage),
+        }
+    }
+
+    /// The stanza's name, without the scheme.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Polled(input) => &input.name,
+            Self::EventHub(input) => &input.stream.name,
+            Self::Storage(input) => &input.stream.name,
+        }
+    }
+}
+
+/// As splunkd names it, for log lines.
+impl fmt::Display for AnyInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "defender://{}", self.name())
+    }
+}
+
+/// A checked stanza of a feed that is polled.
 #[derive(Clone, Debug)]
 pub struct Input {
     /// The stanza's name, without the scheme.
@@ -143,17 +285,8 @@ const DEFAULT_LOOKBACK: Duration = Duration::from_secs(15 * 60);
 const DEFAULT_START: Duration = Duration::from_secs(30 * 86_400);
 
 impl Input {
-    /// Checks a stanza.
-    ///
-    /// # Errors
-    /// The first parameter that is missing or wrong.
-    pub fn read(stanza: &Stanza) -> Result<Self, InputError> {
-        check_name("name", &stanza.name)?;
-        let feed_name = required(stanza, "feed")?;
-        let feed = feeds::find(feed_name).ok_or_else(|| {
-            let names: Vec<&str> = FEEDS.iter().map(|feed| feed.name).collect();
-            wrong("feed", format!("`{feed_name}` is not a feed: use {}", names.join(" or ")))
-        })?;
+    /// Checks the rest of a stanza of this feed.
+    fn read_feed(stanza: &Stanza, feed: &'static Feed) -> Result<Self, InputError> {
         let account = required(stanza, "account")?;
         check_name("account", account)?;
         let api = stanza.param("api").unwrap_or("graph");
@@ -194,6 +327,20 @@ impl fmt::Display for Input {
     }
 }
 
+/// As splunkd names it, for log lines.
+impl fmt::Display for StorageInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.stream)
+    }
+}
+
+/// As splunkd names it, for log lines.
+impl fmt::Display for StreamInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "defender://{}", self.name)
+    }
+}
+
 /// Checks the name of a stanza or account: names become file names and parts of URLs.
 pub(crate) fn check_name(name: &'static str, value: &str) -> Result<(), InputError> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
@@ -207,6 +354,10 @@ fn start(stanza: &Stanza) -> Result<Start, InputError> {
     match stanza.param("start") {
         None => Ok(Start::Back(DEFAULT_START)),
         Some("now") => Ok(Start::Now),
+        Some(text @ ("earliest" | "latest")) => Err(wrong(
+            "start",
+            format!("`{text}` is for the feeds event_hub and storage: write now, a duration such as 30d, or a time"),
+        )),
         Some(text) => match (parse_duration(text), Ticks::parse(text)) {
             (Ok(span), _) => Ok(Start::Back(span)),
             (_, Some(at)) => Ok(Start::At(at)),
@@ -256,16 +407,23 @@ mod tests {
 
     use super::*;
 
-    fn stanza(params: &[(&str, &str)]) -> Stanza {
+    pub(super) fn stanza(params: &[(&str, &str)]) -> Stanza {
         let mut all = BTreeMap::from([("feed", "alerts"), ("account", "main")]);
         all.extend(params.iter().copied());
         let params = all.into_iter().map(|(name, value)| (name.to_owned(), vec![value.to_owned()])).collect();
         Stanza { name: "a-1".to_owned(), app: None, params }
     }
 
+    fn polled(params: &[(&str, &str)]) -> Input {
+        match AnyInput::read(&stanza(params)) {
+            Ok(AnyInput::Polled(input)) => input,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn defaults() {
-        let input = Input::read(&stanza(&[("index", "default"), ("host", "$decideOnStartup"), ("filter", "")])).unwrap();
+        let input = polled(&[("index", "default"), ("host", "$decideOnStartup"), ("filter", "")]);
         assert_eq!((input.feed.name, input.resource, input.page_size), ("alerts", Resource::GraphAlerts, 1000));
         assert_eq!((input.start, input.lookback), (Start::Back(Duration::from_secs(2_592_000)), Duration::from_secs(900)));
         assert_eq!((input.include_alerts, input.form), (IncludeAlerts::Changed, Form::Compact));
@@ -277,7 +435,7 @@ mod tests {
     fn every_refusal_names_the_parameter_and_the_way_out() {
         let table = [
             (("feed", ""), "parameter feed: it is required and missing"),
-            (("feed", "machines"), "parameter feed: `machines` is not a feed: use incidents or alerts"),
+            (("feed", "machines"), "parameter feed: `machines` is not a feed: use incidents, alerts, event_hub or storage"),
             (("account", ""), "parameter account: it is required and missing"),
             (("account", "a b"), "parameter account: `a b` may hold letters, digits, _ and - only"),
             (
@@ -294,20 +452,28 @@ mod tests {
             (("events", "raw"), "parameter events: `raw` is not one of compact, verbatim"),
             (("page_size", "5000"), "parameter page_size: `5000` is not a number from 2 to 1000, the most this API takes"),
             (("page_size", "1"), "parameter page_size: `1` is not a number from 2 to 1000, the most this API takes"),
+            (
+                ("start", "latest"),
+                "parameter start: `latest` is for the feeds event_hub and storage: write now, a duration such as 30d, or a time",
+            ),
+            (
+                ("tables", "AlertInfo"),
+                "parameter tables: the feed alerts does not take it, only event_hub, storage: leave it empty",
+            ),
             (("evidence", "none"), "parameter evidence: `none` is not one of inline, events, both"),
         ];
         for ((name, value), message) in table {
-            assert_eq!(Input::read(&stanza(&[(name, value)])).unwrap_err().to_string(), message);
+            assert_eq!(AnyInput::read(&stanza(&[(name, value)])).unwrap_err().to_string(), message);
         }
         for (name, value) in [("api", "beta"), ("filter", "lastUpdateDateTime gt 2020-01-01T00:00:00Z"), ("filter", "a eq 'x")] {
-            let message = Input::read(&stanza(&[(name, value)])).unwrap_err().to_string();
+            let message = AnyInput::read(&stanza(&[(name, value)])).unwrap_err().to_string();
             assert!(message.starts_with(&format!("parameter {name}: ")), "{message}");
         }
     }
 
     #[test]
     fn start_takes_three_spellings() {
-        let read = |text: &str| Input::read(&stanza(&[("start", text)])).unwrap().start;
+        let read = |text: &str| polled(&[("start", text)]).start;
         let now = Ticks::parse("2026-11-22T12:00:00Z").unwrap();
         assert_eq!(read("now").resolve(now), now);
         assert_eq!(read("12h").resolve(now).to_string(), "2026-11-22T00:00:00Z");
@@ -317,8 +483,33 @@ mod tests {
     #[test]
     fn the_budget_follows_the_interval() {
         for (interval, seconds) in [("300", 300), ("5", 30), ("86400", 300), ("*/5 * * * *", 60), ("0", 60)] {
-            let input = Input::read(&stanza(&[("interval", interval)])).unwrap();
+            let input = polled(&[("interval", interval)]);
             assert_eq!(input.budget, Duration::from_secs(seconds), "{interval}");
         }
+    }
+
+    #[test]
+    fn what_a_form_sends_for_every_feed_is_no_mistake_and_what_another_feed_needs_is() {
+        let own = [
+            ("incidents", vec![]),
+            ("alerts", vec![]),
+            ("event_hub", vec![("event_hub_namespace", "a.example"), ("event_hub_name", "h")]),
+            ("storage", vec![("storage_account", "a.example")]),
+        ];
+        for (feed, needed) in own {
+            let mut sent: Vec<(&str, &str)> = BELONGING.iter().map(|(name, _, standard)| (*name, *standard)).collect();
+            sent.extend(needed);
+            sent.push(("feed", feed));
+            AnyInput::read(&stanza(&sent)).unwrap();
+            for (name, feeds, _) in BELONGING {
+                let mut more = sent.clone();
+                more.push((name, "odd"));
+                let refused = AnyInput::read(&stanza(&more)).err().map(|error| error.to_string());
+                let foreign = refused.is_some_and(|message| message.contains("does not take it"));
+                assert_eq!(foreign, !feeds.contains(&feed), "{feed} {name}");
+            }
+        }
+        let listed: Vec<&str> = ARGUMENTS.iter().map(|argument| argument.name).collect();
+        assert!(BELONGING.iter().all(|(name, _, _)| listed.contains(name)));
     }
 }

@@ -13,10 +13,14 @@
 //! `feeds`, `collect`, `respond` and `rest`.
 
 pub mod account;
+#[cfg(feature = "streaming")]
+pub mod blobs;
 pub mod checkpoint;
 pub mod collect;
 pub mod cursor;
 pub mod error;
+#[cfg(feature = "streaming")]
+pub mod event_hub;
 pub mod feeds;
 pub mod http;
 pub mod input;
@@ -38,5 +42,11 @@ pub mod validate;
 pub mod version;
 
 /// What `--version` prints: version, target, enabled features.
-pub const VERSION: &str =
-    concat!("defender ", env!("CARGO_PKG_VERSION"), " ", env!("TARGET"), " features: incidents alerts actions");
+pub const VERSION: &str = concat!(
+    "defender ",
+    env!("CARGO_PKG_VERSION"),
+    " ",
+    env!("TARGET"),
+    " features: incidents alerts actions",
+    env!("STREAMING")
+);

@@ -1,6 +1,7 @@
 //! Faults planted in the collection engine, to show that the simulation would notice them. In the program itself none
 //! exists: [`planted`] is a constant `false` there.
 
+#[cfg_attr(not(feature = "streaming"), allow(dead_code, reason = "some are of the streaming feeds"))]
 /// A fault that other collectors shipped, or that this one could have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Planted {
@@ -32,6 +33,26 @@ pub(crate) enum Planted {
     StartNotSaved,
     /// What is left of the history is dropped at a restart.
     DropsHistory,
+    /// A new link of a partition begins where the input began.
+    ReattachesAtStart,
+    /// A partition whose numbers went back is read again from its beginning.
+    AcceptsRewind,
+    /// Events that the service no longer has are passed over in silence.
+    SilentGap,
+    /// An event that came before is taken again.
+    TakesRepeats,
+    /// A partition's place is saved before its events are flushed.
+    SavesUnflushed,
+    /// Blobs of hours that are over are not looked at again.
+    BlobsNotLookedBack,
+    /// A blob that was made anew goes on where the old one was left.
+    BlobsAnewUnseen,
+    /// The last line of a blob is passed on before it has ended.
+    BlobsHalfLines,
+    /// The last line of a blob counts as read before it has ended.
+    BlobsHalfLineForgotten,
+    /// A blob's position is saved before its records are flushed.
+    BlobsSavedFirst,
 }
 
 /// Whether this fault is planted in the running test.

@@ -1,15 +1,22 @@
 //! The streaming mode: one run of the input that splunkd describes on standard input.
 
+use std::fmt::Display;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+#[cfg(feature = "streaming")]
+use crate::account::Access;
 use crate::account::{APP, Account, ClearText, Settings};
+#[cfg(feature = "streaming")]
+use crate::blobs;
 use crate::checkpoint::{Checkpoint, CheckpointError, Store};
 use crate::collect::{End, Outside, Poll, Tally, position};
 use crate::error::{Error, Exit};
+#[cfg(feature = "streaming")]
+use crate::event_hub;
 use crate::feeds::Draft;
-use crate::input::Input;
+use crate::input::{AnyInput, Input};
 use crate::microsoft::api_error::ApiError;
 use crate::microsoft::client::{Client, Reply};
 use crate::splunk::definition::{self, Definition, Root, Stanza};
@@ -23,7 +30,7 @@ use crate::time::Ticks;
 /// The most one exchange with Microsoft may take; a page of incidents with many alerts takes a while.
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(180);
 /// How often a run that waits for the one before looks whether it ended.
-const LOCK_PAUSE: Duration = Duration::from_millis(200);
+pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(200);
 
 /// Collects every stanza of the document on `stdin`; splunkd sends one. Failures are logged with the stanza's name.
 pub fn run(stdin: impl Read, splunk_home: Option<&Path>) -> Exit {
@@ -71,10 +78,10 @@ struct World<'a> {
 
 impl World<'_> {
     fn collect(&self, stanza: &Stanza) -> Result<(), Error> {
-        let input = Input::read(stanza)?;
+        let input = AnyInput::read(stanza)?;
         for ignored in ["source", "sourcetype"] {
             // splunkd itself fills in the scheme's name as the default.
-            if stanza.param(ignored).is_some_and(|value| value != "defender" && value != format!("defender://{}", input.name)) {
+            if stanza.param(ignored).is_some_and(|value| value != "defender" && value != format!("defender://{}", input.name())) {
                 log::warn!("{input}: its `{ignored}` is ignored: existing searches rely on the ones this add-on sets");
             }
         }
@@ -85,19 +92,39 @@ impl World<'_> {
         if splunkd.server_roles()?.iter().any(|role| role == "shc_member" || role == "shc_captain") {
             return Err(Error::SearchHeadCluster);
         }
-        let account = Account::load(&splunkd, &input.account, ClearText::Move)?;
+        match input {
+            AnyInput::Polled(input) => self.poll(&input, &splunkd, &settings),
+            #[cfg(feature = "streaming")]
+            AnyInput::EventHub(input) => {
+                let access = Access::load(&splunkd, &input.stream.account, ClearText::Move)?;
+                Ok(event_hub::run(&input, access, &settings, &definition.checkpoint_dir, self.stream, self.stop)?)
+            }
+            #[cfg(not(feature = "streaming"))]
+            AnyInput::EventHub(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
+            #[cfg(feature = "streaming")]
+            AnyInput::Storage(input) => {
+                let access = Access::load(&splunkd, &input.stream.account, ClearText::Move)?;
+                Ok(blobs::run(&input, access, &settings, &definition.checkpoint_dir, self.stream, self.stop)?)
+            }
+            #[cfg(not(feature = "streaming"))]
+            AnyInput::Storage(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
+        }
+    }
+
+    fn poll(&self, input: &Input, splunkd: &Splunkd, settings: &Settings) -> Result<(), Error> {
+        let account = Account::load(splunkd, &input.account, ClearText::Move)?;
         let source = format!("defender:{}:{}", input.feed.name, account.tenant_id);
         let waiting = || self.stop.sleep(LOCK_PAUSE);
-        let Some(store) = Store::open(&definition.checkpoint_dir, &input.name, waiting)? else { return Ok(()) };
+        let Some(store) = Store::open(&self.definition.checkpoint_dir, &input.name, waiting)? else { return Ok(()) };
         let (saved, tenant_id) = (store.load(&input.name)?, account.tenant_id.clone());
         let client = account.client(&settings.http(EXCHANGE_LIMIT)?, input.resource.api())?;
-        let mut live = Live { client, store, source, input: &input, stream: self.stream, stop: self.stop };
+        let mut live = Live { client, store, source, input, stream: self.stream, stop: self.stop };
         let begun = Ticks::now();
-        let mut checkpoint = position(saved, &input, &tenant_id, &mut live)?;
-        let mut poll = Poll::new(&input, &mut checkpoint, &mut live);
+        let mut checkpoint = position(saved, input, &tenant_id, &mut live)?;
+        let mut poll = Poll::new(input, &mut checkpoint, &mut live);
         let end = poll.run();
         let tally = std::mem::take(&mut poll.tally);
-        report(&input, &tally, &checkpoint, Ticks::now().since(begun));
+        report(input, &tally, &checkpoint, Ticks::now().since(begun));
         match end? {
             End::NotBefore(until) => log::info!("{input}: the service asked for patience; nothing is asked before {until}"),
             End::Done | End::Stopped => {}
@@ -161,18 +188,23 @@ impl Outside for Live<'_> {
     }
 
     fn flush(&mut self) -> Result<bool, StreamError> {
-        self.stream.flush()?;
-        loop {
-            match drain(self.stream, Duration::from_secs(3600), self.stop)? {
-                Drained::Yes | Drained::CannotTell => return Ok(true),
-                Drained::Stopped => return Ok(false),
-                // splunkd's queues are full; the position waits as the events do.
-                Drained::NotInTime => log::warn!("{}: splunkd has taken no events for an hour", self.input),
-            }
-        }
+        flushed(self.stream, self.stop, self.input)
     }
 
     fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
         self.store.save(checkpoint)
+    }
+}
+
+/// Flushes, and waits until splunkd took everything. `false` when a stop was requested first.
+pub(crate) fn flushed(stream: &SharedStream<Stdout>, stop: &Stop, input: &impl Display) -> Result<bool, StreamError> {
+    stream.flush()?;
+    loop {
+        match drain(stream, Duration::from_secs(3600), stop)? {
+            Drained::Yes | Drained::CannotTell => return Ok(true),
+            Drained::Stopped => return Ok(false),
+            // splunkd's queues are full; the position waits as the events do.
+            Drained::NotInTime => log::warn!("{input}: splunkd has taken no events for an hour"),
+        }
     }
 }

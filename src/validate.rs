@@ -6,11 +6,17 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+#[cfg(feature = "streaming")]
+use crate::account::Access;
 use crate::account::{APP, Account, ClearText, Settings};
+#[cfg(feature = "streaming")]
+use crate::blobs;
 use crate::collect::CollectError;
 use crate::error::{Error, Exit};
+#[cfg(feature = "streaming")]
+use crate::event_hub;
 use crate::feeds::IncludeAlerts;
-use crate::input::Input;
+use crate::input::{AnyInput, Input};
 use crate::microsoft::page;
 use crate::microsoft::query::{Expand, List, Order};
 use crate::splunk::definition::{self, Definition, Root};
@@ -54,10 +60,31 @@ pub fn run(stdin: impl Read, out: &mut impl Write, splunk_home: Option<&Path>) -
 /// Reads the parameters, gets a token, and reads once with the input's own permission.
 fn check(definition: &Definition, splunk_home: Option<&Path>) -> Result<(), Error> {
     let Some(stanza) = definition.stanzas.first() else { return Ok(()) };
-    let input = Input::read(stanza)?;
+    let input = AnyInput::read(stanza)?;
     let splunkd = Splunkd::new(&definition.server_uri, definition.session_key.clone(), APP, splunk_home)?;
     let settings = Settings::load(&splunkd)?;
-    let account = Account::load(&splunkd, &input.account, ClearText::Use)?;
+    match input {
+        AnyInput::Polled(input) => read_once(&input, &splunkd, &settings),
+        #[cfg(feature = "streaming")]
+        AnyInput::EventHub(input) => {
+            let access = Access::load(&splunkd, &input.stream.account, ClearText::Use)?;
+            Ok(event_hub::check(&input, access, &settings)?)
+        }
+        #[cfg(not(feature = "streaming"))]
+        AnyInput::EventHub(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
+        #[cfg(feature = "streaming")]
+        AnyInput::Storage(input) => {
+            let access = Access::load(&splunkd, &input.stream.account, ClearText::Use)?;
+            Ok(blobs::check(&input, access, &settings)?)
+        }
+        #[cfg(not(feature = "streaming"))]
+        AnyInput::Storage(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
+    }
+}
+
+/// Reads the newest objects of a feed that is polled.
+fn read_once(input: &Input, splunkd: &Splunkd, settings: &Settings) -> Result<(), Error> {
+    let account = Account::load(splunkd, &input.account, ClearText::Use)?;
     let mut client = account.client(&settings.http(PATIENCE)?, input.resource.api())?;
     let list = List {
         resource: input.resource,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use ta_defender::checkpoint::{parse, to_json};
+use ta_defender::checkpoint::{Checkpoint, parse, to_json};
 use ta_defender::cursor::{Answer, Failed};
 use ta_defender::time::Ticks;
 use ta_defender::version::Version;
@@ -16,9 +16,9 @@ const LOOKBACK: Duration = Duration::from_secs(900);
 const NOW: Ticks = Ticks(17_723_232_000_000_000);
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(mut checkpoint) = parse(data) else { return };
+    let Ok(mut checkpoint) = parse::<Checkpoint>(data) else { return };
     let written = to_json(&checkpoint).expect("a checkpoint can be written");
-    let read = parse(&written).expect("what was written can be read");
+    let read = parse::<Checkpoint>(&written).expect("what was written can be read");
     assert_eq!(to_json(&read).expect("and written again"), written);
     let cursor = &mut checkpoint.cursor;
     cursor.open_poll(LOOKBACK);
@@ -47,5 +47,5 @@ fuzz_target!(|data: &[u8]| {
         assert!(cursor.settled() >= before, "settled never goes back");
     }
     let written = to_json(&checkpoint).expect("a checkpoint can be written");
-    parse(&written).expect("what a poll left can be read");
+    parse::<Checkpoint>(&written).expect("what a poll left can be read");
 });

@@ -83,6 +83,8 @@ pub struct Addresses {
     pub defender: String,
     /// Base of splunkd.
     pub splunkd: String,
+    /// Base of the storage account's blob service.
+    pub storage: String,
 }
 
 /// Adds an account. With addresses its stanza points at the stand-ins; without, at the cloud's own hosts.
@@ -149,7 +151,7 @@ pub fn use_certificate(splunkd: &mut Splunkd, account: &str, certificate: &str, 
 
 /// Grants an application what the add-on needs.
 pub fn grant(application: &mut Application, roles: Roles) {
-    let table: [(Resource, &[&str], &[&str]); 3] = [
+    let table: [(Resource, &[&str], &[&str]); 5] = [
         (
             Resource::Graph,
             &["SecurityAlert.Read.All", "SecurityIncident.Read.All"],
@@ -157,6 +159,8 @@ pub fn grant(application: &mut Application, roles: Roles) {
         ),
         (Resource::Endpoint, &["Alert.Read.All"], &["Alert.ReadWrite.All"]),
         (Resource::Defender, &["Incident.Read.All"], &["Incident.ReadWrite.All"]),
+        (Resource::EventHubs, &[crate::event_hubs::RECEIVER_ROLE], &[]),
+        (Resource::Storage, &[crate::storage::READER_ROLE], &[]),
     ];
     for (resource, read, write) in table {
         match roles {

@@ -30,7 +30,7 @@ pub enum Cloud {
     Dod,
 }
 
-/// What a token is for. Graph, the Endpoint API and the incidents API are three resources.
+/// What a token is for. Graph, the Endpoint API, the incidents API and Event Hubs are four resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Resource {
     /// Microsoft Graph.
@@ -39,6 +39,10 @@ pub enum Resource {
     Endpoint,
     /// The Microsoft 365 Defender API.
     Defender,
+    /// Event Hubs. Its roles are Azure's, assigned on the namespace, and not in the token; kept here all the same.
+    EventHubs,
+    /// Storage. Its roles are Azure's, assigned on the account, and not in the token; kept here all the same.
+    Storage,
 }
 
 impl Cloud {
@@ -64,13 +68,15 @@ impl Cloud {
             (Resource::Defender, Cloud::Commercial) => &["https://api.security.microsoft.com"],
             (Resource::Defender, Cloud::Gcc) => &["https://api-gcc.security.microsoft.us"],
             (Resource::Defender, Cloud::GccHigh | Cloud::Dod) => &["https://api-gov.security.microsoft.us"],
+            (Resource::EventHubs, _) => &["https://eventhubs.azure.net"],
+            (Resource::Storage, _) => &["https://storage.azure.com"],
         }
     }
 
     /// The resource a scope asks for in this cloud.
     fn resource(self, scope: &str) -> Option<Resource> {
         let name = scope.strip_suffix("/.default")?;
-        [Resource::Graph, Resource::Endpoint, Resource::Defender]
+        [Resource::Graph, Resource::Endpoint, Resource::Defender, Resource::EventHubs, Resource::Storage]
             .into_iter()
             .find(|resource| self.audiences(*resource).contains(&name))
     }
@@ -205,7 +211,7 @@ impl Entra {
             "iss" => format!("https://sts.windows.net/{}/", token.tenant),
             "exp" => token.expires.unix(),
             "appid" => token.client_id.as_str(),
-            "roles" => token.roles.clone(),
+            "roles" => if matches!(resource, Resource::EventHubs | Resource::Storage) { Vec::new() } else { token.roles.clone() },
             "tid" => token.tenant.as_str(),
         };
         let header = object! { "typ" => "JWT", "alg" => "RS256", "kid" => "simulator" };
@@ -217,7 +223,11 @@ impl Entra {
 
     /// Checks the bearer token of a request against the resource asked and the roles of which one is enough.
     pub fn check(&self, request: &Request, resource: Resource, roles: &[&str], now: Time) -> Result<&Token, Refused> {
-        let text = request.credential("Bearer").ok_or(Refused::Missing)?;
+        self.check_text(request.credential("Bearer").ok_or(Refused::Missing)?, resource, roles, now)
+    }
+
+    /// The same for a token that comes another way.
+    pub(crate) fn check_text(&self, text: &str, resource: Resource, roles: &[&str], now: Time) -> Result<&Token, Refused> {
         let token = self.tokens.get(text).ok_or(Refused::Invalid)?;
         if token.resource != resource {
             return Err(Refused::Audience);

@@ -40,6 +40,10 @@ pub enum Route {
     SplunkHandler,
     /// Any request to splunkd.
     Splunk,
+    StorageContainers,
+    StorageBlobs,
+    /// `GET` of one blob, or of a range of it.
+    StorageBlob,
     /// A path nobody knows.
     Unknown,
 }
@@ -85,6 +89,9 @@ impl Route {
                 ["defender", ..] => Route::SplunkHandler,
                 _ => Route::Splunk,
             },
+            (Service::Storage, []) => Route::StorageContainers,
+            (Service::Storage, [_]) => Route::StorageBlobs,
+            (Service::Storage, [_, ..]) => Route::StorageBlob,
             _ => Route::Unknown,
         }
     }
@@ -200,20 +207,28 @@ impl Fault {
     /// Counts a request it could happen to; true when it does.
     fn strikes(&mut self) -> bool {
         self.seen += 1;
-        match self.when {
-            When::Once => self.seen == 1,
-            When::Times(times) => self.seen <= times,
-            When::Nth(nth) => self.seen == nth,
-            When::Every(every) => self.seen.is_multiple_of(every.max(1)),
+        self.when.strikes(self.seen)
+    }
+}
+
+impl When {
+    /// Whether it is this one, counted from 1.
+    pub(crate) fn strikes(self, seen: u64) -> bool {
+        match self {
+            When::Once => seen == 1,
+            When::Times(times) => seen <= times,
+            When::Nth(nth) => seen == nth,
+            When::Every(every) => seen.is_multiple_of(every.max(1)),
             When::Always => true,
         }
     }
 
-    fn spent(&self) -> bool {
-        match self.when {
-            When::Once => self.seen >= 1,
-            When::Times(times) => self.seen >= times,
-            When::Nth(nth) => self.seen >= nth,
+    /// Whether none of those to come will be it.
+    pub(crate) fn spent(self, seen: u64) -> bool {
+        match self {
+            When::Once => seen >= 1,
+            When::Times(times) => seen >= times,
+            When::Nth(nth) => seen >= nth,
             When::Every(_) | When::Always => false,
         }
     }
@@ -264,7 +279,7 @@ impl Faults {
                 break;
             }
         }
-        self.set.retain(|fault| !fault.spent());
+        self.set.retain(|fault| !fault.when.spent(fault.seen));
         if let Some(kind) = &struck {
             self.happened.push((route, kind.clone()));
         }

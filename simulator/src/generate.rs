@@ -2,6 +2,7 @@
 
 mod evidence;
 mod objects;
+pub mod records;
 mod words;
 
 use std::time::Duration;

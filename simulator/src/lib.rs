@@ -25,6 +25,7 @@ pub mod chance;
 mod change;
 mod defender;
 pub mod entra;
+pub mod event_hubs;
 pub mod faults;
 pub mod filter;
 pub mod generate;
@@ -39,6 +40,7 @@ mod server;
 mod simulator;
 pub mod splunkd;
 pub mod splunkweb;
+pub mod storage;
 pub mod throttle;
 pub mod time;
 pub mod traffic;
@@ -79,6 +81,7 @@ fn real_answer(world: &mut World, service: Service, request: &Request, now: Time
         Service::Graph => graph::answer(world, request, now),
         Service::Defender => defender::answer(world, request, now),
         Service::Splunkd => splunkd::answer(world, request, now),
+        Service::Storage => storage::answer(world, request, now),
     }
 }
 
@@ -120,5 +123,17 @@ fn service_error(service: Service, status: u16, now: Time) -> Response {
             defender::error(status, code, message, now)
         }
         Service::Splunkd => splunkd::failed(status),
+        Service::Storage => {
+            let code = match status {
+                400 => "InvalidQueryParameterValue",
+                401 => "InvalidAuthenticationInfo",
+                403 => "AuthorizationPermissionMismatch",
+                404 => "ContainerNotFound",
+                503 => "ServerBusy",
+                504 => "OperationTimedOut",
+                _ => "InternalError",
+            };
+            storage::error(status, code, now).header("x-ms-request-id", "00000000-001e-0042-0000-000000000001")
+        }
     }
 }

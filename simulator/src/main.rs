@@ -87,7 +87,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
                 let [login, graph, defender, splunkd] = ports[..] else {
                     return Err(format!("--ports: {text} is not four port numbers"));
                 };
-                config.ports = simulator::Ports { login, graph, defender, splunkd };
+                config.ports = simulator::Ports { login, graph, defender, splunkd, ..config.ports };
             }
             other => return Err(format!("{other} is not an option")),
         }
@@ -115,11 +115,12 @@ fn serve(options: &Options) -> io::Result<()> {
     let web = options.web.as_deref().map(|program| simulator.open_app(program, options.handler, options.web_port)).transpose()?;
     if let Some(path) = &options.port_file {
         let mut lines = format!(
-            "login={}\ngraph={}\ndefender={}\nsplunkd={}\nsession_key={}\nca_bundle={}\nsplunk_home={}\n",
+            "login={}\ngraph={}\ndefender={}\nsplunkd={}\nstorage={}\nsession_key={}\nca_bundle={}\nsplunk_home={}\n",
             simulator.login_url(),
             simulator.graph_url(),
             simulator.defender_url(),
             simulator.splunkd_url(),
+            simulator.storage_url(),
             simulator.session_key(),
             simulator.ca_bundle().display(),
             simulator.splunk_home().display(),

@@ -15,6 +15,7 @@ use crate::entra::Entra;
 use crate::faults::Faults;
 use crate::samples::Samples;
 use crate::splunkd::Splunkd;
+use crate::storage::Storage;
 use crate::throttle::Throttle;
 use crate::time::Time;
 use crate::traffic::Traffic;
@@ -57,6 +58,8 @@ pub struct World {
     pub traffic: Traffic,
     /// Files served in place of the objects.
     pub samples: Samples,
+    /// Containers and blobs of the storage account.
+    pub storage: Storage,
 }
 
 impl World {
@@ -77,6 +80,7 @@ impl World {
             faults: Faults::default(),
             traffic: Traffic::default(),
             samples: Samples::default(),
+            storage: Storage::default(),
         }
     }
 

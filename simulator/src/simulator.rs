@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::accounts::{self, Account, Addresses, Roles};
 use crate::certificates;
+use crate::event_hubs::EventHubs;
 use crate::faults::{Fault, Route};
 use crate::generate;
 use crate::model::{Transfer, World};
@@ -38,6 +39,10 @@ pub struct Ports {
     pub defender: u16,
     /// splunkd.
     pub splunkd: u16,
+    /// Event Hubs.
+    pub event_hubs: u16,
+    /// The storage account.
+    pub storage: u16,
 }
 
 /// What to start.
@@ -94,6 +99,7 @@ pub struct Certificate {
 pub struct Simulator {
     world: Arc<Mutex<World>>,
     listeners: Vec<Listener>,
+    event_hubs: EventHubs,
     addresses: Addresses,
     folder: TempDir,
     ca_bundle: PathBuf,
@@ -143,13 +149,16 @@ impl Simulator {
             start(Service::Graph, config.ports.graph, tls())?,
             start(Service::Defender, config.ports.defender, tls())?,
             start(Service::Splunkd, config.ports.splunkd, config.splunkd_tls.then(|| Arc::clone(&splunkd.config)))?,
+            start(Service::Storage, config.ports.storage, tls())?,
         ];
+        let event_hubs = EventHubs::start(config.ports.event_hubs, tls(), &world)?;
         let url = |at: usize, secure: bool| format!("{}://{}", if secure { "https" } else { "http" }, listeners[at].address());
         let addresses = Addresses {
             login: url(0, config.tls),
             graph: url(1, config.tls),
             defender: url(2, config.tls),
             splunkd: url(3, config.splunkd_tls),
+            storage: url(4, config.tls),
         };
 
         let folder = tempfile::Builder::new().prefix("simulator-").tempdir()?;
@@ -167,6 +176,7 @@ impl Simulator {
         let simulator = Simulator {
             world,
             listeners,
+            event_hubs,
             addresses,
             folder,
             ca_bundle,
@@ -196,6 +206,16 @@ impl Simulator {
     /// Base of splunkd: the `server_uri` to hand over.
     pub fn splunkd_url(&self) -> &str {
         &self.addresses.splunkd
+    }
+
+    /// The namespace of Event Hubs.
+    pub fn event_hubs(&self) -> &EventHubs {
+        &self.event_hubs
+    }
+
+    /// Base of the storage account's blob service.
+    pub fn storage_url(&self) -> &str {
+        &self.addresses.storage
     }
 
     /// The session key of `splunk-system-user`, who may do everything.
@@ -358,7 +378,7 @@ impl Simulator {
 
     /// How to point a real Splunk at the stand-ins, for a person to read.
     pub fn directions(&self) -> String {
-        let Addresses { login, graph, defender, splunkd } = &self.addresses;
+        let Addresses { login, graph, defender, splunkd, storage } = &self.addresses;
         let (tenant, client_id, secret) = (accounts::TENANT, accounts::CLIENT_ID, accounts::CLIENT_SECRET);
         let bundle = if graph.starts_with("https") {
             format!("\n  defender_settings.conf:\n    [tls]\n    ca_bundle = {}\n", self.ca_bundle.display())
@@ -371,6 +391,7 @@ impl Simulator {
   Graph      {graph}
   Defender   {defender}
   splunkd    {splunkd}   (Authorization: Splunk {})
+  Storage    {storage}
 
 To point a real Splunk on this host at them, install the app and put into its local folder:
   defender_account.conf:
@@ -402,6 +423,7 @@ To point a real Splunk on this host at them, install the app and put into its lo
             Service::Graph => self.listeners[1].address(),
             Service::Defender => self.listeners[2].address(),
             Service::Splunkd => self.listeners[3].address(),
+            Service::Storage => self.listeners[4].address(),
         };
         let hosts: BTreeMap<_, _> =
             certificates::MICROSOFT_HOSTS.iter().map(|(host, service)| (format!("{host}:443"), port(*service))).collect();

@@ -29,6 +29,11 @@ impl Time {
         self.0.div_euclid(SECOND)
     }
 
+    /// Whole milliseconds since 1970, rounded down.
+    pub const fn millis(self) -> i64 {
+        self.0.div_euclid(SECOND / 1000)
+    }
+
     /// Later by a duration.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

@@ -16,6 +16,8 @@ pub enum Service {
     Defender,
     /// splunkd's management port.
     Splunkd,
+    /// The blob service of a storage account.
+    Storage,
 }
 
 /// One request, as it came over the wire.

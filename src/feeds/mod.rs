@@ -1,4 +1,4 @@
-//! What can be collected: one file and one line per feed. A feed says which objects it reads and what events an object
+//! What can be collected: one file and one line per feed. A feed that is polled says which objects it reads and what events an object
 //! becomes; it knows nothing of windows, checkpoints or streams.
 
 mod alert;
@@ -7,6 +7,8 @@ mod evidence;
 mod gist;
 mod incidents;
 mod legacy;
+#[cfg(feature = "streaming")]
+pub mod records;
 #[cfg(test)]
 mod tests;
 
@@ -33,8 +35,67 @@ pub struct Feed {
     pub events: fn(&Row<'_>, &Reading<'_>, &mut Emission),
 }
 
-/// Every feed there is; the scheme, the conf files and their specs are compared with this table by a test.
+/// Every feed that is polled over REST.
 pub const FEEDS: [&Feed; 2] = [&incidents::FEED, &alerts::FEED];
+
+/// A feed of the streaming API, by the place where Microsoft puts its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streaming {
+    /// An event hub, read by a process that stays.
+    EventHub,
+    /// A storage account, polled.
+    Storage,
+}
+
+impl Streaming {
+    /// The value of the `feed` parameter.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EventHub => "event_hub",
+            Self::Storage => "storage",
+        }
+    }
+
+    /// The role in Azure that an account needs; these two services know no application permissions.
+    pub const fn role(self) -> &'static str {
+        match self {
+            Self::EventHub => "Azure Event Hubs Data Receiver",
+            Self::Storage => "Storage Blob Data Reader",
+        }
+    }
+}
+
+/// Any feed.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// Objects with versions, polled over REST.
+    Polled(&'static Feed),
+    /// Records, each of which is one event.
+    Streaming(Streaming),
+}
+
+impl Kind {
+    /// Every feed there is; the scheme, the conf files and their specs are compared with this table by a test.
+    pub const ALL: [Self; 4] = [
+        Self::Polled(FEEDS[0]),
+        Self::Polled(FEEDS[1]),
+        Self::Streaming(Streaming::EventHub),
+        Self::Streaming(Streaming::Storage),
+    ];
+
+    /// The value of the `feed` parameter.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Polled(feed) => feed.name,
+            Self::Streaming(feed) => feed.name(),
+        }
+    }
+
+    /// The feed of that name.
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
 
 /// An incident. This name and the next two are the incumbent add-on's, which existing content searches.
 pub const INCIDENT: &str = "ms365:defender:incident";
@@ -47,8 +108,9 @@ pub const EVIDENCE: &str = "ms:defender:evidence";
 /// Every sourcetype an input writes.
 pub const SOURCETYPES: [&str; 4] = [INCIDENT, ALERT_OF_INCIDENT, ALERT, EVIDENCE];
 
-/// The feed of that name.
-pub fn find(name: &str) -> Option<&'static Feed> {
+/// The polled feed of that name.
+#[cfg(test)]
+pub(crate) fn find(name: &str) -> Option<&'static Feed> {
     FEEDS.into_iter().find(|feed| feed.name == name)
 }
 

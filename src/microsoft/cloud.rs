@@ -95,6 +95,35 @@ impl fmt::Display for Api {
     }
 }
 
+/// Whom a token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Audience {
+    /// One of the three REST services.
+    Api(Api),
+    /// Every namespace of Event Hubs.
+    EventHubs,
+    /// Every storage account.
+    Storage,
+}
+
+impl Audience {
+    /// The scope that makes Entra ID issue a token for it. Those of Event Hubs and of Storage are the same in all clouds
+    /// (Microsoft's pages on authenticating an application with each).
+    pub fn scope(self, cloud: Cloud) -> &'static str {
+        match self {
+            Self::Api(api) => scope(cloud, api),
+            Self::EventHubs => "https://eventhubs.azure.net/.default",
+            Self::Storage => "https://storage.azure.com/.default",
+        }
+    }
+}
+
+impl From<Api> for Audience {
+    fn from(api: Api) -> Self {
+        Self::Api(api)
+    }
+}
+
 /// The hosts of an account: its cloud's, or those that replace them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hosts {

@@ -10,6 +10,8 @@ pub mod claims;
 pub mod client;
 pub mod cloud;
 mod entra_errors;
+#[cfg(feature = "streaming")]
+pub mod event_hubs;
 mod guid;
 pub mod object;
 pub mod page;
@@ -17,6 +19,8 @@ pub mod query;
 pub mod resource;
 #[cfg(test)]
 pub(crate) mod stand_in;
+#[cfg(feature = "streaming")]
+pub mod storage;
 pub mod token;
 pub mod token_error;
 pub mod update;

@@ -9,7 +9,7 @@ use oauth2::basic::{BasicClient, BasicTokenType};
 use oauth2::{AuthType, ClientId, ClientSecret, RequestTokenError, Scope, TokenResponse, TokenUrl};
 
 use super::certificate::Certificate;
-use super::cloud::{Api, Cloud, Hosts, check_client, check_tenant, scope};
+use super::cloud::{Audience, Cloud, Hosts, check_client, check_tenant};
 use super::token_error::refusal;
 pub use super::token_error::{Refusal, TokenError};
 use crate::http::{Http, HttpError};
@@ -25,7 +25,7 @@ pub enum Credential {
     Certificate(Arc<Certificate>),
 }
 
-/// Fetches and keeps the token of one account for one API.
+/// Fetches and keeps the token of one account for one service.
 #[derive(Debug)]
 pub struct TokenSource {
     http: Http,
@@ -64,7 +64,12 @@ impl TokenSource {
     ///
     /// # Errors
     /// [`TokenError::Setup`] with the sentence that names the fault.
-    pub fn new(http: Http, account: Account<'_>, api: Api, credential: Credential) -> Result<Self, TokenError> {
+    pub fn new(
+        http: Http,
+        account: Account<'_>,
+        audience: impl Into<Audience>,
+        credential: Credential,
+    ) -> Result<Self, TokenError> {
         check_tenant(account.tenant_id).map_err(TokenError::Setup)?;
         check_client(account.client_id).map_err(TokenError::Setup)?;
         if matches!(&credential, Credential::Secret(secret) if secret.expose().is_empty()) {
@@ -72,8 +77,8 @@ impl TokenSource {
         }
         let url = account.hosts.token_url(account.tenant_id);
         let token_url = TokenUrl::new(url.clone()).map_err(|e| TokenError::Setup(format!("{url}: {e}")))?;
-        let client_id = account.client_id.to_owned();
-        Ok(Self { http, token_url, client_id, scope: scope(account.cloud, api), credential, held: None })
+        let (client_id, scope) = (account.client_id.to_owned(), audience.into().scope(account.cloud));
+        Ok(Self { http, token_url, client_id, scope, credential, held: None })
     }
 
     /// Whether [`TokenSource::token`] would answer without asking.
@@ -147,6 +152,7 @@ fn usable(life: Duration) -> Duration {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::microsoft::cloud::Api;
     use crate::microsoft::stand_in::{StandIn, http};
 
     const TENANT: &str = "22222222-2222-2222-2222-222222222222";

@@ -278,7 +278,7 @@ fn read_month(bench: &mut Bench, input: &Input, trouble: bool) -> Cost {
         bench.life = (trouble && n == 1).then(|| input.page_size * 5 + 7);
         let saved = bench.disk.as_ref().map(|saved| {
             let bytes = checkpoint::to_json(saved).unwrap_or_else(|error| panic!("{error}"));
-            checkpoint::parse(&bytes).unwrap_or_else(|reason| panic!("{reason}"))
+            checkpoint::parse::<Checkpoint>(&bytes).unwrap_or_else(|reason| panic!("{reason}"))
         });
         let left_before = saved.as_ref().map(|saved| saved.cursor.history_left());
         let mut checkpoint = position(saved, input, "t", bench).unwrap_or_else(|error| panic!("{error}"));

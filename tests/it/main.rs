@@ -5,6 +5,8 @@
 
 mod content;
 mod definition;
+#[cfg(feature = "streaming")]
+mod event_hub;
 mod faults;
 mod kill;
 mod respond;
@@ -16,6 +18,7 @@ mod scheme;
 mod search;
 mod secrets;
 mod splunkd;
+mod storage;
 mod stream;
 mod support;
 mod table;

@@ -16,7 +16,7 @@ fn the_scheme_is_a_document_and_nothing_else_is_said() {
     insta::assert_snapshot!(ended.text(), @r#"
     <scheme>
       <title>Microsoft Defender</title>
-      <description>Collects incidents and alerts of Microsoft Defender with an account of the app's Configuration page, tab Accounts.</description>
+      <description>Collects incidents, alerts and raw events of Microsoft Defender with an account of the app's Configuration page, tab Accounts.</description>
       <use_external_validation>true</use_external_validation>
       <use_single_instance>false</use_single_instance>
       <streaming_mode>xml</streaming_mode>
@@ -24,7 +24,7 @@ fn the_scheme_is_a_document_and_nothing_else_is_said() {
         <args>
           <arg name="feed">
             <title>Feed</title>
-            <description>What to collect: incidents or alerts.</description>
+            <description>What to collect: incidents or alerts; or the raw events of the streaming API, from where it puts them: event_hub or storage.</description>
             <data_type>string</data_type>
             <required_on_edit>false</required_on_edit>
             <required_on_create>true</required_on_create>
@@ -45,14 +45,14 @@ fn the_scheme_is_a_document_and_nothing_else_is_said() {
           </arg>
           <arg name="start">
             <title>Start</title>
-            <description>Where the first run begins: now, a duration back such as 30d or 12h, or a time such as 2026-01-31T00:00:00Z. Default 30d.</description>
+            <description>Where the first run begins: now, a duration back such as 30d or 12h, or a time such as 2026-01-31T00:00:00Z. Default 30d. Feeds event_hub and storage: earliest, latest (default), a duration or a time.</description>
             <data_type>string</data_type>
             <required_on_edit>false</required_on_edit>
             <required_on_create>false</required_on_create>
           </arg>
           <arg name="lookback">
             <title>Look back</title>
-            <description>How far each run reads again, for objects that become visible late; repeats are removed. Default 15m.</description>
+            <description>How far each run reads again, for objects that become visible late; repeats are removed. Default 15m. Feed storage: how long blobs are looked at again, for they grow late; default 24h.</description>
             <data_type>string</data_type>
             <required_on_edit>false</required_on_edit>
             <required_on_create>false</required_on_create>
@@ -92,6 +92,69 @@ fn the_scheme_is_a_document_and_nothing_else_is_said() {
             <required_on_edit>false</required_on_edit>
             <required_on_create>false</required_on_create>
           </arg>
+          <arg name="event_hub_namespace">
+            <title>Event Hubs namespace</title>
+            <description>Feed event_hub, required there: the host of the namespace, such as contoso.servicebus.windows.net.</description>
+            <data_type>string</data_type>
+            <required_on_edit>false</required_on_edit>
+            <required_on_create>false</required_on_create>
+          </arg>
+          <arg name="event_hub_name">
+            <title>Event hub</title>
+            <description>Feed event_hub, required there: the name of the hub.</description>
+            <data_type>string</data_type>
+            <required_on_edit>false</required_on_edit>
+            <required_on_create>false</required_on_create>
+          </arg>
+          <arg name="consumer_group">
+            <title>Consumer group</title>
+            <description>Feed event_hub: a consumer group that nothing else reads with. Default $Default.</description>
+            <data_type>string</data_type>
+            <required_on_edit>false</required_on_edit>
+            <required_on_create>false</required_on_create>
+          </arg>
+          <arg name="partitions">
+            <title>Partitions</title>
+            <description>Feed event_hub: the partitions to read, such as 0-3, 7, when several inputs share a hub. Default all.</description>
+            <data_type>string</data_type>
+            <required_on_edit>false</required_on_edit>
+            <required_on_create>false</required_on_create>
+          </arg>
+          <arg name="transport">
+            <title>Transport</title>
+            <description>Feed event_hub. amqp (default): port 5671. websocket: port 443, also through a proxy.</description>
+            <data_type>string</data_type>
+            <required_on_edit>false</required_on_edit>
+            <required_on_create>false</required_on_create>
+          </arg>
+          <arg name="storage_account">
+            <title>Storage account</title>
+            <description>Feed storage, required there: the host of its blob service, such as contoso.blob.core.windows.net.</description>
+            <data_type>string</data_type>
+            <required_on_edit>false</required_on_edit>
+            <required_on_create>false</required_on_create>
+          </arg>
+          <arg name="tables">
+            <title>Tables</title>
+            <description>Feeds event_hub and storage: the tables to collect, such as DeviceEvents, AlertInfo. Default all.</description>
+            <data_type>string</data_type>
+            <required_on_edit>false</required_on_edit>
+            <required_on_create>false</required_on_create>
+          </arg>
+          <arg name="shape">
+            <title>Shape</title>
+            <description>Feeds event_hub and storage. incumbent (default): sourcetype ms:defender:eventhub. community: sourcetype mscs:azure:eventhub:defender:advancedhunting.</description>
+            <data_type>string</data_type>
+            <required_on_edit>false</required_on_edit>
+            <required_on_create>false</required_on_create>
+          </arg>
+          <arg name="dedupe">
+            <title>Repeated records</title>
+            <description>Feeds event_hub and storage. off (default): as delivered. on: a record that Microsoft delivers again is left out.</description>
+            <data_type>string</data_type>
+            <required_on_edit>false</required_on_edit>
+            <required_on_create>false</required_on_create>
+          </arg>
         </args>
       </endpoint>
     </scheme>
@@ -122,7 +185,13 @@ fn the_version_names_target_and_features() {
     let target = ended.text().split(' ').nth(2).unwrap().to_owned();
     assert!(target.contains(std::env::consts::ARCH), "{target}");
     let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(ended.text(), format!("defender {version} {target} features: incidents alerts actions\n"));
+    assert_eq!(
+        ended.text(),
+        format!(
+            "defender {version} {target} features: incidents alerts actions{}\n",
+            if cfg!(feature = "streaming") { " streaming" } else { "" }
+        )
+    );
     assert_eq!(ended.stderr, "");
 }
 

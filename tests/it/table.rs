@@ -7,7 +7,7 @@ use std::path::Path;
 
 use quick_xml::Reader;
 use quick_xml::events::Event as Xml;
-use ta_defender::feeds::{FEEDS, SOURCETYPES};
+use ta_defender::feeds::{Kind, SOURCETYPES, Streaming};
 use ta_defender::input::SCHEME;
 use ta_defender::microsoft::cloud::Api;
 use ta_defender::mode::{Mode, USAGE};
@@ -113,8 +113,11 @@ fn the_spec_of_inputs_has_every_argument_and_no_other() {
     assert_eq!(names(spec.keys()), BTreeSet::from(["defender://<name>"]));
     let spec = &spec["defender://<name>"];
     assert_eq!(names(spec.keys()), arguments());
-    let feeds: Vec<&str> = FEEDS.iter().map(|feed| feed.name).collect();
-    assert_eq!(choices(&spec["feed"]), feeds);
+    assert_eq!(choices(&spec["feed"]), Kind::ALL.map(Kind::name));
+    let text = file("README/inputs.conf.spec").replace("\n  ", " ");
+    for feed in [Streaming::EventHub, Streaming::Storage] {
+        assert!(text.contains(&format!("the role \"{}\"", feed.role())), "{feed:?}");
+    }
 }
 
 #[test]
@@ -156,7 +159,7 @@ fn the_page_of_data_inputs_shows_every_argument() {
         assert_eq!(field.attributes.get("required").is_some_and(|r| r == "true"), argument.required, "{}", argument.name);
     }
     let spec = &stanzas("README/inputs.conf.spec")["defender://<name>"];
-    for name in ["feed", "api", "include_alerts", "events", "evidence"] {
+    for name in ["feed", "api", "include_alerts", "events", "evidence", "transport", "shape", "dedupe"] {
         assert_eq!(fields[name].options, choices(&spec[name]), "{name}");
     }
     assert!(file(path).contains("<endpoint name=\"data/inputs/defender\">"));

@@ -57,8 +57,8 @@ fn every_parameter_says_what_it_may_be() {
     let stage = Stage::new();
     let table = [
         ("feed", "", "it is required and missing".to_owned()),
-        ("feed", "machines", "`machines` is not a feed: use incidents or alerts".to_owned()),
-        ("feed", "Incidents", "`Incidents` is not a feed: use incidents or alerts".to_owned()),
+        ("feed", "machines", "`machines` is not a feed: use incidents, alerts, event_hub or storage".to_owned()),
+        ("feed", "Incidents", "`Incidents` is not a feed: use incidents, alerts, event_hub or storage".to_owned()),
         ("account", "", "it is required and missing".to_owned()),
         ("account", "a b", format!("`a b` {NAME}")),
         ("account", "../x", format!("`../x` {NAME}")),
@@ -204,7 +204,7 @@ fn what_an_account_lacks_is_said_with_its_name() {
         ("client_id", "", "client_id: it is required and missing".to_owned()),
         ("client_id", "app", "client_id `app` is not an Application (client) ID: a GUID such as GUID".to_owned()),
         ("cloud", "china", "cloud: `china` is unknown: write commercial, gcc, gcc_high or dod".to_owned()),
-        ("auth", "password", "auth: `password` is not one of client_secret, certificate".to_owned()),
+        ("auth", "password", "auth: `password` is not one of client_secret, certificate, connection_string".to_owned()),
         ("auth", "certificate", "certificate: it is required and missing".to_owned()),
         ("login_url", "http://login.example", format!("login_url: `http://login.example` {https}")),
         ("graph_url", "http://graph.example", format!("graph_url: `http://graph.example` {https}")),

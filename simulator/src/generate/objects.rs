@@ -11,7 +11,8 @@ use crate::model::{Account, Alert, Comment, Device, Incident};
 use crate::object;
 use crate::time::Time;
 
-fn person(chance: &mut Chance) -> Account {
+/// Somebody.
+pub(super) fn person(chance: &mut Chance) -> Account {
     let (name, given) = *chance.pick(&words::PEOPLE);
     Account {
         name: name.to_string(),
@@ -28,7 +29,8 @@ fn person(chance: &mut Chance) -> Account {
     }
 }
 
-fn device(chance: &mut Chance, first_seen: Time) -> Device {
+/// A device of theirs.
+pub(super) fn device(chance: &mut Chance, first_seen: Time) -> Device {
     let group = chance.below(words::GROUPS.len() as u64) as usize;
     Device {
         id: chance.hex(40),

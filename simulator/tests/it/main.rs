@@ -6,6 +6,7 @@ mod batch;
 mod defender;
 mod documents;
 mod entra;
+mod event_hubs;
 mod graph;
 mod hazards;
 mod program;

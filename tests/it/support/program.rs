@@ -232,7 +232,13 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
-    fn stderr_so_far(&self) -> String {
+    /// The whole events that it wrote and that were read so far.
+    pub(crate) fn events_so_far(&self) -> Vec<Event> {
+        events::cut_short(&self.stdout.so_far())
+    }
+
+    /// What it wrote to standard error so far.
+    pub(crate) fn stderr_so_far(&self) -> String {
         String::from_utf8_lossy(&self.stderr.so_far()).into_owned()
     }
 

@@ -1,0 +1,552 @@
+//! One seed: a storage account, an input and this machine.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use simulator::accounts::{self, Account};
+use simulator::chance::Chance;
+use simulator::faults::{Fault, FaultKind, Route, When};
+use simulator::storage::{blob_name, container};
+use simulator::throttle::RetryAfter;
+use simulator::wire::{Delivery, Service};
+use simulator::{Time, World};
+
+use super::super::cursor::Hour;
+use super::super::position::Position;
+use super::super::{End, Outside, Poll, Sizes, position};
+use crate::checkpoint::{self, CheckpointError};
+use crate::feeds::Streaming;
+use crate::feeds::records::{Reader, Record, UNPARSED};
+use crate::http::{Http, HttpError, Request, Response};
+use crate::input::{Begin, Dedupe, Shape, StorageInput, StreamInput, Tables};
+use crate::microsoft::cloud::{Audience, Cloud, Hosts, Overrides};
+use crate::microsoft::storage::{Access, Storage, StorageError};
+use crate::microsoft::token::{self, Credential, TokenSource};
+use crate::secret::Secret;
+use crate::splunk::event::StreamError;
+use crate::time::Ticks;
+
+/// How often each hazard was met.
+pub(super) type Hazards = BTreeMap<&'static str, u64>;
+
+/// Those that every long run must meet.
+pub(super) const HAZARDS: [&str; 12] = [
+    "grew while it was read",
+    "a closed hour grew",
+    "a line in parts",
+    "a line that never ended",
+    "a last line without an end",
+    "made anew",
+    "removed",
+    "fault",
+    "killed",
+    "killed while saving",
+    "time was over",
+    "a container in the middle of it",
+];
+
+/// 2026-03-01T00:00:00Z, where every simulation begins.
+const BEGIN: i64 = 1_772_323_200;
+const HOUR: Duration = Duration::from_secs(3600);
+const TABLES: [&str; 3] = ["AlertInfo", "DeviceEvents", "NewTable"];
+
+/// One record: its number.
+type Id = u64;
+
+/// The storage account's side.
+struct Theatre {
+    world: World,
+    chance: Chance,
+    clock: Time,
+    hazards: Hazards,
+    quiet: bool,
+    lookback: Duration,
+    next: Id,
+    /// What must come: with the hour of its blob.
+    delivered: BTreeMap<Id, Time>,
+    /// Blobs that end inside a line, and what is missing of it.
+    parts: BTreeMap<(String, String), (Id, Time, Vec<u8>)>,
+    /// Lines that never ended, of which only the bytes come.
+    broken: BTreeSet<Id>,
+    /// May come again or not at all: its blob was made anew or removed.
+    excused: BTreeSet<Id>,
+    /// Which records are in a blob.
+    inside: BTreeMap<(String, String), Vec<Id>>,
+    tables: usize,
+}
+
+impl Theatre {
+    fn met(&mut self, hazard: &'static str) {
+        *self.hazards.entry(hazard).or_default() += 1;
+    }
+
+    /// Lets time pass, and what falls into it happen.
+    fn pass(&mut self, span: Duration) -> bool {
+        let until = self.clock.plus(span);
+        let mut happened = false;
+        while self.clock < until {
+            let step = Duration::from_millis(1 + self.chance.below(600_000));
+            self.clock = self.clock.plus(step).min(until);
+            if !self.quiet && self.chance.percent(60) {
+                self.happen();
+                happened = true;
+            }
+        }
+        happened
+    }
+
+    /// Something is delivered, or goes wrong with a blob.
+    fn happen(&mut self) {
+        let table = TABLES[usize::try_from(self.chance.below(self.tables as u64)).unwrap_or(0)];
+        let back = if self.chance.percent(30) {
+            Duration::from_secs(self.chance.below(self.lookback.as_secs() + 3600))
+        } else {
+            Duration::ZERO
+        };
+        let hour = self.clock.minus(back).floor(36_000_000_000);
+        // As long as an hour is in the look-back, what is appended to its blob must come.
+        if self.clock >= hour.plus(HOUR).plus(self.lookback) {
+            return;
+        }
+        let place = (container(table), blob_name(accounts::TENANT, hour));
+        if hour.plus(HOUR) <= self.clock && self.inside.contains_key(&place) {
+            self.met("a closed hour grew");
+        }
+        match self.chance.below(100) {
+            0..4 if self.inside.contains_key(&place) => self.make_anew(&place, hour),
+            4..6 if self.inside.contains_key(&place) => {
+                self.met("removed");
+                self.world.storage.remove(&place.0, &place.1);
+                self.excuse(&place);
+            }
+            6..8 if self.tables < TABLES.len() => {
+                self.met("a container in the middle of it");
+                self.tables += 1;
+            }
+            _ => {
+                for _ in 0..=self.chance.below(3) {
+                    self.deliver(&place, hour);
+                }
+            }
+        }
+    }
+
+    /// Appends a record, or part of one, or the rest of one.
+    fn deliver(&mut self, place: &(String, String), hour: Time) {
+        if let Some((id, hour, rest)) = self.parts.remove(place) {
+            self.append(place, &rest);
+            self.arrived(place, id, hour);
+            return;
+        }
+        self.next += 1;
+        let id = self.next;
+        let filler = "x".repeat(usize::try_from(self.chance.below(60)).unwrap_or(0));
+        let line = format!(
+            "{{\"category\":\"AdvancedHunting-T\",\"properties\":{{\"Timestamp\":\"{}\",\"Id\":{id},\"Filler\":\"{filler}\"}}}}\r\n",
+            self.clock
+        );
+        if self.chance.percent(12) {
+            self.met("a line in parts");
+            let at = 1 + usize::try_from(self.chance.below(line.len() as u64 - 4)).unwrap_or(0);
+            self.append(place, &line.as_bytes()[..at]);
+            self.parts.insert(place.clone(), (id, hour, line.as_bytes()[at..].to_vec()));
+        } else {
+            self.append(place, line.as_bytes());
+            self.arrived(place, id, hour);
+        }
+    }
+
+    fn append(&mut self, place: &(String, String), bytes: &[u8]) {
+        let now = self.clock;
+        self.world.storage.append(&place.0, &place.1, bytes, now);
+    }
+
+    fn arrived(&mut self, place: &(String, String), id: Id, hour: Time) {
+        self.delivered.insert(id, hour);
+        self.inside.entry(place.clone()).or_default().push(id);
+    }
+
+    fn make_anew(&mut self, place: &(String, String), hour: Time) {
+        self.met("made anew");
+        self.world.storage.remove(&place.0, &place.1);
+        self.excuse(place);
+        // The service tells times by the second.
+        self.clock = self.clock.plus(Duration::from_secs(1));
+        for _ in 0..=self.chance.below(6) {
+            self.deliver(place, hour);
+        }
+    }
+
+    fn excuse(&mut self, place: &(String, String)) {
+        let gone = self.inside.remove(place).unwrap_or_default();
+        self.excused.extend(gone);
+        if let Some((id, ..)) = self.parts.remove(place) {
+            self.excused.insert(id);
+        }
+    }
+
+    /// No part of a line waits any more: some are completed, of some that was all, and one lacks only its line break.
+    fn rest(&mut self) {
+        for (place, (id, hour, rest)) in std::mem::take(&mut self.parts) {
+            // What is completed after the look-back is not promised to come.
+            if self.chance.percent(40) || self.clock >= hour.plus(HOUR).plus(self.lookback) {
+                self.met("a line that never ended");
+                self.broken.insert(id);
+                continue;
+            }
+            let ends = if self.chance.percent(50) { rest.len() - 2 } else { rest.len() };
+            if ends < rest.len() {
+                self.met("a last line without an end");
+            }
+            self.append(&place, &rest[..ends]);
+            self.arrived(&place, id, hour);
+        }
+    }
+
+    fn answer(&mut self, request: &Request) -> Result<Response, HttpError> {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let service = if host.starts_with("login") { Service::Login } else { Service::Storage };
+        let asked = as_sent(request);
+        let way = Duration::from_millis(self.chance.below(900));
+        self.pass(way);
+        if !self.quiet && self.chance.percent(6) && self.world.faults.waiting().is_empty() {
+            self.tempt();
+        }
+        let happened = self.world.faults.happened().len();
+        let answer = simulator::answer(&mut self.world, service, &asked, self.clock);
+        if self.world.faults.happened().len() > happened {
+            self.met("fault");
+        }
+        if self.chance.percent(10) {
+            let way = Duration::from_millis(self.chance.below(2_000));
+            if self.pass(way) && asked.headers.iter().any(|(name, _)| name == "x-ms-range") {
+                self.met("grew while it was read");
+            }
+        }
+        let broken = |host: String| HttpError::Unreachable { host, reason: "connection reset".to_owned() };
+        match answer.delivery {
+            Delivery::Whole | Delivery::Late(_) | Delivery::Slow { .. } => {}
+            Delivery::Silent | Delivery::Endless(_) => {
+                self.pass(Duration::from_secs(60));
+                return Err(HttpError::TimedOut { host, limit: "receive response".to_owned() });
+            }
+            Delivery::Cut(_) | Delivery::Refused => return Err(broken(host)),
+        }
+        let mut response = http::Response::builder().status(answer.status);
+        for (name, value) in &answer.headers {
+            response = response.header(name, value);
+        }
+        response.body(answer.body).map_err(|_| broken(host))
+    }
+
+    /// Sets a fault.
+    fn tempt(&mut self) {
+        let wait = i64::try_from(1 + self.chance.below(40)).unwrap_or(1);
+        let kind = match self.chance.below(9) {
+            0 => FaultKind::Unavailable(wait, RetryAfter::Seconds),
+            1 => FaultKind::Unavailable(wait, RetryAfter::Missing),
+            2 => FaultKind::Status(500),
+            3 => FaultKind::TokenRevoked,
+            4 => FaultKind::Html(200),
+            5 => FaultKind::HalfJson,
+            6 => FaultKind::Refused,
+            7 => FaultKind::Nothing,
+            _ => FaultKind::NoDate,
+        };
+        let when = if self.chance.percent(70) { When::Once } else { When::Times(1 + self.chance.below(8)) };
+        self.world.faults.push(Fault::new(Route::Any, when, kind));
+    }
+}
+
+/// The request as the simulator reads one.
+fn as_sent(request: &Request) -> simulator::Request {
+    let target = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let mut sent = simulator::Request::new(request.method().as_str(), target);
+    for (name, value) in request.headers() {
+        sent = sent.header(name.as_str(), value.to_str().unwrap_or_default());
+    }
+    sent.body.clone_from(request.body());
+    sent
+}
+
+/// What an event shows: a record's number, or the bytes of what is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Shown {
+    Record(Id),
+    Unparsed(String),
+}
+
+/// This machine's side: splunkd, the disk, and a kill that may come at any step.
+struct Stage {
+    theatre: Rc<RefCell<Theatre>>,
+    storage: Storage,
+    /// Written, not flushed.
+    pipe: Vec<Shown>,
+    /// Taken by splunkd since the position was saved.
+    unsaved: Vec<Shown>,
+    taken: BTreeMap<Id, u64>,
+    unparsed: Vec<String>,
+    /// How often each may come again, because a kill fell between.
+    again: BTreeMap<Id, u64>,
+    disk: Option<Vec<u8>>,
+    steps_to_live: Option<u64>,
+    dead: bool,
+}
+
+impl Stage {
+    /// Counts a step; `true` when this is the one at which the process is killed.
+    fn killed(&mut self) -> bool {
+        let last = match &mut self.steps_to_live {
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        };
+        if last && !self.dead {
+            self.dead = true;
+            self.theatre.borrow_mut().met("killed");
+            // Part of what was written may be in the pipe already, and splunkd reads it to its end.
+            let sent = usize::try_from(self.theatre.borrow_mut().chance.below(self.pipe.len() as u64 + 1)).unwrap_or(0);
+            for shown in self.pipe.drain(..).take(sent).collect::<Vec<_>>() {
+                self.take(shown);
+            }
+            for shown in std::mem::take(&mut self.unsaved) {
+                if let Shown::Record(id) = shown {
+                    *self.again.entry(id).or_default() += 1;
+                }
+            }
+        }
+        self.dead
+    }
+
+    fn take(&mut self, shown: Shown) {
+        match &shown {
+            Shown::Record(id) => *self.taken.entry(*id).or_default() += 1,
+            Shown::Unparsed(text) => self.unparsed.push(text.clone()),
+        }
+        self.unsaved.push(shown);
+    }
+}
+
+impl Outside for Stage {
+    fn now(&self) -> Ticks {
+        Ticks(self.theatre.borrow().clock.0)
+    }
+
+    fn pause(&self, span: Duration) -> bool {
+        if !span.is_zero() {
+            self.theatre.borrow_mut().pass(span);
+        }
+        self.dead
+    }
+
+    fn ask<T>(&mut self, request: impl FnOnce(&mut Storage) -> Result<T, Box<StorageError>>) -> Result<T, Box<StorageError>> {
+        let _ = self.killed();
+        request(&mut self.storage)
+    }
+
+    fn write(&mut self, record: &Record<'_>) -> Result<(), StreamError> {
+        if self.killed() {
+            return Err(StreamError::ReaderGone);
+        }
+        let event: serde_json::Value = serde_json::from_str(&record.data).unwrap();
+        self.pipe.push(match record.sourcetype {
+            UNPARSED => Shown::Unparsed(event["body"].as_str().unwrap_or_default().to_owned()),
+            _ => Shown::Record(event["properties"]["Id"].as_u64().unwrap()),
+        });
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<bool, StreamError> {
+        if self.killed() {
+            return Err(StreamError::ReaderGone);
+        }
+        for shown in std::mem::take(&mut self.pipe) {
+            self.take(shown);
+        }
+        Ok(true)
+    }
+
+    fn save(&mut self, position: &Position) -> Result<(), CheckpointError> {
+        let bytes = checkpoint::to_json(position).unwrap();
+        if self.steps_to_live == Some(0) && !self.dead && self.theatre.borrow_mut().chance.percent(50) {
+            // The rename was done, and nothing after it.
+            self.theatre.borrow_mut().met("killed while saving");
+            self.disk = Some(bytes.clone());
+            self.unsaved.clear();
+        }
+        if self.killed() {
+            return Err(CheckpointError::Unsaved { path: "killed".into(), reason: std::io::ErrorKind::Other.into() });
+        }
+        self.disk = Some(bytes);
+        self.unsaved.clear();
+        Ok(())
+    }
+}
+
+fn storage(theatre: &Rc<RefCell<Theatre>>) -> Storage {
+    let overrides = Overrides { login_url: Some("https://login.simulated"), ..Overrides::default() };
+    let hosts = Hosts::new(Cloud::Commercial, overrides).unwrap();
+    let account =
+        token::Account { cloud: Cloud::Commercial, hosts: &hosts, tenant_id: accounts::TENANT, client_id: accounts::CLIENT_ID };
+    let theatre = Rc::clone(theatre);
+    let http = Http::stand_in(move |request| theatre.borrow_mut().answer(&request));
+    let credential = Credential::Secret(Secret::new(accounts::CLIENT_SECRET));
+    let tokens = TokenSource::new(http.clone(), account, Audience::Storage, credential).unwrap();
+    Storage::new(http, "https://storage.simulated", Access::Token(Box::new(tokens)))
+}
+
+/// Plays one seed to its end.
+pub(super) fn run_seed(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
+    let mut chance = Chance::new(seed);
+    let mut world = World::empty();
+    accounts::furnish(&mut world, None, None);
+    let account = Account {
+        client_id: accounts::CLIENT_ID.to_owned(),
+        secret: Some(accounts::CLIENT_SECRET.to_owned()),
+        ..Account::new(accounts::ACCOUNT)
+    };
+    accounts::add(&mut world, &account, None);
+    world.traffic.recording = simulator::traffic::Recording::Off;
+    world.storage.page = 1 + usize::try_from(chance.below(6)).unwrap_or(0);
+    let lookback = Duration::from_secs(600 + chance.below(6 * 3600));
+    let theatre = Rc::new(RefCell::new(Theatre {
+        world,
+        chance,
+        clock: Time::from_unix(BEGIN),
+        hazards: Hazards::default(),
+        quiet: false,
+        lookback,
+        next: 0,
+        delivered: BTreeMap::new(),
+        parts: BTreeMap::new(),
+        broken: BTreeSet::new(),
+        excused: BTreeSet::new(),
+        inside: BTreeMap::new(),
+        tables: 1,
+    }));
+    let history = theatre.borrow_mut().chance.below(30 * 3600);
+    theatre.borrow_mut().pass(Duration::from_secs(history));
+    let start = match theatre.borrow_mut().chance.below(3) {
+        0 => Begin::Earliest,
+        1 => Begin::Latest,
+        _ => Begin::Back(Duration::from_secs(8 * 3600)),
+    };
+    let mut stage = Stage {
+        storage: storage(&theatre),
+        theatre,
+        pipe: Vec::new(),
+        unsaved: Vec::new(),
+        taken: BTreeMap::new(),
+        unparsed: Vec::new(),
+        again: BTreeMap::new(),
+        disk: None,
+        steps_to_live: None,
+        dead: false,
+    };
+    let input = StorageInput {
+        stream: StreamInput {
+            name: "simulated".to_owned(),
+            feed: Streaming::Storage,
+            account: accounts::ACCOUNT.to_owned(),
+            start,
+            tables: Tables::All,
+            shape: Shape::Incumbent,
+            dedupe: Dedupe::Off,
+            index: None,
+            host: None,
+        },
+        url: "https://storage.simulated".to_owned(),
+        lookback,
+        budget: Duration::from_secs(30),
+    };
+    let result = play(&mut stage, &input);
+    for (hazard, times) in &stage.theatre.borrow().hazards {
+        *hazards.entry(hazard).or_default() += times;
+    }
+    result.map_err(|reason| format!("seed {seed}: start {start:?}, look-back {lookback:?}: {reason}"))
+}
+
+fn play(stage: &mut Stage, input: &StorageInput) -> Result<(), String> {
+    let mut first = None;
+    let polls = 6 + stage.theatre.borrow_mut().chance.below(8);
+    for _ in 0..polls {
+        {
+            let mut theatre = stage.theatre.borrow_mut();
+            stage.steps_to_live = theatre.chance.percent(35).then(|| theatre.chance.below(40));
+        }
+        one_poll(stage, input, &mut first)?;
+        let mut theatre = stage.theatre.borrow_mut();
+        let pause = if theatre.chance.percent(10) { 10 * 3600 } else { 1_800 };
+        let pause = Duration::from_secs(theatre.chance.below(pause));
+        theatre.pass(pause);
+    }
+    {
+        let mut theatre = stage.theatre.borrow_mut();
+        theatre.quiet = true;
+        theatre.world.faults.clear();
+        theatre.rest();
+    }
+    stage.steps_to_live = None;
+    let input = &StorageInput { budget: Duration::from_secs(36_000), ..input.clone() };
+    for _ in 0..4 {
+        one_poll(stage, input, &mut first)?;
+        let end = input.lookback + HOUR + HOUR;
+        stage.theatre.borrow_mut().pass(end);
+    }
+    let theatre = stage.theatre.borrow();
+    let begin = first.unwrap_or(None);
+    for (id, hour) in &theatre.delivered {
+        let wanted = begin.is_none_or(|begin: Hour| begin.begin().0 <= hour.0);
+        let times = stage.taken.get(id).copied().unwrap_or(0);
+        if wanted && times == 0 && !theatre.excused.contains(id) {
+            return Err(format!("record {id} of {hour} was lost"));
+        }
+    }
+    for (id, times) in &stage.taken {
+        let allowed = 1 + stage.again.get(id).copied().unwrap_or(0);
+        if *times > allowed {
+            return Err(format!("record {id} came {times} times, and {} kills explain", allowed - 1));
+        }
+    }
+    // What never ended comes as it is; everything else is a record.
+    for text in &stage.unparsed {
+        let cut_by_its_blob = theatre.hazards.contains_key("made anew") || theatre.hazards.contains_key("removed");
+        if theatre.broken.is_empty() && !cut_by_its_blob {
+            return Err(format!("no record: {text}"));
+        }
+    }
+    Ok(())
+}
+
+/// One process from start to end.
+fn one_poll(stage: &mut Stage, input: &StorageInput, first: &mut Option<Option<Hour>>) -> Result<(), String> {
+    stage.dead = false;
+    let saved = stage.disk.as_deref().map(checkpoint::parse::<Position>).transpose()?;
+    let Ok(mut position) = position(saved, input, stage) else { return Ok(()) };
+    // The first run's clock says where it all begins.
+    first.get_or_insert(position.start);
+    let mut reader = Reader::new(input.stream.shape, input.stream.tables.clone(), input.stream.dedupe);
+    let (piece, save_every) = {
+        let chance = &mut stage.theatre.borrow_mut().chance;
+        (1 + chance.below(300), chance.below(600))
+    };
+    let quiet = stage.theatre.borrow().quiet;
+    let mut poll = Poll::new(input, &mut position, &mut reader, stage);
+    poll.sizes = Sizes { piece, save_every };
+    let end = poll.run();
+    let over = poll.is_over();
+    if over {
+        stage.theatre.borrow_mut().met("time was over");
+    }
+    match end {
+        // A wish of before is obeyed to its end.
+        Ok(End::Done | End::NotBefore(_)) => Ok(()),
+        other if quiet => Err(format!("without any fault it ended {other:?}")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,276 @@
+//! Where reading stands in one partition. Pure: no clock, no network, no disk; the simulation plays thousands of its lives.
+//!
+//! A partition is a log. The service numbers its events one by one, keeps them for the hub's retention time, and begins
+//! again at 0 when the hub is made anew. What reached splunkd is a prefix of that log, so one number says it all.
+
+use serde::{Deserialize, Serialize};
+
+use crate::input::Begin;
+use crate::planted::{Planted, planted};
+use crate::time::Ticks;
+
+/// A place in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// After the event of this sequence number; -1 is the very beginning.
+    After(i64),
+    /// Before the first event enqueued at or after this instant. Only a position that has seen no event yet is one.
+    Since(Ticks),
+}
+
+/// As it stands in a checkpoint: `{"after":17}` or `{"since":"2026-01-31T00:00:00Z"}`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+enum Written {
+    After(i64),
+    Since(String),
+}
+
+impl Serialize for Place {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::After(sequence) => Written::After(*sequence),
+            Self::Since(at) => Written::Since(at.to_string()),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Written::deserialize(deserializer)? {
+            Written::After(sequence) => Self::After(sequence),
+            Written::Since(at) => {
+                Self::Since(Ticks::parse(&at).ok_or_else(|| serde::de::Error::custom("`since` is not a time"))?)
+            }
+        })
+    }
+}
+
+/// What the service says a partition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// The number of the oldest event it still has.
+    pub first: i64,
+    /// The number of the newest event it ever had; -1 before the first.
+    pub last: i64,
+    /// Whether it has none at present.
+    pub empty: bool,
+}
+
+impl Holding {
+    /// The place before everything it holds.
+    pub fn beginning(self) -> Place {
+        Place::After(if self.empty { self.last } else { self.first - 1 })
+    }
+
+    /// The place after everything it holds.
+    pub fn end(self) -> Place {
+        Place::After(self.last)
+    }
+}
+
+/// Where a partition begins at the input's first run.
+pub fn first_place(start: Begin, holding: Holding, now: Ticks) -> Place {
+    match start {
+        Begin::Earliest => holding.beginning(),
+        Begin::Latest => holding.end(),
+        Begin::Back(span) => Place::Since(now.minus(span)),
+        Begin::At(at) => Place::Since(at),
+    }
+}
+
+/// Where a run goes on in a partition: where it was, else where the first run said that it begins. `None` for one that was
+/// added to the hub since: everything in it is news.
+pub fn resume_at(reached: Option<Place>, begun: Option<Place>) -> Option<Place> {
+    reached.or(begun)
+}
+
+/// The numbers went back: this is not the partition that was read before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewound {
+    /// The last event that was read.
+    pub read: i64,
+    /// The newest event there is.
+    pub last: i64,
+}
+
+/// What an event is to a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It comes after everything that came before. So many events between are missing.
+    New {
+        /// Events that the service no longer had, or left out.
+        missing: u64,
+    },
+    /// It came before.
+    Repeat,
+}
+
+/// The reading side of one partition.
+#[derive(Clone, Copy, Debug)]
+pub struct Position {
+    /// After the last event that was handed on. Every link begins here, never at the place the input began with: the events
+    /// between would all come again, or, with `latest`, those that arrived while there was no link would never come.
+    delivered: Place,
+    begun: Place,
+}
+
+impl Position {
+    /// Goes on from a place.
+    pub fn resume(place: Place) -> Self {
+        Self { delivered: place, begun: place }
+    }
+
+    /// Where it stands.
+    pub fn place(&self) -> Place {
+        if planted(Planted::ReattachesAtStart) { self.begun } else { self.delivered }
+    }
+
+    /// Compares with what the partition holds, before a link begins at [`Position::place`]. Answers how many events were
+    /// deleted unread since; reading goes on behind them.
+    ///
+    /// # Errors
+    /// [`Rewound`]: going on would skip everything up to the old number, and beginning anew is not ours to decide.
+    pub fn compare(&mut self, holding: Holding) -> Result<u64, Rewound> {
+        let Place::After(read) = self.delivered else { return Ok(0) };
+        if holding.last < read {
+            if planted(Planted::AcceptsRewind) {
+                self.delivered = holding.beginning();
+                return Ok(0);
+            }
+            return Err(Rewound { read, last: holding.last });
+        }
+        let Place::After(before) = holding.beginning() else { return Ok(0) };
+        let deleted = u64::try_from(before.saturating_sub(read)).unwrap_or(0);
+        if deleted > 0 {
+            self.delivered = Place::After(before);
+        }
+        Ok(if planted(Planted::SilentGap) { 0 } else { deleted })
+    }
+
+    /// Takes an event that is about to be handed on.
+    pub fn take(&mut self, sequence: i64) -> Arrival {
+        let missing = match self.delivered {
+            Place::After(read) if sequence <= read && !planted(Planted::TakesRepeats) => return Arrival::Repeat,
+            Place::After(read) => u64::try_from(sequence - read - 1).unwrap_or(0),
+            Place::Since(_) => 0,
+        };
+        self.delivered = Place::After(sequence);
+        Arrival::New { missing: if planted(Planted::SilentGap) { 0 } else { missing } }
+    }
+}
+
+/// The writing side of one partition: what of it is written, and what of that may be remembered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ledger {
+    written: Option<i64>,
+    taken: Option<i64>,
+    saved: Option<i64>,
+}
+
+impl Ledger {
+    /// All events of a message were written.
+    pub fn wrote(&mut self, sequence: i64) {
+        self.written = Some(sequence);
+    }
+
+    /// splunkd took everything that was written so far.
+    pub fn flushed(&mut self) {
+        self.taken = self.written;
+    }
+
+    /// The place to save, when it is not the one saved before.
+    pub fn to_save(&self) -> Option<Place> {
+        let covered = if planted(Planted::SavesUnflushed) { self.written } else { self.taken };
+        covered.filter(|sequence| self.saved != Some(*sequence)).map(Place::After)
+    }
+
+    /// A place was saved.
+    pub fn saved(&mut self, place: Place) {
+        if let Place::After(sequence) = place {
+            self.saved = Some(sequence);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const fn holding(first: i64, last: i64) -> Holding {
+        Holding { first, last, empty: false }
+    }
+
+    #[test]
+    fn a_partition_is_compared_with_what_was_read_of_it() {
+        let fresh = Holding { first: 0, last: -1, empty: true };
+        let expired = Holding { first: 41, last: 40, empty: true };
+        let since = Place::Since(Ticks(0));
+        let table = [
+            // read, holding, deleted, place after
+            (Place::After(-1), fresh, Ok(0), Place::After(-1)),
+            (Place::After(-1), holding(0, 9), Ok(0), Place::After(-1)),
+            (Place::After(9), holding(0, 9), Ok(0), Place::After(9)),
+            (Place::After(9), holding(10, 20), Ok(0), Place::After(9)),
+            (Place::After(9), holding(15, 20), Ok(5), Place::After(14)),
+            (Place::After(9), expired, Ok(31), Place::After(40)),
+            (Place::After(40), expired, Ok(0), Place::After(40)),
+            (Place::After(10), holding(0, 9), Err(Rewound { read: 10, last: 9 }), Place::After(10)),
+            (Place::After(0), fresh, Err(Rewound { read: 0, last: -1 }), Place::After(0)),
+            (since, fresh, Ok(0), since),
+        ];
+        for (read, holding, deleted, place) in table {
+            let mut position = Position::resume(read);
+            assert_eq!(position.compare(holding), deleted, "{read:?} {holding:?}");
+            assert_eq!(position.place(), place, "{read:?} {holding:?}");
+        }
+    }
+
+    #[test]
+    fn events_are_told_from_repeats_and_gaps_are_counted() {
+        let mut position = Position::resume(Place::Since(Ticks(0)));
+        for (sequence, arrival) in [
+            (7, Arrival::New { missing: 0 }),
+            (8, Arrival::New { missing: 0 }),
+            (8, Arrival::Repeat),
+            (3, Arrival::Repeat),
+            (12, Arrival::New { missing: 3 }),
+        ] {
+            assert_eq!(position.take(sequence), arrival, "{sequence}");
+        }
+        assert_eq!(position.place(), Place::After(12));
+    }
+
+    #[test]
+    fn only_what_was_taken_is_saved_and_nothing_twice() {
+        let mut ledger = Ledger::default();
+        ledger.flushed();
+        assert_eq!(ledger.to_save(), None);
+        ledger.wrote(4);
+        assert_eq!(ledger.to_save(), None, "written is not taken");
+        ledger.flushed();
+        ledger.wrote(5);
+        assert_eq!(ledger.to_save(), Some(Place::After(4)));
+        ledger.saved(Place::After(4));
+        assert_eq!(ledger.to_save(), None);
+        ledger.flushed();
+        assert_eq!(ledger.to_save(), Some(Place::After(5)));
+    }
+
+    #[test]
+    fn a_place_is_written_and_read_exactly() {
+        for (place, text) in [
+            (Place::After(-1), r#"{"after":-1}"#),
+            (Place::After(i64::MAX), r#"{"after":9223372036854775807}"#),
+            (Place::Since(Ticks::parse("2026-01-31T00:00:00.1234567Z").unwrap()), r#"{"since":"2026-01-31T00:00:00.1234567Z"}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&place).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Place>(text).unwrap(), place);
+        }
+        for text in [r#"{"since":"soon"}"#, r#"{"after":1.5}"#, "{}", r#"{"before":1}"#] {
+            assert!(serde_json::from_str::<Place>(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,310 @@
+use std::convert::Infallible;
+use std::io::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+
+const NOW: Ticks = Ticks(17_955_000_000_000_000);
+
+/// A record as on the wire.
+fn envelope(table: &str, properties: &str) -> String {
+    format!(
+        r#"{{"time":"2026-11-22T08:11:12.7654321Z","tenantId":"t","operationName":"Publish","category":"AdvancedHunting-{table}","properties":{properties},"Tenant":"DefaultTenant"}}"#
+    )
+}
+
+const LOGON: &str = r#"{"Timestamp":"2026-11-22T08:09:10.1234567Z","ReportId":639199803770463703,"RemoteIP":null}"#;
+
+/// What came of a body: sourcetype, time and text of each event.
+type Events = Vec<(&'static str, Ticks, String)>;
+
+fn read_with(reader: &mut Reader, body: &[u8]) -> (Events, Tally) {
+    let mut events = Vec::new();
+    let tally = reader.read(body, NOW, |record| {
+        events.push((record.sourcetype, record.time, record.data.into_owned()));
+        Ok::<_, Infallible>(())
+    });
+    let Ok(tally) = tally;
+    (events, tally)
+}
+
+fn read(body: &[u8]) -> (Events, Tally) {
+    read_with(&mut Reader::new(Shape::Incumbent, Tables::All, Dedupe::Off), body)
+}
+
+/// The texts alone.
+fn texts(body: &[u8]) -> Vec<String> {
+    read(body).0.into_iter().map(|(_, _, text)| text).collect()
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// The bytes that an unparsed event stands for.
+fn original(text: &str) -> Vec<u8> {
+    let event: Value = serde_json::from_str(text).unwrap();
+    let body = event["body"].as_str().unwrap();
+    let bytes = match event["encoding"].as_str().unwrap() {
+        "text" => body.as_bytes().to_vec(),
+        "base64" => STANDARD.decode(body).unwrap(),
+        other => panic!("{other}"),
+    };
+    assert_eq!(event["bytes"], bytes.len());
+    bytes
+}
+
+#[test]
+fn every_form_of_a_body_gives_its_records_as_they_were_sent() {
+    let (a, b) = (envelope("DeviceLogonEvents", LOGON), envelope("AlertInfo", "{}"));
+    let table = [
+        (format!("{{\"records\":[{a},{b}]}}"), vec![&a, &b]),
+        (format!(" {{ \"records\" : [ {a} , {b} ] }} "), vec![&a, &b]),
+        (format!("{{\"\\u0072ecords\":[{a}]}}"), vec![&a]),
+        (a.clone(), vec![&a]),
+        (format!("[{a},{b}]"), vec![&a, &b]),
+        (format!("{a}\r\n{b}\r\n"), vec![&a, &b]),
+        (format!("\u{feff}{a}\n\n{{\"records\":[{b}]}}\n[{a}]"), vec![&a, &b, &a]),
+        (format!("{a}{b}"), vec![&a, &b]),
+        ("{\"records\":[]}".to_owned(), vec![]),
+        ("[]".to_owned(), vec![]),
+        (" \r\n".to_owned(), vec![]),
+        (String::new(), vec![]),
+    ];
+    for (body, records) in table {
+        for body in [
+            body.clone().into_bytes(),
+            gzip(body.as_bytes()),
+            [gzip(&body.as_bytes()[..body.len() / 2]), gzip(&body.as_bytes()[body.len() / 2..])].concat(),
+        ] {
+            let (events, tally) = read(&body);
+            assert_eq!(events.iter().map(|(_, _, text)| text).collect::<Vec<_>>(), records);
+            assert!(events.iter().all(|(sourcetype, _, _)| *sourcetype == ENVELOPE));
+            assert_eq!((tally.records, tally.unparsed), (records.len() as u64, 0));
+        }
+    }
+    // On several lines a record is written on one, and keeps its numbers.
+    assert_eq!(texts(b"{\n  \"properties\": {\r\n \"n\": 1.50e+400 }\n}"), [r#"{"properties":{"n":1.50e+400}}"#]);
+    // What looks like a list of records and is none is a record.
+    assert_eq!(texts(br#"{"records":{"a":1}}"#), [r#"{"records":{"a":1}}"#]);
+}
+
+#[test]
+fn the_time_is_the_rows_own() {
+    let at = |text: &str| Ticks::parse(text).unwrap();
+    let table = [
+        (envelope("T", LOGON), at("2026-11-22T08:09:10.1234567Z"), 0),
+        (envelope("T", r#"{"Nested":{"Timestamp":"2020-01-01T00:00:00Z"}}"#), at("2026-11-22T08:11:12.7654321Z"), 1),
+        (envelope("T", r#"{"Timestamp":"soon"}"#), at("2026-11-22T08:11:12.7654321Z"), 1),
+        (envelope("T", r#"{"Timestam\u0070":"2026-11-22T08:09:10Z"}"#), at("2026-11-22T08:09:10Z"), 0),
+        (envelope("T", r#"{"Timestamp":"2026-11-22T08:09:10\u005a"}"#), at("2026-11-22T08:09:10Z"), 0),
+        (envelope("T", r#"[{"Timestamp":"2020-01-01T00:00:00Z"}]"#), at("2026-11-22T08:11:12.7654321Z"), 1),
+        (r#"{"time":null,"properties":{"Timestamp":null}}"#.to_owned(), NOW, 1),
+        ("{}".to_owned(), NOW, 1),
+    ];
+    for (record, time, undated) in table {
+        let (events, tally) = read(record.as_bytes());
+        assert_eq!((events[0].1, tally.undated), (time, undated), "{record}");
+    }
+}
+
+#[test]
+fn the_shape_is_a_name() {
+    let body = envelope("AlertInfo", LOGON);
+    let (events, _) = read_with(&mut Reader::new(Shape::Community, Tables::All, Dedupe::Off), body.as_bytes());
+    assert_eq!((events[0].0, &events[0].2), (COMMUNITY, &body));
+}
+
+#[test]
+fn a_list_of_tables_narrows() {
+    let tables = Tables::Only(["deviceevents", "alertinfo"].map(str::to_owned).into());
+    let body = [
+        envelope("DeviceEvents", LOGON),
+        envelope("AlertInfo", LOGON),
+        envelope("AlertEvidence", LOGON),
+        r#"{"category":"SignInLogs"}"#.to_owned(),
+        r#"{"category":"\u0041dvancedHunting-DeviceEvents"}"#.to_owned(),
+        "{}".to_owned(),
+    ]
+    .join("\n");
+    let (events, tally) = read_with(&mut Reader::new(Shape::Incumbent, tables, Dedupe::Off), body.as_bytes());
+    assert_eq!((events.len(), tally.records, tally.filtered), (3, 3, 3));
+}
+
+#[test]
+fn repeats_are_rows_that_are_the_same_to_the_byte() {
+    let mut reader = Reader::new(Shape::Incumbent, Tables::All, Dedupe::On);
+    let a = envelope("DeviceEvents", LOGON);
+    let later = a.replace("08:11:12", "08:15:00");
+    let others = [
+        a.replace("639199803770463703", "639199803770463704"),
+        a.replace("DeviceEvents", "DeviceInfo"),
+        a.replace("\"tenantId\":\"t\"", "\"tenantId\":\"u\""),
+        a.replace(LOGON, &format!("{LOGON} ").replace(":null", ": null")),
+    ];
+    let body = [&[a.clone(), later.clone()][..], &others[..], std::slice::from_ref(&later)].concat().join("\r\n");
+    let (events, tally) = read_with(&mut reader, body.as_bytes());
+    let expected: Vec<&String> = std::iter::once(&a).chain(&others).collect();
+    assert_eq!(events.iter().map(|(_, _, text)| text).collect::<Vec<_>>(), expected);
+    assert_eq!(tally.repeats, 2);
+    // Without a row there is nothing to compare.
+    assert_eq!(read_with(&mut reader, b"{\"a\":1}\n{\"a\":1}").0.len(), 2);
+
+    let mut next = Reader::new(Shape::Incumbent, Tables::All, Dedupe::On);
+    assert!(next.remember(&reader.memory().unwrap()));
+    assert_eq!(read_with(&mut next, later.as_bytes()).1.repeats, 1);
+    assert!(!next.remember(b"?"));
+    assert_eq!(Reader::new(Shape::Incumbent, Tables::All, Dedupe::Off).memory(), None);
+}
+
+#[test]
+fn a_record_that_was_not_taken_is_no_repeat() {
+    let mut reader = Reader::new(Shape::Incumbent, Tables::All, Dedupe::On);
+    let a = envelope("DeviceEvents", LOGON);
+    assert_eq!(reader.read(a.as_bytes(), NOW, |_| Err("full")), Err("full"));
+    assert_eq!(read_with(&mut reader, a.as_bytes()).1.records, 1);
+}
+
+#[test]
+fn what_is_no_record_is_passed_on_whole() {
+    let a = envelope("AlertInfo", LOGON);
+    let cut = format!("{{\"records\":[{a},{}", &a[..40]);
+    let gz = gzip(a.as_bytes());
+    // (body, events that are records, the unparsed bytes and why)
+    type Row<'a> = (Vec<u8>, usize, Vec<(&'a [u8], Reason)>);
+    let table: Vec<Row<'_>> = vec![
+        (b"hello\r\nworld\x00".to_vec(), 0, vec![(b"hello\r\nworld\x00", Reason::NotJson(0))]),
+        (b"\xff\xfe\x00".to_vec(), 0, vec![(b"\xff\xfe\x00", Reason::NotText)]),
+        (gz[..gz.len() - 9].to_vec(), 0, vec![(&gz[..gz.len() - 9], Reason::NotGzip)]),
+        (b"\x1f\x8b".to_vec(), 0, vec![(b"\x1f\x8b", Reason::NotGzip)]),
+        (
+            b"17 \"x\" null".to_vec(),
+            0,
+            vec![(b"17", Reason::NotARecord), (b"\"x\"", Reason::NotARecord), (b"null", Reason::NotARecord)],
+        ),
+        (
+            format!("{{\"records\":[{a},null,[1],{a}]}}").into_bytes(),
+            2,
+            vec![(b"null", Reason::NotARecord), (b"[1]", Reason::NotARecord)],
+        ),
+        // What was whole before the end is a record; the rest stays together.
+        (cut.clone().into_bytes(), 1, vec![(&cut.as_bytes()[12 + a.len()..], Reason::CutOff)]),
+        (
+            format!("{a}\r\n{{\"x\":}}\r\n{a}\r\n{}", &a[..9]).into_bytes(),
+            2,
+            vec![(b"{\"x\":}", Reason::NotJson(5)), (&a.as_bytes()[..9], Reason::CutOff)],
+        ),
+        // The next line may be whole again: it is tried, and what it leaves behind is passed on.
+        (format!("[{a}\n{a}]").into_bytes(), 2, vec![(b"]", Reason::NotJson(0))]),
+        ([a.as_bytes(), b"\n{\"x\":\"\xe9\"}\n", a.as_bytes()].concat(), 2, vec![(b"{\"x\":\"\xe9\"}", Reason::NotText)]),
+        // A list that lost only its end lost no record.
+        (format!("{{\"records\":[{a}").into_bytes(), 1, vec![]),
+    ];
+    for (body, records, unparsed) in table {
+        let (events, tally) = read(&body);
+        let name = String::from_utf8_lossy(&body);
+        assert_eq!((tally.records, tally.unparsed), (records as u64, unparsed.len() as u64), "{name}");
+        let found: Vec<_> = events.iter().filter(|event| event.0 == UNPARSED).collect();
+        assert_eq!(events.len(), records + found.len(), "{name}");
+        for ((bytes, reason), (_, time, text)) in unparsed.iter().zip(found) {
+            assert_eq!((original(text).as_slice(), *time), (*bytes, NOW), "{name}");
+            assert!(text.starts_with(&format!("{{\"reason\":\"{reason}\",")), "{text}");
+        }
+    }
+    let bomb = gzip(&vec![b' '; (INFLATED + 1) as usize]);
+    let (events, _) = read(&bomb);
+    assert_eq!(original(&events[0].2), bomb);
+}
+
+#[test]
+fn what_stands_beside_a_list_is_counted() {
+    let (events, tally) = read(br#"{"v":1,"records":[{},{}],"next":null}"#);
+    assert_eq!((events.len(), tally.beside), (2, 2));
+}
+
+/// Values as they may stand in a row.
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "\\PC{0,12}|[\\x00-\\x7f]{0,6}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z\"\\\\]{0,6}|records|time|properties|Timestamp", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn record() -> impl Strategy<Value = Value> {
+    (value(), prop::sample::select(vec!["DeviceEvents", "AlertInfo", "Newest"])).prop_map(|(row, table)| {
+        serde_json::json!({"time": "2026-11-22T08:11:12Z", "category": format!("AdvancedHunting-{table}"), "properties": row})
+    })
+}
+
+/// A document of records, written in some way.
+fn document(records: &[Value], how: usize) -> String {
+    let write =
+        |value: &Value| if how.is_multiple_of(2) { value.to_string() } else { serde_json::to_string_pretty(value).unwrap() };
+    match how / 2 {
+        0 => write(&serde_json::json!({ "records": records })),
+        1 => write(&Value::from(records.to_vec())),
+        _ => records.iter().map(write).collect::<Vec<_>>().join("\r\n"),
+    }
+}
+
+proptest! {
+    /// The judge is `serde_json`: however records are packed, each is one event of the same value.
+    #[test]
+    fn every_record_is_one_event(records in prop::collection::vec(record(), 0..5), how in 0usize..6, packed: bool) {
+        let body = document(&records, how);
+        let body = if packed { gzip(body.as_bytes()) } else { body.into_bytes() };
+        let (events, tally) = read(&body);
+        let values: Vec<Value> = events.iter().map(|(_, _, text)| serde_json::from_str(text).unwrap()).collect();
+        prop_assert_eq!(&values, &records);
+        prop_assert!(events.iter().all(|(_, _, text)| !text.contains(['\n', '\r'])));
+        prop_assert_eq!(tally.records as usize, records.len());
+    }
+
+    /// However a body is damaged, its bytes come out: what is not in a record is in an unparsed event.
+    #[test]
+    fn no_byte_is_lost(
+        records in prop::collection::vec(record(), 1..5),
+        how in prop::sample::select(vec![0usize, 2, 4]),
+        at in any::<prop::sample::Index>(),
+        length in 0usize..3,
+        put in prop::collection::vec(prop::sample::select(b"{}[]\",:\\\n0\xff\x00a".to_vec()), 0..3),
+    ) {
+        let mut body = document(&records, how).into_bytes();
+        let at = at.index(body.len());
+        body.splice(at..(at + length).min(body.len()), put);
+        let (events, _) = read(&body);
+        let bytes: Vec<u8> = events
+            .iter()
+            .flat_map(|(sourcetype, _, text)| if *sourcetype == UNPARSED { original(text) } else { text.clone().into_bytes() })
+            .collect();
+        // Between records there is punctuation and white space, and `"records":` around them.
+        let content = |bytes: &[u8]| -> String {
+            let text: Vec<u8> = bytes.iter().copied().filter(|b| !b"{}[],: \r\n\t".contains(b)).collect();
+            String::from_utf8_lossy(text.strip_prefix(b"\"records\"").unwrap_or(&text)).into_owned()
+        };
+        prop_assert_eq!(content(&bytes), content(&body));
+    }
+
+    #[test]
+    fn no_bytes_are_too_strange(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        let (events, tally) = read(&body);
+        prop_assert_eq!(events.len() as u64, tally.records + tally.unparsed);
+    }
+}

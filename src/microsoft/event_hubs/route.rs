@@ -1,0 +1,205 @@
+//! The way to a namespace: TCP, a proxy's tunnel, TLS, a WebSocket, in that order, as far as each is wanted.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use fe2o3_amqp_ws::WebSocketStream;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::fault::{Fault, What};
+use crate::http::{Proxy, Transport, Trust, is_loopback};
+
+/// The most each step of the way may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// The most a proxy's answer may hold.
+const PROXY_ANSWER: usize = 16 << 10;
+
+/// How namespaces are reached.
+#[derive(Clone)]
+pub struct Route {
+    websocket: bool,
+    proxy: Option<Proxy>,
+    tls: TlsConnector,
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route").field("websocket", &self.websocket).field("proxy", &self.proxy).finish_non_exhaustive()
+    }
+}
+
+/// A connection of any kind.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin> Duplex for T {}
+
+impl Route {
+    /// By AMQP (port 5671, no proxy), or by WebSocket (port 443, through the proxy if there is one).
+    ///
+    /// # Errors
+    /// [`What::Refused`] for a CA bundle that cannot be read.
+    pub fn new(websocket: bool, transport: &Transport) -> Result<Self, Fault> {
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Fault::new(What::Refused, "TLS", error.to_string()))?
+            .with_root_certificates(roots(&transport.trust)?)
+            .with_no_client_auth();
+        Ok(Self { websocket, proxy: transport.proxy.clone(), tls: TlsConnector::from(Arc::new(config)) })
+    }
+
+    /// Connects to the namespace, a host, or on this machine a host with a port and then without TLS.
+    pub(super) async fn connect(&self, namespace: &str) -> Result<Box<dyn Duplex>, Fault> {
+        let (host, port) = match namespace.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
+            Some((host, Ok(port))) => (host, port),
+            _ => (namespace, if self.websocket { 443 } else { 5671 }),
+        };
+        let local = is_loopback(host);
+        let object = format!("{host}:{port}");
+        let stream: Box<dyn Duplex> = match &self.proxy {
+            Some(proxy) if self.websocket && !local && !excepted(&proxy.no_proxy, host) => self.tunnel(proxy, host, port).await?,
+            _ => Box::new(tcp(host, port).await?),
+        };
+        let stream = if local { stream } else { self.tls(stream, host, &object).await? };
+        if !self.websocket {
+            return Ok(stream);
+        }
+        let scheme = if local { "ws" } else { "wss" };
+        let url = format!("{scheme}://{namespace}/$servicebus/websocket");
+        let opened = within(&object, WebSocketStream::connect_with_stream(url, stream)).await?;
+        let stream = opened.map_err(|error| Fault::new(What::Unreachable, &object, format!("no WebSocket: {error}")))?;
+        Ok(Box::new(stream))
+    }
+
+    async fn tls(&self, stream: Box<dyn Duplex>, host: &str, object: &str) -> Result<Box<dyn Duplex>, Fault> {
+        let failed = |reason: String| Fault::new(What::Unreachable, object, format!("no TLS: {reason}"));
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| failed(error.to_string()))?;
+        let stream = within(object, self.tls.connect(name, stream)).await?;
+        Ok(Box::new(stream.map_err(|error| failed(error.to_string()))?))
+    }
+
+    /// A tunnel through an HTTP proxy.
+    async fn tunnel(&self, proxy: &Proxy, host: &str, port: u16) -> Result<Box<dyn Duplex>, Fault> {
+        let uri: http::Uri = proxy
+            .url
+            .parse()
+            .map_err(|_| Fault::new(What::Refused, "proxy", format!("url `{}`: write http://host:port", proxy.url)))?;
+        let (proxy_host, secure) = (uri.host().unwrap_or_default(), uri.scheme_str() == Some("https"));
+        let proxy_port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let object = format!("proxy {proxy_host}:{proxy_port}");
+        let mut stream: Box<dyn Duplex> = Box::new(tcp(proxy_host, proxy_port).await?);
+        if secure {
+            stream = self.tls(stream, proxy_host, &object).await?;
+        }
+        let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n");
+        if let Some((user, password)) = &proxy.credentials {
+            let credentials = STANDARD.encode(format!("{user}:{}", password.expose()));
+            request.push_str(&format!("Proxy-Authorization: Basic {credentials}\r\n"));
+        }
+        request.push_str("\r\n");
+        let status = within(&object, ask(&mut stream, request.as_bytes())).await?;
+        let failed = |reason: &str| Fault::new(What::Unreachable, &object, format!("the proxy refused the connection: {reason}"));
+        match status.map_err(|error| failed(&error.to_string()))? {
+            200..300 => Ok(stream),
+            407 => Err(failed("407, it wants another user name or password")),
+            status => Err(failed(&status.to_string())),
+        }
+    }
+}
+
+/// Sends the head of a request and reads the head of its answer, byte by byte: what follows is the tunnel's.
+async fn ask(stream: &mut Box<dyn Duplex>, request: &[u8]) -> io::Result<u16> {
+    stream.write_all(request).await?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() >= PROXY_ANSWER {
+            return Err(io::Error::other("its answer has no end"));
+        }
+        head.push(stream.read_u8().await?);
+    }
+    let head = String::from_utf8_lossy(&head);
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| io::Error::other("its answer is no HTTP"))
+}
+
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, Fault> {
+    let object = format!("{host}:{port}");
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let stream = within(&object, TcpStream::connect((bare, port))).await?;
+    let stream = stream.map_err(|error| Fault::new(What::Unreachable, &object, format!("no connection: {error}")))?;
+    // Small frames go out at once; a socket that cannot do so works all the same.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+async fn within<T>(object: &str, step: impl Future<Output = T>) -> Result<T, Fault> {
+    let late = |_| Fault::new(What::Unreachable, object, format!("no answer within {} s", LIMIT.as_secs()));
+    timeout(LIMIT, step).await.map_err(late)
+}
+
+/// Whether a host is reached without the proxy: a name of the list, or one under a `.suffix` or `*.suffix` of it.
+fn excepted(list: &str, host: &str) -> bool {
+    list.split(',').map(|item| item.trim().to_ascii_lowercase()).filter(|item| !item.is_empty()).any(|item| {
+        let suffix = item.trim_start_matches('*');
+        if suffix.starts_with('.') { host.ends_with(suffix) } else { item == "*" || host == item }
+    })
+}
+
+fn roots(trust: &Trust) -> Result<RootCertStore, Fault> {
+    let Trust::Bundle(path) = trust else {
+        return Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
+    };
+    bundle(path).map_err(|reason| Fault::new(What::Refused, format!("ca_bundle {}", path.display()), reason))
+}
+
+fn bundle(path: &Path) -> Result<RootCertStore, String> {
+    let pem = std::fs::read(path).map_err(|error| error.to_string())?;
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        store.add(certificate.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
+    }
+    if store.is_empty() {
+        return Err("no certificate in it; a PEM file with the CA's certificates is expected".to_owned());
+    }
+    Ok(store)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_without_the_proxy() {
+        let list = "internal.example, .corp.example, *.other.example";
+        for (host, direct) in [
+            ("internal.example", true),
+            ("x.internal.example", false),
+            ("a.corp.example", true),
+            ("b.other.example", true),
+            ("contoso.servicebus.windows.net", false),
+        ] {
+            assert_eq!(excepted(list, host), direct, "{host}");
+        }
+        assert!(excepted("*", "any.example") && !excepted("", "any.example"));
+    }
+
+    #[test]
+    fn a_bundle_must_hold_certificates() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.pem");
+        std::fs::write(&path, "no pem").unwrap();
+        let transport = Transport { trust: Trust::Bundle(path), proxy: None, limit: LIMIT };
+        assert!(Route::new(false, &transport).unwrap_err().to_string().contains("no certificate in it"));
+    }
+}

@@ -1,0 +1,153 @@
+//! What can be wrong, and the one line that says it.
+
+use simulator::entra::Resource;
+use simulator::{accounts, event_hubs};
+
+use super::{HUB, input, publish, stage, stopped, until, until_saved};
+use crate::support::{Ended, normal};
+
+/// The one error of a run that a person has to mend.
+#[track_caller]
+fn misconfigured(ended: Ended) -> String {
+    let ended = ended.exits(2);
+    let said = ended.said("ERROR");
+    assert_eq!(said.len(), 1, "{}", ended.stderr);
+    normal(&said[0])
+}
+
+#[test]
+fn each_fault_is_one_line_with_its_remedy() {
+    let stage = stage(1);
+    let names = "check event_hub_namespace, event_hub_name and consumer_group of the input";
+    let not_there = misconfigured(input(&stage).set("event_hub_name", "nowhere").run());
+    assert!(not_there.starts_with("defender://test: the hub nowhere: status 404: ") && not_there.ends_with(names), "{not_there}");
+
+    let group = misconfigured(input(&stage).set("consumer_group", "nobody").run());
+    assert!(
+        group.starts_with("defender://test: partition 0 for the consumer group nobody: amqp:not-found: ")
+            && group.ends_with(names),
+        "{group}"
+    );
+
+    let partitions = misconfigured(input(&stage).named("p").set("partitions", "7-9").run());
+    assert_eq!(partitions, "defender://p: parameter partitions: the hub defender has the partitions 0, and none of those named");
+}
+
+#[test]
+fn a_missing_role_is_named() {
+    let stage = stage(1);
+    let hubs = stage.sim.event_hubs();
+    hubs.answer_missing_role(false);
+    stage.sim.world(|world| {
+        world.entra.application(accounts::TENANT, accounts::CLIENT_ID).unwrap().grant(Resource::EventHubs, &[]);
+    });
+    let said = misconfigured(input(&stage).run());
+    assert!(said.contains("give the app registration the role \"Azure Event Hubs Data Receiver\""), "{said}");
+    let refused = input(&stage).validate().exits(1);
+    assert!(refused.text().contains(event_hubs::RECEIVER_ROLE), "{}", refused.text());
+}
+
+#[test]
+fn a_host_that_does_not_exist_is_tried_again_and_said() {
+    let stage = stage(1);
+    let mut running = input(&stage).set("event_hub_namespace", "nowhere.invalid").start();
+    running.wait_until("it says so twice", |running| {
+        running.stderr_so_far().matches("nowhere.invalid:5671: no connection").count() > 1
+    });
+    let ended = stopped(running);
+    assert!(ended.said("WARN")[0].contains("check event_hub_namespace, name resolution and the firewall"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_connection_string_is_checked_before_anything_is_asked() {
+    let stage = stage(1);
+    let hubs = stage.sim.event_hubs();
+    stage.account("auth", "connection_string");
+    let missing = misconfigured(input(&stage).run());
+    assert!(missing.contains("has no connection_string"), "{missing}");
+    for (string, part) in [
+        (hubs.connection_string(Some("other")), "the connection string is for the hub `other`, and the input reads `defender`"),
+        ("Endpoint=sb://localhost/".to_owned(), "the connection string has no SharedAccessKeyName"),
+        (
+            "Endpoint=sb://localhost/;SharedAccessSignature=SharedAccessSignature sr=x&sig=y&se=1&skn=n".to_owned(),
+            "the shared access signature of the connection string expired",
+        ),
+    ] {
+        stage.secret("connection_string", &string);
+        let said = misconfigured(input(&stage).run());
+        assert!(said.contains(part), "{said}");
+    }
+    stage.secret("connection_string", &hubs.connection_string(None).replace("SharedAccessKey=", "SharedAccessKey=x"));
+    let said = misconfigured(input(&stage).run());
+    assert!(said.contains("the token: status 401") && said.contains("claim Listen"), "{said}");
+    // It opens no REST API.
+    let said = misconfigured(
+        input(&stage)
+            .named("rest")
+            .set("feed", "alerts")
+            .set("start", "1d")
+            .set("event_hub_namespace", "")
+            .set("event_hub_name", "")
+            .run(),
+    );
+    assert!(said.contains("auth: connection_string opens an event hub or a storage account and nothing else"), "{said}");
+}
+
+#[test]
+fn a_hub_made_anew_is_never_read_in_silence() {
+    let stage = stage(1);
+    let hubs = stage.sim.event_hubs();
+    publish(hubs, 1, 0..5);
+    let input = input(&stage);
+    let mut running = input.start();
+    until(&mut running, 5);
+    until_saved(&input, &mut running, 0, 4);
+    stopped(running);
+    hubs.create(HUB, 1);
+    publish(hubs, 1, 0..50);
+    let ended = input.run();
+    assert_eq!(ended.events().len(), 0);
+    let said = misconfigured(ended);
+    assert!(
+        said.starts_with(
+            "defender://test: the hub defender was made anew: the one read before was created at TIME, this one at TIME"
+        ),
+        "{said}"
+    );
+    assert!(said.contains("test.hub.json and the files beside it"), "{said}");
+}
+
+#[test]
+fn what_retention_deleted_unread_is_counted() {
+    let stage = stage(1);
+    let hubs = stage.sim.event_hubs();
+    publish(hubs, 1, 0..5);
+    let input = input(&stage);
+    let mut running = input.start();
+    until(&mut running, 5);
+    until_saved(&input, &mut running, 0, 4);
+    stopped(running);
+    publish(hubs, 1, 5..20);
+    hubs.expire(HUB, 0, 12);
+    let mut running = input.start();
+    until(&mut running, 8);
+    let ended = stopped(running).says("ERROR", &[]);
+    assert_eq!(super::counted(&ended.events()), (12..20).map(|n| (n, 1)).collect());
+    let said = ended.said("WARN");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("defender://test: 7 messages of partition 0 were deleted before they were read"), "{said:?}");
+}
+
+#[test]
+fn a_position_that_cannot_be_read_stops_the_input() {
+    let stage = stage(1);
+    publish(stage.sim.event_hubs(), 1, 0..5);
+    let input = input(&stage);
+    let mut running = input.start();
+    until_saved(&input, &mut running, 0, 4);
+    stopped(running);
+    let path = input.checkpoint().with_extension("hub.0.json");
+    std::fs::write(&path, "{}").unwrap();
+    let said = misconfigured(input.run());
+    assert!(said.contains("test.hub.0.json cannot be read: it is damaged"), "{said}");
+}

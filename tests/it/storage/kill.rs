@@ -1,0 +1,134 @@
+//! Ends at any moment while the blobs grow: what all runs wrote together is what the blobs hold.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use simulator::chance::Chance;
+use simulator::{FaultKind, Route, When, accounts};
+
+use super::{counted, deliver, held, hours_back, input, record, say, stage};
+use crate::support::{Ended, Stage};
+
+/// Runs that are killed.
+const KILLS: usize = 60;
+/// Bytes read after which the position is saved, and a piece that may come on top.
+const UNSAVED: usize = 2 * (4 << 20);
+
+/// Lets blobs of three tables and several hours grow until the work is done.
+fn while_growing<T>(stage: &Stage, work: impl FnOnce() -> T) -> T {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut chance = Chance::new(3);
+            let mut n = 1_000_000;
+            while !done.load(Ordering::Relaxed) {
+                let table = *chance.pick(&["AlertInfo", "DeviceEvents", "EmailEvents"]);
+                let records: Vec<String> = (0..1 + chance.below(40))
+                    .map(|_| {
+                        n += 1;
+                        record(n)
+                    })
+                    .collect();
+                let text: String = records.iter().map(|record| format!("{record}\r\n")).collect();
+                let hour = hours_back(stage, u32::try_from(chance.below(5)).unwrap());
+                let name = simulator::storage::blob_name(accounts::TENANT, hour);
+                let container = simulator::storage::container(table);
+                // In two parts: the service appends blocks, and nothing says that a block ends with a line.
+                let at = usize::try_from(chance.below(text.len() as u64)).unwrap();
+                for part in [&text[..at], &text[at..]] {
+                    let now = stage.sim.now();
+                    stage.sim.world(|world| world.storage.append(&container, &name, part.as_bytes(), now));
+                    thread::sleep(Duration::from_millis(1 + chance.below(15)));
+                }
+            }
+        });
+        let result = work();
+        done.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+#[track_caller]
+fn is_all(stage: &Stage, runs: &[Ended], kills: usize) {
+    let times = counted(runs);
+    let lost: Vec<String> = held(stage).into_iter().filter(|line| !times.contains_key(line)).collect();
+    assert!(lost.is_empty(), "lost {}: {:?}", lost.len(), lost.first());
+    let extra: usize = times.iter().map(|(line, times)| (times - 1) * line.len()).sum();
+    assert!(extra <= kills * UNSAVED, "{extra} bytes came again after {kills} kills");
+    let most = times.values().max().copied().unwrap_or(0);
+    assert!(most <= 1 + kills, "one came {most} times");
+    say(&format!("{} runs, {kills} ended early; {} records, {extra} bytes came again", runs.len(), times.len()));
+}
+
+#[test]
+fn nothing_is_lost_by_sixty_crashes_and_what_comes_again_is_bounded() {
+    let stage = stage();
+    // Enough for several pieces, so that a run saves in its middle.
+    let filler = "x".repeat(1_500);
+    let large: Vec<String> =
+        (0..14_000).map(|n| record(n).replace("\"N\":", &format!("\"Filler\":\"{filler}\",\"N\":"))).collect();
+    deliver(&stage, "DeviceProcessEvents", 2, &large);
+    let input = input(&stage);
+    let mut chance = Chance::new(21);
+    let (mut runs, mut kills) = (Vec::new(), 0);
+    while_growing(&stage, || {
+        while kills < KILLS {
+            assert!(runs.len() < 4 * KILLS, "{kills} kills in {} runs", runs.len());
+            let mut running = input.start();
+            let (asked, written) = (stage.asked(Route::StorageBlob) + chance.below(8) as usize, chance.below(9_000_000) as usize);
+            let (after, how, begun) = (Duration::from_millis(chance.below(150)), chance.below(3), Instant::now());
+            while !running.is_over() {
+                let come = match how {
+                    0 => begun.elapsed() >= after,
+                    1 => stage.asked(Route::StorageBlob) >= asked,
+                    _ => running.taken() >= written,
+                };
+                if come || begun.elapsed() > Duration::from_secs(2) {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+            if !running.is_over() {
+                running.kill();
+            }
+            let ended = running.end();
+            kills += usize::from(ended.code().is_none());
+            runs.push(ended);
+        }
+    });
+    runs.push(input.run().exits(0).quietly());
+    is_all(&stage, &runs, kills);
+}
+
+#[test]
+fn a_stop_is_obeyed_within_a_second() {
+    let stage = stage();
+    let large: Vec<String> = (0..40_000).map(record).collect();
+    deliver(&stage, "DeviceProcessEvents", 2, &large);
+    let input = input(&stage);
+    let mut runs = Vec::new();
+    for n in 0..12_u64 {
+        let program = if n % 3 == 1 { input.program().unread() } else { input.program() };
+        if n % 3 == 2 {
+            stage.fault(Route::Any, When::Nth(1 + n % 9), FaultKind::Endless(Duration::from_millis(5)));
+        }
+        let mut running = program.start();
+        let begun = Instant::now();
+        while !running.is_over() && begun.elapsed() < Duration::from_millis(40 * n) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let alive = !running.is_over();
+        if alive {
+            running.terminate();
+        }
+        let ended = running.end();
+        assert!(ended.waited < Duration::from_secs(1), "run {n}: {:?}", ended.waited);
+        // Before the program listens for it, the signal ends it by itself.
+        assert!(matches!(ended.code(), None | Some(0)), "{}", ended.stderr);
+        stage.sim.faults().clear();
+        runs.push(ended);
+    }
+    runs.push(input.run().exits(0).quietly());
+    is_all(&stage, &runs, runs.len());
+}
