@@ -1,31 +1,33 @@
 //! One poll of one input: the only place that knows the order in which things happen.
 //!
-//! - An answer's events are written, flushed and taken by splunkd, then the position that covers them is saved. A crash
-//!   repeats at most one answer and loses none.
+//! - An answer's events are written while it comes in, flushed and taken by splunkd, then the position that covers them is
+//!   saved. A crash repeats at most one answer and loses none. An answer that breaks off proves nothing, but what was written
+//!   of it is remembered.
 //! - News come first; what is left of the poll's time goes to the history.
 //! - A failed answer is tried again, then asked in halves; a millisecond that cannot be read is set aside and named.
 //! - An error never looks like no data.
 
+mod arrival;
 mod expansion;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Subject};
-use crate::cursor::{Aim, Answer, Ask, Cursor, Failed, MAX_GIVEN_UP};
-use crate::feeds::{Draft, Emission, IncludeAlerts, Reading, Row};
+use crate::cursor::{Aim, Ask, Cursor, Failed, MAX_GIVEN_UP};
+use crate::feeds::{Draft, IncludeAlerts};
 use crate::input::Input;
 use crate::microsoft::api_error::{ApiError, Failure};
-use crate::microsoft::client::Reply;
+use crate::microsoft::client::{Incoming, Reply};
 use crate::microsoft::cloud::Api;
-use crate::microsoft::object::names;
-use crate::microsoft::page::{self, Page, PageError};
+use crate::microsoft::page::{Broken, PageError, PageReader};
 use crate::microsoft::query::{Expand, List, Order};
 use crate::pace::{Pace, backoff};
 use crate::planted::{Planted, planted};
 use crate::splunk::event::StreamError;
 use crate::time::Ticks;
 use crate::version::Version;
+use arrival::Arrival;
 
 /// Everything a poll does to the world, so that a simulation can stand in for it.
 pub trait Outside {
@@ -33,11 +35,11 @@ pub trait Outside {
     fn now(&self) -> Ticks;
     /// Waits; `true` when a stop was requested.
     fn pause(&self, span: Duration) -> bool;
-    /// Sends one request that reads.
+    /// Sends one request that reads; the body is read while its rows are written, with any pause in between.
     ///
     /// # Errors
     /// See [`ApiError`].
-    fn get(&mut self, path_and_query: &str) -> Result<Reply, Box<ApiError>>;
+    fn get(&mut self, path_and_query: &str) -> Result<Reply<Incoming>, Box<ApiError>>;
     /// Writes one event.
     ///
     /// # Errors
@@ -185,12 +187,36 @@ enum Asking<'a> {
     Object(&'a str),
 }
 
-/// One answer, or why there is none.
-enum Fetched {
-    /// The answer, and when it was asked for.
-    Reply(Reply, Ticks),
+/// What came of a request, or why nothing did.
+enum Fetched<T> {
+    Done(T),
     Failed(CollectError),
     End(End),
+}
+
+/// Why an answer that had begun came to nothing.
+enum Spoilt {
+    /// It broke off.
+    Api(Box<ApiError>),
+    /// It cannot be read.
+    Page(PageError),
+    /// It was not the answer's fault, and no other will do better.
+    Fatal(CollectError),
+}
+
+impl From<Broken<Box<ApiError>>> for Spoilt {
+    fn from(broken: Broken<Box<ApiError>>) -> Self {
+        match broken {
+            Broken::Source(error) => Self::Api(error),
+            Broken::Page(error) => Self::Page(error),
+        }
+    }
+}
+
+impl<E: Into<CollectError>> From<E> for Spoilt {
+    fn from(error: E) -> Self {
+        Self::Fatal(error.into())
+    }
 }
 
 impl<'a, O: Outside> Poll<'a, O> {
@@ -240,26 +266,11 @@ impl<'a, O: Outside> Poll<'a, O> {
 
     /// Asks for one window and takes what comes.
     fn read(&mut self, ask: Ask) -> Result<Option<End>, CollectError> {
-        let mut attempt = 0;
-        loop {
-            let (reply, asked_at) = match self.fetch(&Asking::List(&ask, self.expand())) {
-                Fetched::Reply(reply, asked_at) => (reply, asked_at),
-                Fetched::Failed(error) => return self.halve(&ask, error),
-                Fetched::End(end) => return Ok(Some(end)),
-            };
-            let reason = match page::rows(&reply.body) {
-                Ok(page) => return self.take(ask, &page, self.service_time(&reply, asked_at), None),
-                Err(reason) => reason,
-            };
-            // What cannot be read is an answer that failed, not an empty one.
-            attempt += 1;
-            if attempt >= ATTEMPTS {
-                return self.halve(&ask, CollectError::Page { path: self.path(&ask), reason });
-            }
-            log::debug!("{}: attempt {attempt} failed: {}: {reason}", self.input, self.path(&ask));
-            if self.outside.pause(backoff(attempt, self.seed())) {
-                return Ok(Some(End::Stopped));
-            }
+        let asking = Asking::List(&ask, self.expand());
+        match self.fetch(&asking, |poll, reply, looked| poll.arrive(&ask, reply.body, looked)) {
+            Fetched::Done(end) => Ok(end),
+            Fetched::Failed(error) => self.halve(&ask, error),
+            Fetched::End(end) => Ok(Some(end)),
         }
     }
 
@@ -285,8 +296,13 @@ impl<'a, O: Outside> Poll<'a, O> {
         }
     }
 
-    /// Asks, waiting and trying again as the service's answers call for.
-    fn fetch(&mut self, asking: &Asking<'_>) -> Fetched {
+    /// Asks, and lets `take` have the answer and the service's clock; waits and tries again as the answers call for, also when
+    /// one turns out to be broken after it began.
+    fn fetch<T>(
+        &mut self,
+        asking: &Asking<'_>,
+        mut take: impl FnMut(&mut Self, Reply<Incoming>, Option<Ticks>) -> Result<T, Spoilt>,
+    ) -> Fetched<T> {
         let mut attempt = 0;
         loop {
             let wait = self.pace.wait(self.outside.now());
@@ -300,7 +316,16 @@ impl<'a, O: Outside> Poll<'a, O> {
             let asked_at = self.outside.now();
             self.tally.requests += 1;
             let error = match self.outside.get(&path) {
-                Ok(reply) => return Fetched::Reply(reply, asked_at),
+                Ok(reply) => {
+                    let looked = self.service_time(reply.service_time, asked_at);
+                    match take(self, reply, looked) {
+                        Ok(done) => return Fetched::Done(done),
+                        Err(Spoilt::Api(error)) => CollectError::Api(error),
+                        // What cannot be read is an answer that failed, not an empty one.
+                        Err(Spoilt::Page(reason)) => CollectError::Page { path, reason },
+                        Err(Spoilt::Fatal(error)) => return Fetched::Failed(error),
+                    }
+                }
                 Err(error) if error.is_throttled() => match self.obey(&error, attempt) {
                     Some(end) => return Fetched::End(end),
                     None => {
@@ -313,7 +338,7 @@ impl<'a, O: Outside> Poll<'a, O> {
                     self.order = Order::AsServed;
                     continue;
                 }
-                Err(error) => error,
+                Err(error) => CollectError::Api(error),
             };
             attempt += 1;
             let attempts = match asking {
@@ -323,7 +348,7 @@ impl<'a, O: Outside> Poll<'a, O> {
                 Asking::Object(_) => 2,
             };
             if attempt >= attempts || !helps_to_ask_again(&error) {
-                return Fetched::Failed(CollectError::Api(error));
+                return Fetched::Failed(error);
             }
             log::debug!("{}: attempt {attempt} failed: {error}", self.input);
             if self.outside.pause(backoff(attempt, self.seed())) {
@@ -357,79 +382,8 @@ impl<'a, O: Outside> Poll<'a, O> {
 
     /// The service's clock when it looked, or earlier: `Date` says when the answer left, and the look may be as old as the
     /// request.
-    fn service_time(&self, reply: &Reply, asked_at: Ticks) -> Option<Ticks> {
-        reply.service_time.map(|date| date.minus(self.outside.now().since(asked_at)))
-    }
-
-    /// Writes what is new of an answer, and once it is out, remembers it. `incomplete` says what is still missing of it: then
-    /// its window is tried again.
-    fn take(
-        &mut self,
-        ask: Ask,
-        page: &Page<'_>,
-        service_time: Option<Ticks>,
-        incomplete: Option<&str>,
-    ) -> Result<Option<End>, CollectError> {
-        self.failures = 0;
-        let names = names(self.input.resource);
-        let rows: Vec<Row<'_>> = page.rows.iter().map(|raw| Row::read(raw, names.identity)).collect();
-        let versions: Vec<Version> = rows.iter().map(|row| row.version).collect();
-        let answer = Answer {
-            rows: &versions,
-            asked: self.input.page_size,
-            next_link: page.has_next_link,
-            ordered: self.order == Order::OldestFirst && rows.iter().all(Row::is_dated),
-            service_time,
-        };
-        let batch = self.checkpoint.cursor.take(ask.clone(), &answer);
-        let emit: BTreeSet<usize> = batch.emit.into_iter().collect();
-        if planted(Planted::SaveFirst) {
-            let mut early = self.checkpoint.clone();
-            early.cursor.commit(self.checkpoint.cursor.take(ask.clone(), &answer).proof);
-            self.outside.save(&early)?;
-        }
-        let mut emission = Emission::default();
-        for (n, row) in rows.iter().enumerate() {
-            let reading = Reading {
-                names,
-                form: self.input.form,
-                include_alerts: self.input.include_alerts,
-                evidence: self.input.evidence,
-                alerts: &self.checkpoint.cursor.alerts,
-                is_new: emit.contains(&n),
-                now: service_time.unwrap_or_else(|| self.outside.now()),
-            };
-            if !row.is_dated() && reading.is_new {
-                log::warn!(
-                    "{}: an object without a readable id and {} was passed on as it came",
-                    self.input,
-                    names.identity.updated
-                );
-            }
-            (self.input.feed.events)(row, &reading, &mut emission);
-            for draft in emission.drafts.drain(..) {
-                self.outside.write(&draft)?;
-                self.tally.events += 1;
-            }
-            if self.outside.pause(Duration::ZERO) {
-                return Ok(Some(End::Stopped));
-            }
-        }
-        if !self.outside.flush()? {
-            return Ok(Some(End::Stopped));
-        }
-        self.tally.rows += versions.len();
-        self.tally.repeats += batch.repeats + emission.alerts_repeated;
-        let newest = rows.iter().filter(|row| row.is_dated()).map(|row| row.version.updated).max();
-        self.tally.newest = self.tally.newest.max(newest);
-        self.remember(emission.alerts_seen);
-        let proof = if incomplete.is_some() { batch.proof.of_nothing() } else { batch.proof };
-        let stuck = self.checkpoint.cursor.commit(proof);
-        if let Some(reason) = incomplete.or(stuck.then_some("its rows move while they are read")) {
-            self.set_aside(&ask, reason)?;
-        }
-        self.outside.save(self.checkpoint)?;
-        Ok(None)
+    fn service_time(&self, date: Option<Ticks>, asked_at: Ticks) -> Option<Ticks> {
+        date.map(|date| date.minus(self.outside.now().since(asked_at)))
     }
 
     fn remember(&mut self, alerts: BTreeSet<Version>) {
@@ -449,7 +403,7 @@ impl<'a, O: Outside> Poll<'a, O> {
     /// A window failed: asks for it in halves, as long as the service answers anything at all.
     fn halve(&mut self, ask: &Ask, error: CollectError) -> Result<Option<End>, CollectError> {
         if planted(Planted::ErrorIsEmpty) {
-            return self.take(ask.clone(), &Page { rows: Vec::new(), has_next_link: false }, Some(self.outside.now()), None);
+            return self.complete(Arrival::new(ask, Some(self.outside.now())), false, None);
         }
         self.failures += 1;
         if self.failures > FAILURES_IN_A_ROW || !may_be_the_windows_fault(&error) {
@@ -484,8 +438,12 @@ impl<'a, O: Outside> Poll<'a, O> {
 }
 
 /// Whether the same request may succeed a moment later.
-fn helps_to_ask_again(error: &ApiError) -> bool {
-    !error.is_permanent() && !matches!(error.failure, Failure::TooLarge(_) | Failure::NotFound)
+fn helps_to_ask_again(error: &CollectError) -> bool {
+    match error {
+        CollectError::Api(error) => !error.is_permanent() && !matches!(error.failure, Failure::TooLarge(_) | Failure::NotFound),
+        CollectError::Page { reason, .. } => !matches!(reason, PageError::RowTooLarge { .. }),
+        _ => false,
+    }
 }
 
 /// Whether a smaller window may succeed: the service answers, but not this.

@@ -133,11 +133,11 @@ pub struct Batch {
 }
 
 /// See [`Batch`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct Proof {
     ask: Ask,
-    emitted: Vec<Version>,
+    emitted: BTreeSet<Version>,
     proven: Option<Window>,
     /// When the look was taken that the proof rests on.
     since: Option<Ticks>,
@@ -150,6 +150,11 @@ impl Proof {
     /// The same without proving anything: something of the rows is still missing.
     pub fn of_nothing(self) -> Self {
         Self { proven: None, ..self }
+    }
+
+    /// How many rows were not emitted before.
+    pub fn emitted(&self) -> usize {
+        self.emitted.len()
     }
 }
 
@@ -252,13 +257,23 @@ impl Cursor {
         let mut emit = Vec::new();
         let mut emitted = BTreeSet::new();
         for (n, row) in answer.rows.iter().enumerate() {
-            if !self.versions.contains(row) && !self.poll.strays.contains(row) && emitted.insert(*row) {
+            if !self.knows(*row) && emitted.insert(*row) {
                 emit.push(n);
             }
         }
         let repeats = answer.rows.len() - emit.len();
+        Batch { emit, repeats, proof: self.prove(ask, answer, emitted) }
+    }
+
+    /// Whether this version was emitted before and not forgotten since.
+    pub fn knows(&self, version: Version) -> bool {
+        self.versions.contains(&version) || self.poll.strays.contains(&version)
+    }
+
+    /// Judges an answer of which `emitted` was emitted. Changes nothing: see [`Batch`].
+    pub fn prove(&self, ask: Ask, answer: &Answer<'_>, emitted: BTreeSet<Version>) -> Proof {
         let mut proof = Proof {
-            emitted: emitted.into_iter().collect(),
+            emitted,
             proven: None,
             since: answer.service_time.or(self.poll.latest),
             next: Vec::new(),
@@ -267,7 +282,7 @@ impl Cursor {
             ask,
         };
         self.judge(&mut proof, answer);
-        Batch { emit, repeats, proof }
+        proof
     }
 
     /// Says what the answer proves and what has to be asked next.
@@ -363,13 +378,7 @@ impl Cursor {
         let Proof { ask, emitted, proven, since, next, width, stuck } = proof;
         self.poll.latest = self.poll.latest.max(since);
         self.poll.first = self.poll.first.or(since);
-        for version in emitted {
-            let kept = if ask.window.holds(version.updated) { &mut self.versions } else { &mut self.poll.strays };
-            kept.insert(version);
-            if version.updated >= self.settled {
-                self.versions.insert(version);
-            }
-        }
+        self.note(ask.window, emitted);
         if let Some(width) = width {
             self.width = width.clamp(PER_MS, 3650 * FIRST_WIDTH);
         }
@@ -391,6 +400,22 @@ impl Cursor {
         }
         self.prune();
         stuck
+    }
+
+    /// Remembers what was emitted of an answer that broke off. It proves nothing, and its window will be asked again.
+    pub fn remember(&mut self, window: Window, emitted: BTreeSet<Version>) {
+        self.note(window, emitted);
+        self.prune();
+    }
+
+    fn note(&mut self, window: Window, emitted: BTreeSet<Version>) {
+        for version in emitted {
+            let kept = if window.holds(version.updated) { &mut self.versions } else { &mut self.poll.strays };
+            kept.insert(version);
+            if version.updated >= self.settled {
+                self.versions.insert(version);
+            }
+        }
     }
 
     /// A request failed for good. Its window is asked again in two parts, after whatever else is queued: when one object

@@ -75,20 +75,18 @@ pub enum Error {
     Stdout(std::io::Error),
     #[error("the signal handler cannot be set up: {0}")]
     Signals(std::io::Error),
-    /// An action's parameter.
-    #[error("parameter {name}: {reason}")]
-    Parameter {
-        /// Which.
-        name: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// A build for machines that only poll.
     #[error("this build of the program has no streaming feeds, so `feed = {feed}` cannot run")]
     NoStreaming {
         /// The feed.
         feed: &'static str,
     },
+    /// An action's parameter: which, and what is wrong with it.
+    #[error("parameter {0}")]
+    Parameter(String),
+    /// The same search job's action was started twice.
+    #[error("another run of this action for the search job {0} is at work; what it does is in its own results")]
+    AtWork(String),
     /// Inputs keep their position in a file of one machine.
     #[error("inputs do not run on a search head cluster member, where each member would collect everything")]
     SearchHeadCluster,
@@ -98,8 +96,8 @@ impl Error {
     /// How the process ends after it.
     pub fn exit(&self) -> Exit {
         let person = match self {
-            Self::Definition(_) | Self::Stdout(_) | Self::Signals(_) | Self::Stream(_) => false,
-            Self::Input(_) | Self::Alert(_) | Self::Parameter { .. } | Self::NoStreaming { .. } | Self::SearchHeadCluster => true,
+            Self::Definition(_) | Self::Stdout(_) | Self::Signals(_) | Self::Stream(_) | Self::AtWork(_) => false,
+            Self::Input(_) | Self::Alert(_) | Self::Parameter(_) | Self::NoStreaming { .. } | Self::SearchHeadCluster => true,
             Self::Account(AccountError::Splunkd(error)) | Self::Splunkd(error) => error.needs_a_person(),
             Self::Account(_) => true,
             Self::Http(error) => matches!(error, HttpError::Setup(_)),

@@ -3,10 +3,11 @@
 //! Statuses are never errors here and redirects are never followed: what an answer means is the caller's to say, and a
 //! bearer token must not travel to a host somebody else chose.
 
+use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
@@ -21,6 +22,9 @@ pub type Response = http::Response<Vec<u8>>;
 /// The most an answer's body may hold, inflated. A page of incidents with their alerts is a few MB; what is beyond this
 /// is asked for in smaller pieces.
 pub const BODY_LIMIT: u64 = 256 << 20;
+
+/// The most of a body that is looked at where the answer's status says already that it holds no data.
+pub const ERROR_LIMIT: usize = 1 << 20;
 
 /// Whose certificates are believed.
 #[derive(Clone, Debug)]
@@ -45,6 +49,15 @@ pub struct Proxy {
     pub no_proxy: String,
 }
 
+/// How the body of an answer is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Without a pause: the exchange has one time limit from its beginning to its end.
+    AtOnce,
+    /// With pauses of any length, which no limit counts.
+    Piecewise,
+}
+
 /// How exchanges are made.
 #[derive(Clone, Debug)]
 pub struct Transport {
@@ -52,7 +65,7 @@ pub struct Transport {
     pub trust: Trust,
     /// The proxy for hosts that are not this machine.
     pub proxy: Option<Proxy>,
-    /// The most a whole exchange may take.
+    /// The most a whole exchange may take; where the body is read piece by piece, its head, and again the reading.
     pub limit: Duration,
 }
 
@@ -93,7 +106,7 @@ pub struct Http(Way);
 #[derive(Clone, Debug)]
 enum Way {
     /// A direct agent for this machine's own addresses, and one for all others.
-    Network { direct: Agent, outward: Agent },
+    Network { direct: Agent, outward: Agent, limit: Duration },
     /// A function in the network's place: the callers' code runs as it is, without sockets.
     #[cfg(test)]
     StandIn(StandIn),
@@ -102,7 +115,7 @@ enum Way {
 /// See [`Way::StandIn`].
 #[cfg(test)]
 #[derive(Clone)]
-struct StandIn(std::rc::Rc<dyn Fn(Request) -> Result<Response, HttpError>>);
+struct StandIn(std::rc::Rc<dyn Fn(Request) -> Result<http::Response<Body>, HttpError>>);
 
 #[cfg(test)]
 impl std::fmt::Debug for StandIn {
@@ -118,27 +131,32 @@ impl Http {
     /// [`HttpError::Setup`] for a CA bundle that cannot be read or a proxy URL that is none.
     pub fn new(transport: &Transport) -> Result<Self, HttpError> {
         let tls = tls_config(&transport.trust)?;
+        let step = transport.limit.min(Duration::from_secs(30));
         let agent = |proxy: Option<ureq::Proxy>| {
             Agent::config_builder()
                 .http_status_as_error(false)
                 .max_redirects(0)
                 .max_redirects_will_error(false)
                 .user_agent(concat!("TA_defender/", env!("CARGO_PKG_VERSION"), " (Splunk add-on)"))
-                .timeout_connect(Some(transport.limit.min(Duration::from_secs(30))))
+                // Each step has a limit. The whole has one only where the body is read at once (see `Body`).
+                .timeout_resolve(Some(step))
+                .timeout_connect(Some(step))
+                .timeout_send_request(Some(step))
+                .timeout_send_body(Some(transport.limit))
+                .timeout_recv_response(Some(transport.limit))
                 .timeout_per_read(Some(transport.limit.min(Duration::from_secs(60))))
-                .timeout_global(Some(transport.limit))
                 .tls_config(tls.clone())
                 .proxy(proxy)
                 .build()
                 .new_agent()
         };
         let proxy = transport.proxy.as_ref().map(ureq_proxy).transpose()?;
-        Ok(Self(Way::Network { direct: agent(None), outward: agent(proxy) }))
+        Ok(Self(Way::Network { direct: agent(None), outward: agent(proxy), limit: transport.limit }))
     }
 
     /// A client that asks a function.
     #[cfg(test)]
-    pub(crate) fn stand_in(answer: impl Fn(Request) -> Result<Response, HttpError> + 'static) -> Self {
+    pub(crate) fn stand_in(answer: impl Fn(Request) -> Result<http::Response<Body>, HttpError> + 'static) -> Self {
         Self(Way::StandIn(StandIn(std::rc::Rc::new(answer))))
     }
 
@@ -147,22 +165,96 @@ impl Http {
     /// # Errors
     /// See [`HttpError`]; a status is never one.
     pub fn send(&self, request: Request) -> Result<Response, HttpError> {
+        let (head, body) = self.open(request, Reading::AtOnce)?.into_parts();
+        Ok(Response::from_parts(head, body.read_whole(usize::MAX)?))
+    }
+
+    /// Sends a request and reads the answer's head; the body is left to the caller.
+    ///
+    /// # Errors
+    /// See [`HttpError`]; a status is never one.
+    pub fn open(&self, request: Request, reading: Reading) -> Result<http::Response<Body>, HttpError> {
         let host = request.uri().authority().map_or_else(String::new, ToString::to_string);
-        let agent = match &self.0 {
-            Way::Network { direct, .. } if is_loopback(request.uri().host().unwrap_or_default()) => direct,
-            Way::Network { outward, .. } => outward,
+        let (agent, limit) = match &self.0 {
+            Way::Network { direct, limit, .. } if is_loopback(request.uri().host().unwrap_or_default()) => (direct, *limit),
+            Way::Network { outward, limit, .. } => (outward, *limit),
             #[cfg(test)]
             Way::StandIn(answer) => return (answer.0)(request),
         };
+        let whole = (reading == Reading::AtOnce).then_some(limit);
+        let request = agent.configure_request(request).timeout_global(whole).build();
         let answer = agent.run(request).map_err(|e| explain(e, &host))?;
         let (head, body) = answer.into_parts();
-        let mut bytes = Vec::new();
-        let read = body.into_with_config().limit(BODY_LIMIT + 1).reader().read_to_end(&mut bytes);
-        read.map_err(|e| explain(ureq::Error::from(e), &host))?;
-        if bytes.len() as u64 > BODY_LIMIT {
-            return Err(HttpError::TooLarge { host });
+        let reader = Box::new(body.into_reader());
+        Ok(http::Response::from_parts(head, Body { reader, host, taken: 0, spent: Duration::ZERO, limit }))
+    }
+}
+
+/// The body of an answer that is under way, inflated. Dropping it before its end closes the connection.
+pub struct Body {
+    reader: Box<dyn Read>,
+    host: String,
+    /// Bytes read so far.
+    taken: u64,
+    /// Time spent reading. What passes between two reads is the caller's: a reader that has to wait until splunkd takes its
+    /// events is not kept waiting by the service.
+    spent: Duration,
+    limit: Duration,
+}
+
+impl Body {
+    /// A body that comes from elsewhere than the network.
+    #[cfg(test)]
+    pub(crate) fn stand_in(reader: impl Read + 'static) -> Self {
+        let (host, taken, spent) = ("stand-in".to_owned(), 0, Duration::ZERO);
+        Self { reader: Box::new(reader), host, taken, spent, limit: Duration::MAX }
+    }
+
+    /// Reads more; 0 is the end, and the connection is then free for the next request.
+    ///
+    /// # Errors
+    /// See [`HttpError`]. Nothing more comes after one.
+    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, HttpError> {
+        if self.spent > self.limit {
+            return Err(HttpError::TimedOut { host: self.host.clone(), limit: "receive body".to_owned() });
         }
-        Ok(Response::from_parts(head, bytes))
+        let begun = Instant::now();
+        let read = loop {
+            match self.reader.read(into) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.spent += begun.elapsed();
+        let read = read.map_err(|e| explain(ureq::Error::from(e), &self.host))?;
+        self.taken += read as u64;
+        if self.taken > BODY_LIMIT { Err(HttpError::TooLarge { host: self.host.clone() }) } else { Ok(read) }
+    }
+
+    /// Reads the rest, up to a number of bytes; what is beyond is not read.
+    ///
+    /// # Errors
+    /// See [`HttpError`].
+    pub fn read_whole(mut self, most: usize) -> Result<Vec<u8>, HttpError> {
+        let mut bytes = Vec::new();
+        let mut filled = 0;
+        while filled < most {
+            if bytes.len() - filled < 4 << 10 {
+                bytes.resize((2 * filled).max(16 << 10), 0);
+            }
+            match self.read(&mut bytes[filled..])? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("host", &self.host).field("taken", &self.taken).finish_non_exhaustive()
     }
 }
 
@@ -291,6 +383,86 @@ mod tests {
         std::fs::write(&path, "no pem").unwrap();
         let transport = Transport { trust: Trust::Bundle(path), proxy: None, limit: Duration::from_secs(1) };
         assert!(Http::new(&transport).unwrap_err().to_string().contains("no certificate in it"));
+    }
+
+    /// A server that sends one answer in two halves, the second when told to.
+    fn server(second: std::sync::mpsc::Receiver<()>) -> (String, std::thread::JoinHandle<()>) {
+        use std::io::Write;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let thread = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf").unwrap();
+            if second.recv().is_ok() {
+                let _ = stream.write_all(b"more");
+            }
+        });
+        (url, thread)
+    }
+
+    /// An [`Http`] that waits half a second and no longer.
+    fn impatient() -> Http {
+        let limit = Duration::from_millis(500);
+        Http::new(&Transport { trust: Trust::PublicRoots, proxy: None, limit }).unwrap()
+    }
+
+    fn get(url: &str) -> Request {
+        http::Request::get(url).body(Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn a_pause_between_two_reads_is_not_the_services() {
+        let (tell, second) = std::sync::mpsc::channel();
+        let (url, thread) = server(second);
+        let mut body = impatient().open(get(&url), Reading::Piecewise).unwrap().into_body();
+        let mut piece = [0; 8];
+        assert_eq!(body.read(&mut piece).unwrap(), 4);
+        // Longer than any limit of this client: as when splunkd takes no events for a while.
+        std::thread::sleep(Duration::from_millis(1200));
+        tell.send(()).unwrap();
+        assert_eq!((body.read(&mut piece).unwrap(), body.read(&mut piece).unwrap()), (4, 0));
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_service_that_stops_sending_is_not_waited_for() {
+        for reading in [Reading::AtOnce, Reading::Piecewise] {
+            let (tell, second) = std::sync::mpsc::channel();
+            let (url, thread) = server(second);
+            let body = impatient().open(get(&url), reading).unwrap().into_body();
+            assert!(matches!(body.read_whole(usize::MAX), Err(HttpError::TimedOut { .. })));
+            drop(tell);
+            thread.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_service_that_sends_ever_so_slowly_is_not_waited_for() {
+        struct Slow;
+        impl Read for Slow {
+            fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+                std::thread::sleep(Duration::from_millis(2));
+                into[0] = b' ';
+                Ok(1)
+            }
+        }
+        let body = Body { limit: Duration::from_millis(100), ..Body::stand_in(Slow) };
+        let error = body.read_whole(usize::MAX).unwrap_err();
+        assert_eq!(error.to_string(), "no answer from stand-in in time (receive body)");
+    }
+
+    #[test]
+    fn an_endless_body_is_refused() {
+        let mut body = Body::stand_in(std::io::repeat(b' '));
+        let mut piece = vec![0; 1 << 20];
+        let error = loop {
+            match body.read(&mut piece) {
+                Ok(read) => assert!(read > 0),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.to_string(), "the answer from stand-in is larger than 256 MB");
     }
 
     #[test]

@@ -219,12 +219,20 @@ impl AnyInput {
         }
     }
 
+    /// What both feeds of the streaming API have, if it is one.
+    pub fn stream(&self) -> Option<&StreamInput> {
+        match self {
+            Self::Polled(_) => None,
+            Self::EventHub(input) => Some(&input.stream),
+            Self::Storage(input) => Some(&input.stream),
+        }
+    }
+
     /// The stanza's name, without the scheme.
     pub fn name(&self) -> &str {
         match self {
             Self::Polled(input) => &input.name,
-            Self::EventHub(input) => &input.stream.name,
-            Self::Storage(input) => &input.stream.name,
+            Self::EventHub(EventHubInput { stream, .. }) | Self::Storage(StorageInput { stream, .. }) => &stream.name,
         }
     }
 }

@@ -1,13 +1,18 @@
 //! JSON rewritten without building a tree: numbers keep their spelling, unknown members pass through.
 
+pub mod index;
+pub mod value;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use value::{Member, Object};
 
-/// The members of one object in their order, values as they were written. A name may occur twice.
+/// The members of one object in their order, values as they were written. A name may occur twice. For texts that are read once;
+/// rows of answers have an [`Index`](index::Index).
 pub struct Members<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
@@ -27,15 +32,6 @@ impl<'a> Members<'a> {
     /// A string or number member as text; other kinds and `null` are `None`.
     pub fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         plain(self.get(name)?.get())
-    }
-}
-
-/// A JSON string or number as text; other kinds are `None`.
-pub fn plain(value: &str) -> Option<Cow<'_, str>> {
-    match value.as_bytes().first()? {
-        b'"' => serde_json::from_str::<BorrowedText<'_>>(value).ok().map(|text| text.0),
-        b'-' | b'0'..=b'9' => Some(Cow::Borrowed(value)),
-        _ => None,
     }
 }
 
@@ -85,27 +81,81 @@ pub enum Place {
 }
 
 /// One member of an event that is being composed.
-pub struct Piece<'a> {
-    name: Cow<'a, str>,
-    value: Cow<'a, str>,
-    place: Place,
-    /// Whether the value is as Microsoft sent it and may hold nulls.
-    is_raw: bool,
+pub enum Piece<'a> {
+    /// A member as it came; it may hold nulls.
+    Raw(Member<'a>, Place),
+    /// A member made here, from compact JSON.
+    Made(&'a str, Cow<'a, str>, Place),
 }
 
 impl<'a> Piece<'a> {
     /// A member as it came.
-    pub fn raw(name: Cow<'a, str>, value: &'a RawValue, place: Place) -> Self {
-        Self { name, value: Cow::Borrowed(value.get()), place, is_raw: true }
+    pub fn raw(member: Member<'a>, place: Place) -> Self {
+        Self::Raw(member, place)
     }
 
     /// A member made here, from compact JSON.
-    pub fn made(name: &'a str, value: String, place: Place) -> Self {
-        Self { name: Cow::Borrowed(name), value: Cow::Owned(value), place, is_raw: false }
+    pub fn made(name: &'a str, value: impl Into<Cow<'a, str>>, place: Place) -> Self {
+        Self::Made(name, value.into(), place)
+    }
+
+    fn is(&self, name: &str) -> bool {
+        match self {
+            Self::Raw(member, _) => member.is(name),
+            Self::Made(known, ..) => *known == name,
+        }
+    }
+
+    fn is_null(&self) -> bool {
+        match self {
+            Self::Raw(member, _) => member.value().is_null(),
+            Self::Made(_, value, _) => value == "null",
+        }
     }
 
     fn is_scalar(&self) -> bool {
-        !self.value.starts_with(['{', '['])
+        match self {
+            Self::Raw(member, _) => member.value().is_scalar(),
+            Self::Made(_, value, _) => !value.starts_with(['{', '[']),
+        }
+    }
+
+    fn place(&self) -> Place {
+        match self {
+            Self::Raw(_, place) | Self::Made(_, _, place) => *place,
+        }
+    }
+
+    /// Bytes of the value.
+    fn length(&self) -> usize {
+        match self {
+            Self::Raw(member, _) => member.value().raw().len(),
+            Self::Made(_, value, _) => value.len(),
+        }
+    }
+
+    /// Bytes of the member, with quotes, colon and comma.
+    fn cost(&self) -> usize {
+        let name = match self {
+            Self::Raw(member, _) => member.name().len(),
+            Self::Made(name, ..) => name.len(),
+        };
+        name + self.length() + 4
+    }
+
+    fn append(&self, out: &mut String) {
+        match self {
+            Self::Raw(member, _) => {
+                member.append_name(out);
+                member.value().append_compact(out);
+            }
+            Self::Made(name, value, _) => {
+                value::comma(out);
+                quote(out, name);
+                out.push(':');
+                out.push_str(value);
+            }
+        }
     }
 }
 
@@ -113,22 +163,38 @@ impl<'a> Piece<'a> {
 /// place, then lists and objects, the smallest first. Scalars that would fill [`CUTOFF`] alone stand back behind the small
 /// lists, the longest last. Members that are null are dropped at every level, so is insignificant white space.
 pub fn compose(mut pieces: Vec<Piece<'_>>, first: &str) -> String {
-    pieces.retain(|piece| piece.value != "null");
+    pieces.retain(|piece| !piece.is_null());
     let longest_fitting = longest_fitting(&pieces);
-    pieces.sort_by_key(|piece| match piece.place {
-        _ if piece.name == first => (0, 0),
-        _ if piece.is_scalar() && piece.value.len() <= longest_fitting => (1, 0),
+    pieces.sort_by_cached_key(|piece| match piece.place() {
+        _ if piece.is(first) => (0, 0),
+        _ if piece.is_scalar() && piece.length() <= longest_fitting => (1, 0),
         Place::Early => (2, 0),
-        Place::Natural if piece.is_scalar() => (4, piece.value.len()),
-        Place::Natural if piece.value.len() <= SMALL => (3, piece.value.len()),
-        Place::Natural => (5, piece.value.len()),
+        Place::Natural if piece.is_scalar() => (4, piece.length()),
+        Place::Natural if piece.length() <= SMALL => (3, piece.length()),
+        Place::Natural => (5, piece.length()),
     });
-    let bytes: usize = pieces.iter().map(|piece| piece.name.len() + piece.value.len() + 4).sum();
-    let mut out = String::with_capacity(bytes);
+    let bytes: usize = pieces.iter().map(Piece::cost).sum();
+    let mut out = String::with_capacity(bytes + 2);
     out.push('{');
     for piece in &pieces {
-        member(&mut out, &piece.name);
-        if piece.is_raw { compact_value(&mut out, &piece.value, 1) } else { out.push_str(&piece.value) }
+        piece.append(&mut out);
+    }
+    out.push('}');
+    out
+}
+
+/// The members in their order, values as they came.
+pub fn side_by_side(pieces: &[Piece<'_>]) -> String {
+    let mut out = String::with_capacity(pieces.iter().map(Piece::cost).sum::<usize>() + 2);
+    out.push('{');
+    for piece in pieces {
+        match piece {
+            Piece::Raw(member, _) => {
+                member.append_name(&mut out);
+                out.push_str(&member.value().one_line());
+            }
+            Piece::Made(..) => piece.append(&mut out),
+        }
     }
     out.push('}');
     out
@@ -136,12 +202,11 @@ pub fn compose(mut pieces: Vec<Piece<'_>>, first: &str) -> String {
 
 /// The length up to which scalars go first: all of them, unless together they take more than [`SCALARS`].
 fn longest_fitting(pieces: &[Piece<'_>]) -> usize {
-    let cost = |piece: &Piece<'_>| piece.name.len() + piece.value.len() + 4;
     let scalars = || pieces.iter().filter(|piece| piece.is_scalar());
-    if scalars().map(cost).sum::<usize>() <= SCALARS {
+    if scalars().map(Piece::cost).sum::<usize>() <= SCALARS {
         return usize::MAX;
     }
-    let mut lengths: Vec<(usize, usize)> = scalars().map(|piece| (piece.value.len(), cost(piece))).collect();
+    let mut lengths: Vec<(usize, usize)> = scalars().map(|piece| (piece.length(), piece.cost())).collect();
     lengths.sort_unstable();
     let mut total = 0;
     let fitting = lengths.iter().take_while(|(_, cost)| {
@@ -155,76 +220,57 @@ fn longest_fitting(pieces: &[Piece<'_>]) -> usize {
 }
 
 /// The members of one object as an event: see [`compose`].
-pub fn compact(members: &Members<'_>, first: &str) -> String {
-    let pieces = members.0.iter().map(|(name, value)| Piece::raw(Cow::Borrowed(&**name), value, Place::Natural));
-    compose(pieces.collect(), first)
-}
-
-/// Appends a value without its null members and without insignificant white space.
-pub fn append_compact(out: &mut String, text: &str) {
-    compact_value(out, text, 1);
-}
-
-fn compact_value(out: &mut String, text: &str, depth: usize) {
-    let copied = |out: &mut String| out.push_str(&minify(text));
-    match text.as_bytes().first() {
-        Some(b'{') if depth < MAX_DEPTH => match Members::read(text) {
-            Ok(members) => {
-                out.push('{');
-                for (name, value) in members.0.iter().filter(|(_, value)| value.get() != "null") {
-                    member(out, name);
-                    compact_value(out, value.get(), depth + 1);
-                }
-                out.push('}');
-            }
-            Err(_) => copied(out),
-        },
-        Some(b'[') if depth < MAX_DEPTH => match serde_json::from_str::<Vec<&RawValue>>(text) {
-            Ok(items) => {
-                out.push('[');
-                for (n, item) in items.iter().enumerate() {
-                    if n > 0 {
-                        out.push(',');
-                    }
-                    compact_value(out, item.get(), depth + 1);
-                }
-                out.push(']');
-            }
-            Err(_) => copied(out),
-        },
-        _ => copied(out),
-    }
+pub fn compact(object: Object<'_>, first: &str) -> String {
+    compose(object.members().map(|member| Piece::raw(member, Place::Natural)).collect(), first)
 }
 
 /// Starts a member inside an object: the comma where one is due, the name, the colon.
 pub fn member(out: &mut String, name: &str) {
-    if !out.ends_with('{') {
-        out.push(',');
-    }
+    value::comma(out);
     quote(out, name);
     out.push(':');
+}
+
+/// The same for a name that holds nothing to escape.
+pub fn plain_member(out: &mut String, name: &str) {
+    value::comma(out);
+    out.push('"');
+    out.push_str(name);
+    out.push_str("\":");
 }
 
 /// Appends a JSON string.
 pub fn quote(out: &mut String, text: &str) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if c < ' ' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
+    let mut rest = text;
+    while let Some(at) = index::special(rest.as_bytes(), 0) {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            control => {
+                let _ = write!(out, "\\u{control:04x}");
             }
-            c => out.push(c),
         }
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
     out.push('"');
 }
 
 /// The same JSON on one line: a text without line breaks is given back as it is, else white space between tokens goes.
 /// Microsoft sends its objects on one line, so `verbatim` events are its very bytes.
 pub fn one_line(text: &str) -> Cow<'_, str> {
-    if text.contains(['\n', '\r']) { Cow::Owned(minify(text).into_owned()) } else { Cow::Borrowed(text) }
+    if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some() { minify(text) } else { Cow::Borrowed(text) }
+}
+
+/// A JSON string or number as text; other kinds are `None`.
+pub fn plain(value: &str) -> Option<Cow<'_, str>> {
+    match value.as_bytes().first()? {
+        b'"' => value::unquote(value),
+        b'-' | b'0'..=b'9' => Some(Cow::Borrowed(value)),
+        _ => None,
+    }
 }
 
 /// JSON without the white space between tokens.
@@ -257,14 +303,16 @@ fn minify(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::index::Index;
     use super::*;
 
     #[test]
     fn compact_drops_nulls_and_leads_with_scalars() {
+        let mut index = Index::default();
         let text = r#"{ "a" : [1, null, {"x":null,"y":{ "z":null }}], "b":null, "n":12345678901234567890.10, "t":"2026-01-01T00:00:00Z", "é\n":"\u00e9 \" ", "o":{} , "last" : true}"#;
-        let members = Members::read(text).unwrap();
+        let object = index.of(text).unwrap().object().unwrap();
         assert_eq!(
-            compact(&members, "t"),
+            compact(object, "t"),
             r#"{"t":"2026-01-01T00:00:00Z","n":12345678901234567890.10,"é\u000a":"\u00e9 \" ","last":true,"o":{},"a":[1,null,{"y":{}}]}"#
         );
     }
@@ -278,18 +326,20 @@ mod tests {
 
     #[test]
     fn text_reads_strings_and_numbers() {
-        let members = Members::read(r#"{"s":"a\u0062","n":9007199254740993,"x":null,"o":{}}"#).unwrap();
+        let mut index = Index::default();
+        let members = index.of(r#"{"s":"a\u0062","n":9007199254740993,"x":null,"o":{}}"#).unwrap().object().unwrap();
         assert_eq!(members.text("s").as_deref(), Some("ab"));
         assert_eq!(members.text("n").as_deref(), Some("9007199254740993"));
         assert_eq!((members.text("x"), members.text("o"), members.text("none")), (None, None, None));
-        assert!(Members::read("[]").is_err());
+        assert!(Index::default().of("[]").unwrap().object().is_none());
     }
 
     #[test]
     fn deep_nesting_is_copied_not_followed() {
-        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(5000), "]".repeat(5000));
-        let members = Members::read(&deep).unwrap();
-        assert_eq!(compact(&members, ""), deep);
+        let deep = |inside: &str| format!("{{\"a\":{}{inside}{}}}", "[".repeat(900), "]".repeat(900));
+        let (text, mut index) = (deep(" { \"b\" : null}"), Index::default());
+        let object = index.of(&text).unwrap().object().unwrap();
+        assert_eq!(compact(object, ""), deep("{\"b\":null}"));
     }
 
     proptest::proptest! {

@@ -1,17 +1,17 @@
 //! The program splunkd starts. What splunkd asks is in the arguments; everything else comes on standard input.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ta_defender::error::Exit;
 use ta_defender::input::SCHEME;
 use ta_defender::mode::{Mode, USAGE};
-use ta_defender::{respond, rest, splunk, stream, validate};
+use ta_defender::{respond, rest, secret, splunk, stream, validate};
 
 fn main() -> ExitCode {
+    secret::forbid_core_dumps();
     splunk::log::install(log::LevelFilter::Info);
-    let splunk_home = std::env::var_os("SPLUNK_HOME").map(PathBuf::from);
+    let splunk_home = splunk::home();
     let (stdin, mut stdout) = (io::stdin(), io::stdout());
     let exit = match Mode::read(std::env::args_os().skip(1)) {
         Some(Mode::Scheme) => written(SCHEME.write(&mut stdout)),

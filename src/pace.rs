@@ -1,6 +1,7 @@
 //! How fast requests may follow one another: below what the API allows, and by its word when it asks for more patience.
 
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use crate::microsoft::cloud::Rate;
 use crate::time::Ticks;
@@ -30,12 +31,6 @@ impl Pace {
         Self { spacing: Duration::from_secs_f64(per_minute.max(per_hour)), burst: BURST, next: None }
     }
 
-    /// For an alert action, which is rare and has a person waiting: a fifth of a minute's requests go at once, so that with
-    /// the spacing of the others no minute goes over the rate. There is no hour to fill.
-    pub fn for_action(rate: Rate) -> Self {
-        Self { burst: rate.per_minute / 5, ..Self::new(Rate { per_hour: None, ..rate }) }
-    }
-
     /// How long to wait before the request that is sent next; counts it as sent.
     pub fn wait(&mut self, now: Ticks) -> Duration {
         if self.burst > 0 {
@@ -45,6 +40,38 @@ impl Pace {
         let at = self.next.map_or(now, |next| next.max(now));
         self.next = Some(at.plus(self.spacing));
         at.since(now)
+    }
+}
+
+/// The requests of an alert action, which is rare and has a person waiting: a minute's worth goes at once, and what is more
+/// a minute later. There is no hour to fill.
+#[derive(Debug)]
+pub struct Minute {
+    requests: usize,
+    /// When the last of them went, or will go; oldest first.
+    sent: VecDeque<Instant>,
+}
+
+impl Minute {
+    /// A minute as the service counts it, and a second for requests that travel faster than those before them.
+    const LENGTH: Duration = Duration::from_secs(61);
+
+    /// For requests of that rate, which inputs and other programs use as well.
+    pub fn shared(rate: Rate) -> Self {
+        Self::new((f64::from(rate.per_minute) * SHARE_OF_MINUTE) as u32)
+    }
+
+    /// For so many requests, one at least.
+    pub fn new(requests: u32) -> Self {
+        Self { requests: requests.max(1) as usize, sent: VecDeque::new() }
+    }
+
+    /// How long to wait before the request that is sent next; counts it as sent.
+    pub fn wait(&mut self, now: Instant) -> Duration {
+        let oldest = if self.sent.len() < self.requests { None } else { self.sent.pop_front() };
+        let at = oldest.map_or(now, |oldest| now.max(oldest + Self::LENGTH));
+        self.sent.push_back(at);
+        at.saturating_duration_since(now)
     }
 }
 
@@ -86,20 +113,23 @@ mod tests {
     }
 
     #[test]
-    fn an_action_stays_below_the_minutes_rate() {
-        for per_minute in [10, 50, 100, 150] {
-            let mut pace = Pace::for_action(Rate { per_minute, per_hour: None });
-            let (mut now, mut sent) = (Ticks(0), Vec::new());
-            while now.0 < 180 * crate::time::PER_SECOND {
-                now = now.plus(pace.wait(now));
-                sent.push(now.0);
+    fn an_action_uses_its_minute_at_once_and_no_more() {
+        for requests in [1, 8, 120] {
+            let mut minute = Minute::new(requests);
+            let begun = Instant::now();
+            let (mut now, mut sent) = (begun, Vec::new());
+            while now < begun + Duration::from_secs(200) {
+                now += minute.wait(now) + Duration::from_millis(7);
+                sent.push(now);
             }
-            for (at, first) in sent.iter().enumerate() {
-                let in_minute = sent[at..].iter().filter(|time| **time < first + 60 * crate::time::PER_SECOND).count();
-                assert!(in_minute <= per_minute as usize + 1, "{per_minute}: {in_minute}");
+            for first in &sent {
+                let in_minute = sent.iter().filter(|at| *at >= first && **at < *first + Duration::from_secs(60)).count();
+                assert!(in_minute <= requests as usize, "{requests}: {in_minute}");
             }
-            assert!(sent[per_minute as usize / 5 - 1] == 0, "the first go at once");
+            assert!(sent[requests as usize - 1] < begun + Duration::from_secs(1), "the first go at once");
+            assert!(sent.len() >= 3 * requests as usize, "{requests}: {}", sent.len());
         }
+        assert_eq!(Minute::shared(Resource::GraphAlerts.rate()).requests, 120);
     }
 
     #[test]

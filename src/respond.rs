@@ -21,8 +21,9 @@ use crate::account::{APP, Account, ClearText, Settings};
 use crate::error::{Error, Exit};
 use crate::mode::Action;
 use crate::splunk::alert::{self, Payload, Row, Rows};
+use crate::splunk::lock::Lock;
 use crate::splunk::log::set_level;
-use crate::splunk::rest::Splunkd;
+use crate::splunk::rest::{RestError, Settings as Stanza, Splunkd};
 use crate::splunk::stop::Stop;
 
 use hand::Hand;
@@ -36,6 +37,8 @@ use wave::{Objects, Tempo};
 /// `maxtime` of `alert_actions.conf` where splunkd does not tell another: then it ends the process in the middle of
 /// whatever it does.
 const MAXTIME: Duration = Duration::from_secs(300);
+/// Between two looks whether another process has ended.
+const TURN: Duration = Duration::from_millis(50);
 /// The most rows, and the bytes of them, that are held at once.
 const WINDOW: (usize, usize) = (1000, 8 << 20);
 
@@ -56,11 +59,12 @@ pub fn run(action: Action, stdin: impl Read, splunk_home: Option<&Path>) -> Exit
 fn act(action: Action, stdin: impl Read, splunk_home: Option<&Path>, tempo: Tempo, stop: &Stop) -> Result<Exit, Error> {
     let begun = Instant::now();
     let payload = Arc::new(alert::read(stdin)?);
-    let parameters = Arc::new(Parameters::read(action, &payload)?);
+    let parameters = Arc::new(Parameters::read(action, &payload));
     let rows = Rows::open(&payload, |field| parameters.reads(field))?;
+    let wrong = parameters.fault.clone().map(Error::Parameter);
     if rows.total() == 0 {
         log::info!("{}: the search results hold no row, so nothing is changed", action.name());
-        return Ok(Exit::Done);
+        return wrong.map_or(Ok(Exit::Done), Err);
     }
     let report = Report::open(action, &payload, &parameters, splunk_home);
     let start = Start {
@@ -72,7 +76,9 @@ fn act(action: Action, stdin: impl Read, splunk_home: Option<&Path>, tempo: Temp
         tempo,
         stop: stop.clone(),
     };
-    let (hand, unable) = Hand::new(|| start.objects(), stop.clone());
+    let latest = begun + Time::within(MAXTIME).all;
+    let begin = move |end: &dyn Fn(Instant)| wrong.map_or_else(|| start.objects(end), Err);
+    let (hand, unable) = Hand::new(begin, latest, stop.clone());
     let (orders, window) = (Orders::default(), Vec::new());
     let run = Run { action, parameters: &parameters, hand, report, orders, window, held: 0, hopeless: None };
     let exit = run.carry_out(rows);
@@ -139,7 +145,7 @@ impl Run<'_> {
             match order {
                 Order::Refuse(outcome) => self.report.row(&row, number, &Done::early(outcome)),
                 // Every object that a row names has been tried by now.
-                Order::Change(id) => self.report.row(&row, number, self.orders.end_of(&id).unwrap_or(&none)),
+                Order::Change(key) => self.report.row(&row, number, self.orders.end_of(&key).unwrap_or(&none)),
             }
         }
         self.orders.told(&tasks);
@@ -160,17 +166,40 @@ struct Start {
 }
 
 impl Start {
-    fn objects(self) -> Result<Objects, Error> {
+    /// Tells `end` when it may not be waited for any longer, as soon as that is known.
+    fn objects(self, end: &dyn Fn(Instant)) -> Result<(Objects, Option<Lock>), Error> {
         let (payload, parameters) = (&self.payload, &self.parameters);
         let splunkd = Splunkd::new(&payload.server_uri, payload.session_key.clone(), APP, self.splunk_home.as_deref())?;
+        let time = Time::within(maxtime(&splunkd, payload, self.action)?);
+        end(self.begun + time.all);
         let settings = Settings::load(&splunkd)?;
         set_level(settings.level);
         // The owner of a search may not change configuration, so a clear-text secret is only used here.
         let account = Account::load(&splunkd, &parameters.account, ClearText::Use)?;
-        let time = Time::within(maxtime(&splunkd, payload, self.action));
         let client = account.client(&settings.http(time.exchange)?, parameters.resource.api())?;
+        let until = self.begun + time.work;
+        let lock = self.lock(until)?;
         let rules = Rules { resource: parameters.resource, dry_run: parameters.dry_run, if_changed: parameters.if_changed };
-        Ok(Objects::new(client, rules, self.tempo, self.begun + time.work, self.stop))
+        Ok((Objects::new(client, rules, self.tempo, until, self.stop), lock))
+    }
+
+    /// One process at a time for each search job: two that were started in the same moment would both find an object
+    /// without their comment, and both post it.
+    fn lock(&self, until: Instant) -> Result<Option<Lock>, Error> {
+        let Some(home) = self.splunk_home.as_deref().filter(|_| !self.parameters.dry_run) else { return Ok(None) };
+        let name = format!("{}_{}", self.action.name(), self.parameters.run());
+        match Lock::take(home, &name, || self.stop.sleep(TURN) || Instant::now() >= until) {
+            Ok(Some(lock)) => Ok(Some(lock)),
+            Ok(None) => Err(Error::AtWork(self.payload.sid.clone())),
+            Err(reason) => {
+                log::warn!(
+                    "{}: no lock in $SPLUNK_HOME/var/run/splunk: {reason}; should this action be started twice for the same \
+                     search job at once, comments may be there twice",
+                    self.action.name()
+                );
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -179,25 +208,34 @@ impl Start {
 struct Time {
     /// The most one exchange may take.
     exchange: Duration,
-    /// After this nothing is begun any more: what is under way still takes up to two exchanges, for a token and an answer,
-    /// and the results of the rows that are left have to be told.
+    /// After this nothing is begun any more: what is under way still takes up to two exchanges, for a token and an answer.
     work: Duration,
+    /// After this nothing is waited for any more: the results of the rows that are left have to be told.
+    all: Duration,
 }
 
 impl Time {
     fn within(maxtime: Duration) -> Self {
         let exchange = (maxtime / 10).clamp(Duration::from_secs(1), Duration::from_secs(20));
-        Self { exchange, work: maxtime.saturating_sub(exchange * 2 + maxtime / 20) }
+        let all = maxtime - maxtime / 20;
+        Self { exchange, work: all.saturating_sub(exchange * 2), all }
     }
 }
 
 /// The action's `maxtime`: the search's own (`action.<name>.maxtime`), or that of `alert_actions.conf`. Neither is in the
-/// payload.
-fn maxtime(splunkd: &Splunkd, payload: &Payload, action: Action) -> Duration {
+/// payload. What splunkd does not tell is left to the default, but where it does not answer nothing else can be had.
+fn maxtime(splunkd: &Splunkd, payload: &Payload, action: Action) -> Result<Duration, RestError> {
+    let told = |answer: Result<Option<Stanza>, RestError>| match answer {
+        Err(error @ (RestError::Unreachable { .. } | RestError::Busy { .. })) => Err(error),
+        other => Ok(other.ok().flatten()),
+    };
+    let search = payload.search().map_or(Ok(None), |path| told(splunkd.saved_search(path)))?;
     let name = format!("action.{}.maxtime", action.name());
-    let search = payload.search().and_then(|path| splunkd.saved_search(path).ok().flatten());
-    let own = search.and_then(|settings| parse_maxtime(settings.get(&name)?));
-    own.or_else(|| parse_maxtime(splunkd.conf("alert_actions", action.name()).ok().flatten()?.get("maxtime")?)).unwrap_or(MAXTIME)
+    if let Some(own) = search.and_then(|settings| parse_maxtime(settings.get(&name)?)) {
+        return Ok(own);
+    }
+    let stanza = told(splunkd.conf("alert_actions", action.name()))?;
+    Ok(stanza.and_then(|settings| parse_maxtime(settings.get("maxtime")?)).unwrap_or(MAXTIME))
 }
 
 /// A number with an optional unit.
@@ -236,8 +274,9 @@ mod tests {
         for seconds in [5, 10, 60, 300, 3600] {
             let maxtime = Duration::from_secs(seconds);
             let time = Time::within(maxtime);
-            assert!(time.work + time.exchange * 2 < maxtime && !time.work.is_zero(), "{time:?}");
+            assert!(time.work + time.exchange * 2 <= time.all && time.all < maxtime && !time.work.is_zero(), "{time:?}");
         }
-        assert_eq!(Time::within(MAXTIME), Time { exchange: Duration::from_secs(20), work: Duration::from_secs(245) });
+        let [exchange, work, all] = [20, 245, 285].map(Duration::from_secs);
+        assert_eq!(Time::within(MAXTIME), Time { exchange, work, all });
     }
 }

@@ -26,6 +26,16 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Keeps what this process holds out of core dumps, whatever ends it. Windows writes none unless an admin asks for them.
+pub fn forbid_core_dumps() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        // Lowering a limit is always allowed.
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,8 +17,10 @@ use crate::error::{Error, Exit};
 use crate::event_hub;
 use crate::feeds::Draft;
 use crate::input::{AnyInput, Input};
+#[cfg(not(feature = "streaming"))]
+use crate::input::{EventHubInput, StorageInput};
 use crate::microsoft::api_error::ApiError;
-use crate::microsoft::client::{Client, Reply};
+use crate::microsoft::client::{Client, Incoming, Reply};
 use crate::splunk::definition::{self, Definition, Root, Stanza};
 use crate::splunk::event::{Event, SharedStream, StreamError};
 use crate::splunk::log::set_level;
@@ -85,6 +87,10 @@ impl World<'_> {
                 log::warn!("{input}: its `{ignored}` is ignored: existing searches rely on the ones this add-on sets");
             }
         }
+        let unknown = input.stream().map(|stream| stream.tables.unknown()).unwrap_or_default();
+        if !unknown.is_empty() {
+            log::warn!("{input}: parameter tables: {} is not known to stream; check its spelling", unknown.join(", "));
+        }
         let definition = self.definition;
         let splunkd = Splunkd::new(&definition.server_uri, definition.session_key.clone(), APP, self.splunk_home)?;
         let settings = Settings::load(&splunkd)?;
@@ -99,15 +105,15 @@ impl World<'_> {
                 let access = Access::load(&splunkd, &input.stream.account, ClearText::Move)?;
                 Ok(event_hub::run(&input, access, &settings, &definition.checkpoint_dir, self.stream, self.stop)?)
             }
-            #[cfg(not(feature = "streaming"))]
-            AnyInput::EventHub(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
             #[cfg(feature = "streaming")]
             AnyInput::Storage(input) => {
                 let access = Access::load(&splunkd, &input.stream.account, ClearText::Move)?;
                 Ok(blobs::run(&input, access, &settings, &definition.checkpoint_dir, self.stream, self.stop)?)
             }
             #[cfg(not(feature = "streaming"))]
-            AnyInput::Storage(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
+            AnyInput::EventHub(EventHubInput { stream, .. }) | AnyInput::Storage(StorageInput { stream, .. }) => {
+                Err(Error::NoStreaming { feed: stream.feed.name() })
+            }
         }
     }
 
@@ -172,8 +178,8 @@ impl Outside for Live<'_> {
         if span.is_zero() { self.stop.requested() } else { self.stop.sleep(span) }
     }
 
-    fn get(&mut self, path_and_query: &str) -> Result<Reply, Box<ApiError>> {
-        self.client.get(path_and_query)
+    fn get(&mut self, path_and_query: &str) -> Result<Reply<Incoming>, Box<ApiError>> {
+        self.client.open(path_and_query)
     }
 
     fn write(&mut self, draft: &Draft) -> Result<(), StreamError> {

@@ -17,6 +17,8 @@ use crate::error::{Error, Exit};
 use crate::event_hub;
 use crate::feeds::IncludeAlerts;
 use crate::input::{AnyInput, Input};
+#[cfg(not(feature = "streaming"))]
+use crate::input::{EventHubInput, StorageInput};
 use crate::microsoft::page;
 use crate::microsoft::query::{Expand, List, Order};
 use crate::splunk::definition::{self, Definition, Root};
@@ -70,15 +72,15 @@ fn check(definition: &Definition, splunk_home: Option<&Path>) -> Result<(), Erro
             let access = Access::load(&splunkd, &input.stream.account, ClearText::Use)?;
             Ok(event_hub::check(&input, access, &settings)?)
         }
-        #[cfg(not(feature = "streaming"))]
-        AnyInput::EventHub(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
         #[cfg(feature = "streaming")]
         AnyInput::Storage(input) => {
             let access = Access::load(&splunkd, &input.stream.account, ClearText::Use)?;
             Ok(blobs::check(&input, access, &settings)?)
         }
         #[cfg(not(feature = "streaming"))]
-        AnyInput::Storage(input) => Err(Error::NoStreaming { feed: input.stream.feed.name() }),
+        AnyInput::EventHub(EventHubInput { stream, .. }) | AnyInput::Storage(StorageInput { stream, .. }) => {
+            Err(Error::NoStreaming { feed: stream.feed.name() })
+        }
     }
 }
 
@@ -99,7 +101,7 @@ fn read_once(input: &Input, splunkd: &Splunkd, settings: &Settings) -> Result<()
     let path = list.path_and_query();
     let reply = client.get(&path)?;
     // Half an answer, or another's, has not tried the input.
-    page::rows(&reply.body).map_err(|reason| CollectError::Page { path, reason })?;
+    page::check(&reply.body).map_err(|reason| CollectError::Page { path, reason })?;
     Ok(())
 }
 

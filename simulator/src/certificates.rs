@@ -4,6 +4,7 @@
 mod der;
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -65,6 +66,7 @@ pub(crate) fn microsoft() -> Result<Served, Failure> {
 
     let mut names = vec!["localhost".to_string(), "127.0.0.1".to_string(), "::1".to_string()];
     names.extend(MICROSOFT_HOSTS.iter().map(|(host, _)| host.to_string()));
+    names.extend(crate::event_hubs::HOSTS.map(str::to_string));
     let mut leaf = CertificateParams::new(names)?;
     leaf.distinguished_name.push(DnType::CommonName, "Simulator");
     let leaf_key = KeyPair::generate()?;
@@ -99,9 +101,9 @@ pub(crate) fn splunkd() -> Result<Served, Failure> {
 /// A certificate for an application, and its private key, both PEM, and the certificate as DER; it may have lapsed.
 pub(crate) fn client(has_lapsed: bool) -> Result<(String, String, Vec<u8>), Failure> {
     let mut params = CertificateParams::new(Vec::new())?;
-    if has_lapsed {
-        params.not_after = date_time_ymd(2025, 12, 31);
-    }
+    // As long as a secret or certificate usually lasts; rcgen's own end is in the year 4096.
+    params.not_after =
+        if has_lapsed { date_time_ymd(2025, 12, 31) } else { (SystemTime::now() + Duration::from_secs(180 * 86_400)).into() };
     params.distinguished_name.push(DnType::CommonName, "Defender Add-on");
     let key = PrivatePkcs8KeyDer::from(pkcs8(CLIENT_KEY)?);
     let key = KeyPair::from_pkcs8_der_and_sign_algo(&key, &rcgen::PKCS_RSA_SHA256)?;

@@ -31,9 +31,14 @@ pub use hubs::{Body, DEFAULT_GROUP};
 pub use record::{Connection, ManagementRead, Receiver, Record, TokenPut};
 pub use rights::{Policy, RECEIVER_ROLE};
 
+use crate::chance::Chance;
+use crate::generate::records::{TABLES, record};
 use crate::model::World;
 use crate::server::Listener;
 use service::Service;
+
+/// The namespace's own names, under which only a proxy leads here.
+pub(crate) const HOSTS: [&str; 2] = ["contoso.servicebus.windows.net", "contoso.servicebus.usgovcloudapi.net"];
 
 /// The name of the policy that may listen, which every stand-in has.
 pub const POLICY: &str = "RootManageSharedAccessKey";
@@ -100,6 +105,11 @@ impl EventHubs {
         self.service.ring();
     }
 
+    /// The names of the hubs there are.
+    pub fn hubs(&self) -> Vec<String> {
+        self.service.namespace(|namespace| namespace.hubs().map(|hub| hub.name.clone()).collect())
+    }
+
     /// Adds a consumer group to a hub.
     ///
     /// # Panics
@@ -143,6 +153,23 @@ impl EventHubs {
         });
         self.service.ring();
         last
+    }
+
+    /// Publishes an event as Microsoft's export writes it, `{"records":[…]}` with so many records of any table; its body.
+    ///
+    /// # Panics
+    /// When there is no such hub or partition.
+    pub fn publish_records(&self, hub: &str, partition: usize, chance: &mut Chance, records: usize) -> String {
+        let now = self.service.now();
+        let records: Vec<String> = (0..records)
+            .map(|_| {
+                let table = *chance.pick(&TABLES);
+                record(chance, table, now).render()
+            })
+            .collect();
+        let body = format!("{{\"records\":[{}]}}", records.join(","));
+        self.publish(hub, partition, body.clone());
+        body
     }
 
     /// Lets the events of a partition before a sequence number go, as retention does.

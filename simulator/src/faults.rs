@@ -174,6 +174,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Only requests whose path and query hold this text.
     pub matching: Option<String>,
+    /// Only requests of this method.
+    pub method: Option<&'static str>,
     seen: u64,
 }
 
@@ -185,13 +187,20 @@ impl Fault {
 
     /// A fault.
     pub fn new(route: Route, when: When, kind: FaultKind) -> Self {
-        Fault { route, when, kind, matching: None, seen: 0 }
+        Fault { route, when, kind, matching: None, method: None, seen: 0 }
     }
 
     /// Only requests whose path and query, as sent, hold this text.
     #[must_use]
     pub fn matching(mut self, text: &str) -> Self {
         self.matching = Some(text.to_string());
+        self
+    }
+
+    /// Only requests of this method, where reading and changing have one path.
+    #[must_use]
+    pub fn of_method(mut self, method: &'static str) -> Self {
+        self.method = Some(method);
         self
     }
 
@@ -259,7 +268,9 @@ impl Faults {
         }
         let target = format!("{}?{}", request.path, request.query);
         let hits = |fault: &Fault| {
-            fault.route.covers(route) && fault.matching.as_ref().is_none_or(|text| target.contains(text.as_str()))
+            fault.route.covers(route)
+                && fault.matching.as_ref().is_none_or(|text| target.contains(text.as_str()))
+                && fault.method.is_none_or(|method| request.method == method)
         };
         let mut struck = None;
         for fault in self.set.iter_mut().filter(|fault| hits(fault)) {

@@ -1,4 +1,5 @@
-//! Stand-ins for Microsoft and for splunkd: Entra ID, Microsoft Graph security, the two Defender APIs, and splunkd's REST.
+//! Stand-ins for Microsoft and for splunkd: Entra ID, Microsoft Graph security, the two Defender APIs, Event Hubs, and
+//! splunkd's REST.
 //!
 //! Written from the documents alone and without a line of the product, so that two readings of the documents meet in the
 //! tests. In layers: [`model`] is the set of objects and how they change; `entra`, `graph`, `defender` and `splunkd` answer
@@ -33,6 +34,7 @@ mod graph;
 pub mod json;
 pub mod model;
 mod odata;
+pub mod preload;
 pub mod proxy;
 pub mod run;
 pub mod samples;

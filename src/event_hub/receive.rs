@@ -42,6 +42,9 @@ const HUB_LOOK: Duration = Duration::from_secs(60);
 const STOP_LOOK: Duration = Duration::from_millis(50);
 /// A link or a connection that lived so long was a healthy one.
 const HEALTHY: Duration = Duration::from_secs(60);
+/// How often, and how far apart, numbers that went back are looked at before they are believed.
+const LOOKS: u32 = 3;
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Waiting for a partition that somebody else reads begins at this step of the back-off: 16 s, later a minute.
 const PATIENT: u32 = 6;
 
@@ -270,14 +273,26 @@ impl Receiving {
             if !matches!(partition.state, State::Waiting(due) if due <= now) {
                 continue;
             }
-            let facts = holding(namespace.partition(id, token).await?);
-            let deleted = lock(&partition.position).compare(facts).map_err(|rewound| EventHubError::Rewound {
-                hub: self.input.hub.clone(),
-                partition: id.to_string(),
-                read: rewound.read,
-                last: rewound.last,
-                file: self.files.name(),
-            })?;
+            let mut looks = LOOKS;
+            let (facts, deleted) = loop {
+                let facts = holding(namespace.partition(id, token).await?);
+                looks -= 1;
+                let compared = lock(&partition.position).compare(facts);
+                match compared {
+                    Ok(deleted) => break (facts, deleted),
+                    // What describes a partition may lag behind what sends its events.
+                    Err(_) if looks > 0 => sleep(LOOK_AGAIN).await,
+                    Err(rewound) => {
+                        return Err(EventHubError::Rewound {
+                            hub: self.input.hub.clone(),
+                            partition: id.to_string(),
+                            read: rewound.read,
+                            last: rewound.last,
+                            file: self.files.name(),
+                        });
+                    }
+                }
+            };
             if deleted > 0 {
                 log::warn!(
                     "{}: {deleted} messages of partition {id} were deleted before they were read: the hub keeps messages for less time \
@@ -312,11 +327,16 @@ impl Receiving {
 
     /// Decides what follows the end of a link.
     fn ended(&mut self, namespace: &Namespace, Ended { partition: id, fault }: Ended) -> Result<(), EventHubError> {
+        let Some(partition) = self.partitions.get_mut(&id) else { return Ok(()) };
+        let healthy = matches!(partition.state, State::Linked(since) if since.elapsed() >= HEALTHY);
+        if healthy && fault.what == What::Unauthorized {
+            // Its token expired, as while a machine sleeps. A new connection shows whether there is a right behind a new one.
+            return Err(Fault { what: What::Lost, ..fault }.into());
+        }
         if fault.is_permanent() || namespace.is_closed() {
             return Err(fault.into());
         }
-        let Some(partition) = self.partitions.get_mut(&id) else { return Ok(()) };
-        if matches!(partition.state, State::Linked(since) if since.elapsed() >= HEALTHY) {
+        if healthy {
             partition.attempts = 0;
         }
         partition.attempts += 1;

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use super::evidence::{self, EvidenceEvent};
-use super::gist::Gist;
+use super::gist::{About, Gist};
 use super::{ALERT, ALERT_OF_INCIDENT, Draft, EVIDENCE, Emission, Evidence, Form, Reading, Row, legacy};
-use crate::json::{self, Members, Piece, Place};
+use crate::json::value::{Object, Value};
+use crate::json::{self, Piece, Place};
 use crate::microsoft::object::Identity;
 use crate::time::Ticks;
 
@@ -30,34 +29,33 @@ impl Kind {
 }
 
 /// A piece of evidence as it came, and what it says; `None` for what is no object.
-type Item<'a> = (&'a RawValue, Option<legacy::Reading<'a>>);
+type Item<'a> = (Value<'a>, Option<legacy::Reading<'a>>);
 
 /// Adds the events of one version of an alert, its evidence behind it.
 pub(super) fn emit(row: &Row<'_>, reading: &Reading<'_>, identity: Identity, kind: Kind, time: Ticks, out: &mut Emission) {
     let mut draft = |sourcetype, data| out.drafts.push(Draft { time, sourcetype, data });
     let is_plain = reading.form == Form::Verbatim && reading.evidence == Evidence::Inline;
-    let Some(members) = row.members.as_ref().filter(|_| !is_plain) else {
+    let Some(object) = row.object.filter(|_| !is_plain) else {
         return draft(kind.sourcetype(), row.text(reading.form, identity));
     };
-    let mut items = items(members, reading.names.evidence);
-    let gist = Gist::of(members, items.iter().filter_map(|(_, item)| item.as_ref()));
+    let items = items(object, reading.names.evidence);
+    let gist = Gist::of(object, items.iter().filter_map(|(_, item)| item.as_ref()));
     let events: Vec<EvidenceEvent> = match reading.evidence {
         Evidence::Inline => Vec::new(),
         Evidence::Events | Evidence::Both => items
             .iter()
             .enumerate()
             .filter_map(|(n, (_, item))| Some((n, item.as_ref()?)))
-            .map(|(n, item)| evidence::event(n, item, members, identity, &gist))
+            .map(|(n, item)| evidence::event(n, item, object, identity, &gist))
             .collect(),
     };
-    let devices = devices(&items);
-    let count = items.len();
+    let mut kept: Vec<&Item<'_>> = items.iter().collect();
     if reading.evidence == Evidence::Events {
         // What an event of its own cannot hold in full stays with the alert.
         let mut whole = events.iter().map(|event| event.is_whole);
-        items.retain(|(_, item)| item.is_none() || whole.next() != Some(true));
+        kept.retain(|(_, item)| item.is_none() || whole.next() != Some(true));
     }
-    let composed = Composed { members, items: &items, count, devices, gist: &gist, reading };
+    let composed = Composed { object, items: &items, kept: &kept, gist: &gist, reading };
     let data = match reading.form {
         Form::Compact => composed.compact(identity, kind),
         Form::Verbatim => composed.verbatim(),
@@ -70,51 +68,49 @@ pub(super) fn emit(row: &Row<'_>, reading: &Reading<'_>, identity: Identity, kin
 
 /// An alert whose evidence was read.
 struct Composed<'a> {
-    members: &'a Members<'a>,
-    /// The evidence that stays in the event.
+    object: Object<'a>,
+    /// Its evidence.
     items: &'a [Item<'a>],
-    /// How much there was of it.
-    count: usize,
-    devices: Option<String>,
-    gist: &'a Gist,
+    /// The evidence that stays in the event.
+    kept: &'a [&'a Item<'a>],
+    gist: &'a Gist<'a>,
     reading: &'a Reading<'a>,
 }
 
 impl Composed<'_> {
     fn compact(&self, identity: Identity, kind: Kind) -> String {
         let evidence = self.reading.names.evidence;
-        let is_graph = self.items.iter().any(|(_, item)| item.as_ref().is_some_and(|item| item.graph_type.is_some()));
-        let mut pieces: Vec<Piece<'_>> = Vec::with_capacity(self.members.0.len() + 6);
-        for (name, value) in &self.members.0 {
-            let place = if name == "mitreTechniques" { Place::Early } else { Place::Natural };
-            if name != evidence || !value.get().starts_with('[') {
-                pieces.push(Piece::raw(Cow::Borrowed(name), value, place));
+        let is_graph = self.kept.iter().any(|(_, item)| item.as_ref().is_some_and(|item| item.graph_type.is_some()));
+        let mut pieces: Vec<Piece<'_>> = Vec::with_capacity(48);
+        for member in self.object.members() {
+            let place = if member.is("mitreTechniques") { Place::Early } else { Place::Natural };
+            if !member.is(evidence) || member.value().list().is_none() {
+                pieces.push(Piece::raw(member, place));
             } else if is_graph && kind == Kind::Alone {
-                pieces.push(Piece::made(evidence, list(self.items, append_both), place));
-            } else if !self.items.is_empty() || self.count == 0 {
-                let raw: Vec<Item<'_>> = self.items.iter().map(|(raw, _)| (*raw, None)).collect();
-                pieces.push(Piece::made(evidence, list(&raw, append_raw), place));
+                pieces.push(Piece::made(evidence, list(self.kept, append_both, true), place));
+            } else if !self.kept.is_empty() || self.items.is_empty() {
+                pieces.push(Piece::made(evidence, list(self.kept, append_raw, false), place));
             }
         }
-        let mut add = |name: &'static str, value: Option<String>, place| {
-            if let Some(value) = value.filter(|_| self.members.get(name).is_none_or(|old| old.get() == "null")) {
-                pieces.push(Piece::made(name, value, place));
+        let mut add = |name: &'static str, value: Option<Cow<'_, str>>, place| {
+            if let Some(value) = value.filter(|_| self.object.get(name).is_none_or(|old| old.is_null())) {
+                pieces.push(Piece::made(name, value.into_owned(), place));
             }
         };
-        add("cim", self.gist.text(), Place::Early);
+        add("cim", self.gist.text().map(Cow::Owned), Place::Early);
         if self.reading.evidence == Evidence::Events {
-            add("evidenceCount", Some(self.count.to_string()), Place::Natural);
+            add("evidenceCount", Some(Cow::Owned(self.items.len().to_string())), Place::Natural);
         }
         match kind {
             Kind::OfIncident => {
-                add("devices", self.devices.clone(), Place::Natural);
+                add("devices", devices(self.items).map(Cow::Owned), Place::Natural);
                 if is_graph {
-                    add("entities", Some(list(self.items, append_entities)), Place::Natural);
+                    add("entities", Some(Cow::Owned(list(self.kept, append_entities, true))), Place::Natural);
                 }
             }
-            Kind::Alone if self.devices.is_some() => {
-                add("computerDnsName", self.gist.first("dest").map(str::to_owned), Place::Natural);
-                add("machineId", self.gist.first("dest_id").map(str::to_owned), Place::Natural);
+            Kind::Alone if self.items.iter().any(is_device) => {
+                add("computerDnsName", self.gist.first(About::Dest).map(Cow::Borrowed), Place::Natural);
+                add("machineId", self.gist.first(About::DestId).map(Cow::Borrowed), Place::Natural);
             }
             Kind::Alone => {}
         }
@@ -123,15 +119,16 @@ impl Composed<'_> {
 
     /// Microsoft's bytes, less the evidence that has events of its own.
     fn verbatim(&self) -> String {
-        let mut out = String::from("{");
-        for (name, value) in &self.members.0 {
-            let is_list = name == self.reading.names.evidence && value.get().starts_with('[');
-            json::member(&mut out, name);
-            if !is_list || self.items.len() == self.count {
-                out.push_str(&json::one_line(value.get()));
+        let mut out = String::with_capacity(self.object.value().raw().len() + 2);
+        out.push('{');
+        for member in self.object.members() {
+            let is_list = member.is(self.reading.names.evidence) && member.value().list().is_some();
+            member.append_name(&mut out);
+            if !is_list || self.kept.len() == self.items.len() {
+                out.push_str(&member.value().one_line());
                 continue;
             }
-            let kept: Vec<Cow<'_, str>> = self.items.iter().map(|(raw, _)| json::one_line(raw.get())).collect();
+            let kept: Vec<Cow<'_, str>> = self.kept.iter().map(|(value, _)| value.one_line()).collect();
             out.push('[');
             out.push_str(&kept.join(","));
             out.push(']');
@@ -141,14 +138,15 @@ impl Composed<'_> {
     }
 }
 
-fn items<'a>(alert: &Members<'a>, name: &str) -> Vec<Item<'a>> {
-    let list: Vec<&'a RawValue> = alert.get(name).and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
-    list.into_iter().map(|raw| (raw, legacy::read(raw))).collect()
+fn items<'a>(alert: Object<'a>, name: &str) -> Vec<Item<'a>> {
+    let list = alert.get(name).and_then(Value::list);
+    list.into_iter().flatten().map(|value| (value, value.object().map(legacy::read))).collect()
 }
 
-/// A JSON list of what is made of each item.
-fn list(items: &[Item<'_>], append: fn(&mut String, &Item<'_>)) -> String {
-    let mut out = String::with_capacity(items.iter().map(|(raw, _)| raw.get().len() + 200).sum());
+/// A JSON list of what is made of each item; `inside` adds the evidence inside others after all that stand for themselves. In
+/// the Defender APIs there is none.
+fn list(items: &[&Item<'_>], append: fn(&mut String, &Item<'_>), inside: bool) -> String {
+    let mut out = String::with_capacity(items.iter().map(|(value, _)| value.raw().len() + 400).sum());
     out.push('[');
     for item in items {
         let before = out.len();
@@ -157,8 +155,7 @@ fn list(items: &[Item<'_>], append: fn(&mut String, &Item<'_>)) -> String {
             out.push(',');
         }
     }
-    // What is inside others comes after all that stand for themselves; in the Defender APIs nothing is.
-    for entity in items.iter().filter_map(|(_, item)| item.as_ref()).flat_map(|item| &item.inside) {
+    for entity in items.iter().filter(|_| inside).filter_map(|(_, item)| item.as_ref()).flat_map(|item| &item.inside) {
         entity.append(&mut out);
         out.push(',');
     }
@@ -169,8 +166,8 @@ fn list(items: &[Item<'_>], append: fn(&mut String, &Item<'_>)) -> String {
     out
 }
 
-fn append_raw(out: &mut String, (raw, _): &Item<'_>) {
-    json::append_compact(out, raw.get());
+fn append_raw(out: &mut String, (value, _): &Item<'_>) {
+    value.append_compact(out);
 }
 
 fn append_entities(out: &mut String, (_, item): &Item<'_>) {
@@ -183,12 +180,13 @@ fn append_entities(out: &mut String, (_, item): &Item<'_>) {
 fn append_both(out: &mut String, item: &Item<'_>) {
     let (_, Some(read)) = item else { return append_raw(out, item) };
     out.push('{');
-    read.entity.append_facts(out, |name| read.members.get(name).is_some_and(|value| value.get() != "null"));
-    for (name, value) in read.members.0.iter().filter(|(_, value)| value.get() != "null") {
-        json::member(out, name);
-        json::append_compact(out, value.get());
-    }
+    read.entity.append_facts(out, Some(&read.members));
+    read.members.object.append_compact_members(out);
     out.push('}');
+}
+
+fn is_device((_, item): &Item<'_>) -> bool {
+    item.as_ref().is_some_and(|item| item.graph_type.as_deref() == Some("device"))
 }
 
 /// The list `devices` of an alert of an incident, under its old names.
@@ -207,15 +205,16 @@ fn devices(items: &[Item<'_>]) -> Option<String> {
         ("onboardingStatus", "onboardingStatus"),
     ];
     let mut out = String::from("[");
-    for device in items.iter().filter_map(|(_, item)| item.as_ref()).filter(|item| item.graph_type.as_deref() == Some("device")) {
+    for device in items.iter().filter(|item| is_device(item)).filter_map(|(_, item)| item.as_ref()) {
         if out.len() > 1 {
             out.push(',');
         }
         out.push('{');
         for (name, graph) in NAMES {
-            if let Some(value) = device.members.get(graph).filter(|value| !matches!(value.get(), "null" | "\"\"")) {
+            let value = device.members.object.get(graph).map(|value| value.raw());
+            if let Some(value) = value.filter(|value| !matches!(*value, "null" | "\"\"")) {
                 json::member(&mut out, name);
-                out.push_str(value.get());
+                out.push_str(value);
             }
         }
         out.push('}');

@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use super::legacy;
-use crate::json::{self, Members};
+use super::names::name;
+use crate::json;
+use crate::json::value::Object;
 
 /// The most the member may take, in bytes.
 const BUDGET: usize = 1_500;
@@ -15,7 +15,30 @@ const VALUES: usize = 8;
 /// The most of one value, in bytes; a longer command line is cut, anything else left out.
 const VALUE: usize = 320;
 
-/// The names in the order in which they get room.
+/// What is gathered, in the order in which it gets room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    Dest,
+    User,
+    Remediation,
+    Signature,
+    FileName,
+    FileHash,
+    Process,
+    Ip,
+    Url,
+    SrcUser,
+    Recipient,
+    DestId,
+    RegistryPath,
+    FilePath,
+    ProcessName,
+    UserName,
+    Subject,
+    Resource,
+}
+
+/// The names of [`About`].
 const NAMES: [&str; 18] = [
     "dest",
     "user",
@@ -37,13 +60,13 @@ const NAMES: [&str; 18] = [
     "resource",
 ];
 
-/// Values by name, none twice.
+/// Values by name, none twice, as JSON strings.
 #[derive(Default)]
-pub(super) struct Gist([Vec<String>; NAMES.len()]);
+pub(super) struct Gist<'a>([Vec<Cow<'a, str>>; NAMES.len()]);
 
-impl Gist {
+impl<'a> Gist<'a> {
     /// What an alert and its evidence say.
-    pub(super) fn of<'a>(alert: &Members<'_>, evidence: impl Iterator<Item = &'a legacy::Reading<'a>> + Clone) -> Self {
+    pub(super) fn of(alert: Object<'a>, evidence: impl Iterator<Item = &'a legacy::Reading<'a>> + Clone) -> Self {
         let mut gist = Self::default();
         gist.take_devices(alert);
         for reading in evidence.clone() {
@@ -51,20 +74,20 @@ impl Gist {
             reading.inside.iter().for_each(|entity| gist.take(entity));
             gist.take_own(reading);
         }
-        if gist.of_name("user").is_empty() {
-            if let Some(Ok(related)) = alert.get("relatedUser").map(|raw| Members::read(raw.get())) {
-                gist.note("user", related.text("userName"));
+        if gist.of_name(About::User).is_empty() {
+            if let Some(related) = alert.get("relatedUser").and_then(|value| value.object()) {
+                gist.note(About::User, related.text("userName"));
             }
             for entity in evidence.map(|reading| &reading.entity).filter(|entity| entity.kind == "Process") {
-                gist.note("user", entity.text("userPrincipalName").or_else(|| entity.text("accountName")));
+                gist.note_user(entity);
             }
         }
         gist
     }
 
     /// The first value of a name, as JSON.
-    pub(super) fn first(&self, name: &str) -> Option<&str> {
-        self.of_name(name).first().map(String::as_str)
+    pub(super) fn first(&self, about: About) -> Option<&str> {
+        self.of_name(about).first().map(|value| &**value)
     }
 
     /// As a JSON object of lists, within [`BUDGET`]; `None` when it would be empty.
@@ -93,86 +116,114 @@ impl Gist {
         (out.len() > 2).then_some(out)
     }
 
-    fn of_name(&self, name: &str) -> &[String] {
-        NAMES.iter().position(|known| *known == name).map_or(&[], |at| &self.0[at])
+    fn of_name(&self, about: About) -> &[Cow<'a, str>] {
+        &self.0[about as usize]
     }
 
-    fn note(&mut self, name: &str, value: Option<Cow<'_, str>>) {
-        let (Some(at), Some(value)) = (NAMES.iter().position(|known| *known == name), value) else { return };
+    fn note(&mut self, about: About, value: Option<Cow<'_, str>>) {
+        let Some(value) = value else { return };
         let value = match value.len() {
             0 => return,
             1..=VALUE => value,
-            _ if name == "process" => Cow::Owned(value[..value.floor_char_boundary(VALUE)].to_owned()),
+            _ if about == About::Process => Cow::Owned(value[..value.floor_char_boundary(VALUE)].to_owned()),
             _ => return,
         };
         let mut quoted = String::with_capacity(value.len() + 2);
         json::quote(&mut quoted, &value);
-        if self.0[at].len() < VALUES && !self.0[at].contains(&quoted) {
-            self.0[at].push(quoted);
+        self.add(about, Cow::Owned(quoted));
+    }
+
+    /// Notes a value that is JSON already; a short string without escapes is taken as it is.
+    fn note_json(&mut self, about: About, value: Option<&'a Cow<'a, str>>) {
+        match value.map(|value| (value, json::plain(value))) {
+            Some((json, Some(Cow::Borrowed(text)))) if (1..=VALUE).contains(&text.len()) && json.starts_with('"') => {
+                self.add(about, Cow::Borrowed(json));
+            }
+            Some((_, text)) => self.note(about, text),
+            None => {}
         }
+    }
+
+    fn add(&mut self, about: About, quoted: Cow<'a, str>) {
+        let values = &mut self.0[about as usize];
+        if values.len() < VALUES && !values.contains(&quoted) {
+            values.push(quoted);
+        }
+    }
+
+    fn note_user(&mut self, entity: &'a legacy::Entity<'a>) {
+        let has_text = |name| entity.json(name).filter(|value| json::plain(value).is_some());
+        self.note_json(About::User, has_text(name!("userPrincipalName")).or_else(|| has_text(name!("accountName"))));
     }
 
     /// The devices that the Defender APIs list beside the evidence.
-    fn take_devices(&mut self, alert: &Members<'_>) {
-        self.note("dest", alert.text("computerDnsName"));
-        self.note("dest_id", alert.text("machineId"));
-        let devices: Vec<&RawValue> =
-            alert.get("devices").and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
-        for device in devices.into_iter().filter_map(|raw| Members::read(raw.get()).ok()) {
-            self.note("dest", device.text("deviceDnsName"));
-            self.note("dest_id", device.text("mdatpDeviceId"));
+    fn take_devices(&mut self, alert: Object<'a>) {
+        self.note(About::Dest, alert.text("computerDnsName"));
+        self.note(About::DestId, alert.text("machineId"));
+        let devices = alert.get("devices").and_then(|value| value.list());
+        for device in devices.into_iter().flatten().filter_map(|value| value.object()) {
+            self.note(About::Dest, device.text("deviceDnsName"));
+            self.note(About::DestId, device.text("mdatpDeviceId"));
         }
     }
 
-    fn take(&mut self, entity: &legacy::Entity<'_>) {
+    fn take(&mut self, entity: &'a legacy::Entity<'a>) {
         match &*entity.kind {
             "User" | "MailBox" => {
-                self.note("user", entity.text("userPrincipalName").or_else(|| entity.text("accountName")));
-                self.note("user", entity.text("mailboxAddress").filter(|_| entity.text("userPrincipalName").is_none()));
-                self.note("user_name", entity.text("accountName"));
+                self.note_user(entity);
+                if entity.text(name!("userPrincipalName")).is_none() {
+                    self.note_json(About::User, entity.json(name!("mailboxAddress")));
+                }
+                self.note_json(About::UserName, entity.json(name!("accountName")));
             }
             "Device" | "IoTDevice" => {
-                self.note("dest", entity.text("deviceDnsName"));
-                self.note("dest_id", entity.text("deviceId"));
+                self.note_json(About::Dest, entity.json(name!("deviceDnsName")));
+                self.note_json(About::DestId, entity.json(name!("deviceId")));
             }
             _ => {}
         }
         // What Microsoft found clean is no finding; the published detections leave it out as well.
-        if entity.text("verdict").as_deref() == Some("Clean") {
+        if entity.text(name!("verdict")).as_deref() == Some("Clean") {
             return;
         }
-        let remediation = entity.text("remediationStatus").filter(|status| !status.eq_ignore_ascii_case("none"));
-        let status = remediation.or_else(|| entity.text("detectionStatus")).map(|status| status.to_lowercase());
-        self.note("remediation", status.map(Cow::Owned));
+        let remediation = entity.text(name!("remediationStatus")).filter(|status| !status.eq_ignore_ascii_case("none"));
+        let status = remediation.or_else(|| entity.text(name!("detectionStatus"))).map(|status| status.to_lowercase());
+        self.note(About::Remediation, status.map(Cow::Owned));
         match &*entity.kind {
             "File" => {
-                self.note("file_name", entity.text("fileName"));
-                self.note("file_path", entity.text("filePath"));
-                self.note("file_hash", entity.text("sha256").or_else(|| entity.text("sha1")));
+                self.note_json(About::FileName, entity.json(name!("fileName")));
+                self.note_json(About::FilePath, entity.json(name!("filePath")));
+                let has_text = |name| entity.json(name).filter(|value| json::plain(value).is_some());
+                self.note_json(About::FileHash, has_text(name!("sha256")).or_else(|| has_text(name!("sha1"))));
             }
             "Process" => {
-                self.note("process_name", entity.text("fileName"));
-                self.note("process", entity.text("processCommandLine"));
+                self.note_json(About::ProcessName, entity.json(name!("fileName")));
+                self.note_json(About::Process, entity.json(name!("processCommandLine")));
             }
-            "Registry" => self.note("registry_path", registry_path(entity).map(Cow::Owned)),
+            "Registry" => self.note(About::RegistryPath, registry_path(entity).map(Cow::Owned)),
             _ => {}
         }
-        for (name, member) in
-            [("ip", "ipAddress"), ("url", "url"), ("src_user", "sender"), ("recipient", "recipient"), ("subject", "subject")]
-        {
-            self.note(name, entity.text(member));
+        for (about, member) in [
+            (About::Ip, name!("ipAddress")),
+            (About::Url, name!("url")),
+            (About::SrcUser, name!("sender")),
+            (About::Recipient, name!("recipient")),
+            (About::Subject, name!("subject")),
+        ] {
+            self.note_json(about, entity.json(member));
         }
     }
 
     /// What the old names have no word for.
-    fn take_own(&mut self, reading: &legacy::Reading<'_>) {
+    fn take_own(&mut self, reading: &'a legacy::Reading<'a>) {
+        let own = |name: &str| reading.members.object.text(name);
         match reading.graph_type.as_deref() {
-            Some("malware") => self.note("signature", reading.members.text("name")),
+            Some("malware") => self.note(About::Signature, own("name")),
             Some("azureResource" | "amazonResource" | "googleCloudResource") => {
-                self.note("resource", reading.members.text("resourceName"));
+                self.note(About::Resource, own("resourceName"));
             }
-            Some("device") if reading.entity.text("deviceDnsName").is_none() => {
-                self.note("dest", reading.members.text("hostName"));
+            Some("device") if reading.entity.text(name!("deviceDnsName")).is_none() => {
+                self.note(About::Dest, own("hostName"));
             }
             _ => {}
         }
@@ -181,8 +232,8 @@ impl Gist {
 
 /// `HKEY_LOCAL_MACHINE\SOFTWARE\…`, as far as it is known.
 pub(super) fn registry_path(entity: &legacy::Entity<'_>) -> Option<String> {
-    let key = entity.text("registryKey")?;
-    Some(match entity.text("registryHive") {
+    let key = entity.text(name!("registryKey"))?;
+    Some(match entity.text(name!("registryHive")) {
         Some(hive) if !key.starts_with(&*hive) => format!("{hive}\\{key}"),
         _ => key.into_owned(),
     })

@@ -1,15 +1,12 @@
 //! Incidents, each in every version, and their alerts: Graph `incidents`, or the Microsoft 365 Defender incidents API.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
-
-use serde_json::value::{RawValue, to_raw_value};
 
 use super::alert::{self, Kind};
 use super::{Draft, Emission, Feed, Form, INCIDENT, IncludeAlerts, Reading, Row};
-use crate::json::{self, Members};
+use crate::json::value::{Object, Value};
+use crate::json::{self, Piece, Place};
 use crate::microsoft::cloud::What;
-use crate::microsoft::object::Identity;
 
 /// See the module.
 pub(super) const FEED: Feed = Feed { name: "incidents", title: "Incidents and their alerts", what: What::Incidents, events };
@@ -17,8 +14,8 @@ pub(super) const FEED: Feed = Feed { name: "incidents", title: "Incidents and th
 fn events(row: &Row<'_>, reading: &Reading<'_>, out: &mut Emission) {
     let alerts = alerts_of(row, reading);
     if reading.is_new {
-        let data = match &row.members {
-            Some(members) => incident(members, &alerts, reading),
+        let data = match row.object {
+            Some(object) => incident(object, &alerts, reading),
             None => row.text(reading.form, reading.names.identity),
         };
         out.drafts.push(Draft { time: reading.time(row.version), sourcetype: INCIDENT, data });
@@ -53,19 +50,17 @@ struct Alerts<'a> {
 
 fn alerts_of<'a>(row: &Row<'a>, reading: &Reading<'_>) -> Alerts<'a> {
     let none = Alerts { rows: Vec::new(), ids: None };
-    let (Some(members), Some(identity)) = (&row.members, reading.names.alert) else { return none };
-    let Some(list) = members.get(reading.names.alerts) else { return none };
-    let Ok(alerts) = serde_json::from_str::<Vec<&'a RawValue>>(list.get()) else { return none };
-    let rows: Vec<Row<'a>> = alerts.into_iter().map(|raw| Row::read(raw, identity)).collect();
-    let whole = members.get(&format!("{}@odata.nextLink", reading.names.alerts)).is_none();
-    let id = |row: &Row<'a>| row.members.as_ref().and_then(|members| members.text(identity.id));
+    let (Some(object), Some(identity)) = (row.object, reading.names.alert) else { return none };
+    let Some(alerts) = object.get(reading.names.alerts).and_then(Value::list) else { return none };
+    let rows: Vec<Row<'a>> = alerts.map(|alert| Row::read(alert, identity)).collect();
+    let whole = object.get(&format!("{}@odata.nextLink", reading.names.alerts)).is_none();
+    let id = |row: &Row<'a>| row.object.and_then(|object| object.text(identity.id));
     let ids = whole.then(|| rows.iter().filter_map(id).collect());
     Alerts { rows, ids }
 }
 
 /// The incident with `alertIds` and `alertsCount` in the place of its alerts.
-fn incident(members: &Members<'_>, alerts: &Alerts<'_>, reading: &Reading<'_>) -> String {
-    let Identity { updated, .. } = reading.names.identity;
+fn incident(object: Object<'_>, alerts: &Alerts<'_>, reading: &Reading<'_>) -> String {
     let listed = alerts.ids.as_ref().map(|ids| {
         let mut text = String::from("[");
         for id in ids {
@@ -75,32 +70,22 @@ fn incident(members: &Members<'_>, alerts: &Alerts<'_>, reading: &Reading<'_>) -
             json::quote(&mut text, id);
         }
         text.push(']');
-        (RawValue::from_string(text), to_raw_value(&alerts.rows.len()))
+        (text, alerts.rows.len().to_string())
     });
-    let mut replaced = Vec::with_capacity(members.0.len() + 1);
-    for (name, value) in &members.0 {
-        if name.strip_prefix(reading.names.alerts).is_some_and(|rest| rest == "@odata.nextLink") {
+    let mut pieces = Vec::new();
+    for member in object.members() {
+        if member.name().strip_prefix(reading.names.alerts).is_some_and(|rest| rest == "@odata.nextLink") {
             // Where the list of alerts goes on is of no use in an event.
             continue;
-        } else if name != reading.names.alerts {
-            replaced.push((name.clone(), *value));
-        } else if let Some((Ok(ids), Ok(count))) = &listed {
-            replaced.push((Cow::Borrowed("alertIds"), &**ids));
-            replaced.push((Cow::Borrowed("alertsCount"), &**count));
+        } else if !member.is(reading.names.alerts) {
+            pieces.push(Piece::raw(member, Place::Natural));
+        } else if let Some((ids, count)) = &listed {
+            pieces.push(Piece::made("alertIds", ids.as_str(), Place::Natural));
+            pieces.push(Piece::made("alertsCount", count.as_str(), Place::Natural));
         }
     }
     match reading.form {
-        Form::Compact => json::compact(&Members(replaced), updated),
-        Form::Verbatim => {
-            let mut text = String::from("{");
-            for (name, value) in &replaced {
-                let comma = if text.len() > 1 { "," } else { "" };
-                text.push_str(comma);
-                json::quote(&mut text, name);
-                let _ = write!(text, ":{}", json::one_line(value.get()));
-            }
-            text.push('}');
-            text
-        }
+        Form::Compact => json::compose(pieces, reading.names.identity.updated),
+        Form::Verbatim => json::side_by_side(&pieces),
     }
 }

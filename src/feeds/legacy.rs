@@ -8,9 +8,10 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
-use crate::json::{self, Members};
+use super::names::{Name, Named, name};
+use crate::json;
+use crate::json::index::Kind;
+use crate::json::value::{Object, Value};
 
 /// One piece of evidence: flat members whose values are JSON scalars, none of them `null` or an empty text.
 #[derive(Debug)]
@@ -18,40 +19,87 @@ pub(super) struct Entity<'a> {
     /// `entityType`: `File`, `Process`, `User`, `Ip`, `Url`, `Registry`, `MailBox`, `MailMessage`, …
     pub(super) kind: Cow<'a, str>,
     /// The members, `entityType` not among them.
-    pub(super) facts: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    facts: Vec<Fact<'a>>,
+}
+
+#[derive(Debug)]
+struct Fact<'a> {
+    name: FactName<'a>,
+    /// JSON.
+    value: Cow<'a, str>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum FactName<'a> {
+    Known(Name),
+    /// Of the Defender APIs' own, which have members that nobody here knows.
+    Other(Cow<'a, str>),
 }
 
 impl<'a> Entity<'a> {
-    /// A member as text.
-    pub(super) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.facts.iter().find(|(known, _)| known == name).and_then(|(_, value)| json::plain(value))
+    /// A member as JSON.
+    pub(super) fn json(&self, name: Name) -> Option<&Cow<'a, str>> {
+        self.facts.iter().find(|fact| matches!(fact.name, FactName::Known(known) if known == name)).map(|fact| &fact.value)
     }
 
-    /// Notes a member unless it is known already or has no value.
-    fn note(&mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) {
-        let (name, value) = (name.into(), value.into());
-        let says_nothing = matches!(&*value, "null" | "\"\"") || value.starts_with(['{', '[']);
-        if !says_nothing && !self.facts.iter().any(|(known, _)| *known == name) {
-            self.facts.push((name, value));
+    /// A member as text.
+    pub(super) fn text(&self, name: Name) -> Option<Cow<'_, str>> {
+        json::plain(self.json(name)?)
+    }
+
+    /// Notes a member unless it is known already.
+    fn note(&mut self, name: FactName<'a>, value: Cow<'a, str>) {
+        if !self.facts.iter().any(|fact| fact.name == name) {
+            self.facts.push(Fact { name, value });
+        }
+    }
+
+    /// Notes what Microsoft sent, unless it says nothing.
+    fn take(&mut self, name: Name, value: Value<'a>) {
+        self.take_as(FactName::Known(name), value);
+    }
+
+    fn take_as(&mut self, name: FactName<'a>, value: Value<'a>) {
+        let says_nothing = matches!(value.kind(), Kind::Null | Kind::List | Kind::Object) || value.raw() == "\"\"";
+        if !says_nothing {
+            self.note(name, Cow::Borrowed(value.raw()));
+        }
+    }
+
+    /// Notes a text that was made here.
+    fn say(&mut self, name: Name, text: &str) {
+        if !text.is_empty() {
+            self.note(FactName::Known(name), Cow::Owned(quoted(text)));
         }
     }
 
     /// Appends it as a JSON object.
     pub(super) fn append(&self, out: &mut String) {
         out.push('{');
-        self.append_facts(out, |_| false);
+        self.append_facts(out, None);
         out.push('}');
     }
 
     /// Appends its members to an object that is being written, but for those the object has.
-    pub(super) fn append_facts(&self, out: &mut String, has: impl Fn(&str) -> bool) {
-        if !has("entityType") {
+    pub(super) fn append_facts(&self, out: &mut String, beside: Option<&Named<'_>>) {
+        let has = |name: Name| beside.and_then(|named| named.get(name)).is_some_and(|value| !value.is_null());
+        if !has(name!("entityType")) {
             json::member(out, "entityType");
             json::quote(out, &self.kind);
         }
-        for (name, value) in self.facts.iter().filter(|(name, _)| !has(name)) {
-            json::member(out, name);
-            out.push_str(value);
+        for fact in &self.facts {
+            match &fact.name {
+                FactName::Known(name) if has(*name) => continue,
+                FactName::Known(name) => json::plain_member(out, name.text()),
+                FactName::Other(name) => {
+                    let value = beside.and_then(|named| named.object.get(name));
+                    if value.is_some_and(|value| !value.is_null()) {
+                        continue;
+                    }
+                    json::member(out, name);
+                }
+            }
+            out.push_str(&fact.value);
         }
     }
 }
@@ -59,7 +107,7 @@ impl<'a> Entity<'a> {
 /// A piece of evidence of an alert, and the evidence inside it.
 pub(super) struct Reading<'a> {
     /// The members as they came.
-    pub(super) members: Members<'a>,
+    pub(super) members: Named<'a>,
     /// Graph's type without prefix and suffix (`file`, `networkConnection`); `None` in the Defender APIs.
     pub(super) graph_type: Option<Cow<'a, str>>,
     /// What it says, under the old names.
@@ -69,18 +117,18 @@ pub(super) struct Reading<'a> {
     pub(super) inside: Vec<Entity<'a>>,
 }
 
-/// Reads a piece of evidence of either API; `None` when it is no object.
-pub(super) fn read(raw: &RawValue) -> Option<Reading<'_>> {
-    let members = Members::read(raw.get()).ok()?;
-    let graph_type = members.text("@odata.type").map(bare_type);
+/// Reads a piece of evidence of either API.
+pub(super) fn read(object: Object<'_>) -> Reading<'_> {
+    let members = Named::of(object);
+    let graph_type = members.get(name!("@odata.type")).and_then(|value| value.plain()).map(bare_type);
     let (entity, mut inside) = match &graph_type {
         Some(graph_type) => (from_graph(graph_type, &members, None), Vec::new()),
-        None => (flat(&members), Vec::new()),
+        None => (flat(object), Vec::new()),
     };
     if let Some(graph_type) = &graph_type {
         from_inside(graph_type, &members, &entity, MAX_DEPTH, &mut inside);
     }
-    Some(Reading { members, graph_type, entity, inside })
+    Reading { members, graph_type, entity, inside }
 }
 
 /// How deep evidence inside evidence is followed; Graph's metadata nests three deep (device, network card, address).
@@ -100,134 +148,157 @@ fn bare_type(name: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// Evidence of the Defender APIs: the old names are its own.
-fn flat<'a>(members: &Members<'a>) -> Entity<'a> {
-    let mut entity = Entity {
-        kind: members.text("entityType").unwrap_or(Cow::Borrowed("Unknown")),
-        facts: Vec::with_capacity(members.0.len()),
-    };
-    for (name, value) in members.0.iter().filter(|(name, _)| name != "entityType") {
-        entity.note(name.clone(), value.get());
+fn flat(object: Object<'_>) -> Entity<'_> {
+    let mut entity = Entity { kind: Cow::Borrowed("Unknown"), facts: Vec::with_capacity(24) };
+    if let Some(kind) = object.text("entityType") {
+        entity.kind = kind;
+    }
+    for member in object.members().filter(|member| !member.is("entityType")) {
+        let name = match member.name() {
+            text if let Some(name) = Name::of(&text) => FactName::Known(name),
+            text => FactName::Other(text),
+        };
+        entity.take_as(name, member.value());
     }
     entity
 }
 
 /// Names that mean the same in Graph: taken from any type that has them.
-const SAME: [&str; 22] = [
-    "remediationStatusDetails",
-    "processId",
-    "processCommandLine",
-    "parentProcessId",
-    "ipAddress",
-    "url",
-    "registryHive",
-    "registryKey",
-    "registryValue",
-    "registryValueName",
-    "registryValueType",
-    "sender",
-    "recipient",
-    "subject",
-    "deliveryAction",
-    "clusterBy",
-    "securityGroupId",
-    "deviceId",
-    "deviceDnsName",
-    "accountName",
-    "domainName",
-    "userPrincipalName",
+const SAME: [Name; 22] = [
+    name!("remediationStatusDetails"),
+    name!("processId"),
+    name!("processCommandLine"),
+    name!("parentProcessId"),
+    name!("ipAddress"),
+    name!("url"),
+    name!("registryHive"),
+    name!("registryKey"),
+    name!("registryValue"),
+    name!("registryValueName"),
+    name!("registryValueType"),
+    name!("sender"),
+    name!("recipient"),
+    name!("subject"),
+    name!("deliveryAction"),
+    name!("clusterBy"),
+    name!("securityGroupId"),
+    name!("deviceId"),
+    name!("deviceDnsName"),
+    name!("accountName"),
+    name!("domainName"),
+    name!("userPrincipalName"),
 ];
 
 /// What changed its name: the old one and Graph's.
-type Renamed = &'static [(&'static str, &'static str)];
+type Renamed = &'static [(Name, Name)];
 
 const ACCOUNT: Renamed = &[
-    ("accountName", "accountName"),
-    ("domainName", "domainName"),
-    ("userSid", "userSid"),
-    ("aadUserId", "azureAdUserId"),
-    ("userPrincipalName", "userPrincipalName"),
+    (name!("accountName"), name!("accountName")),
+    (name!("domainName"), name!("domainName")),
+    (name!("userSid"), name!("userSid")),
+    (name!("aadUserId"), name!("azureAdUserId")),
+    (name!("userPrincipalName"), name!("userPrincipalName")),
 ];
-const FILE: Renamed = &[("fileName", "fileName"), ("filePath", "filePath"), ("sha1", "sha1"), ("sha256", "sha256")];
+const FILE: Renamed = &[
+    (name!("fileName"), name!("fileName")),
+    (name!("filePath"), name!("filePath")),
+    (name!("sha1"), name!("sha1")),
+    (name!("sha256"), name!("sha256")),
+];
 
-/// Per type, what was renamed: in the evidence itself (`""`) or in an object in it.
-fn renamed(graph_type: &str) -> &'static [(&'static str, Renamed)] {
+/// Per type, what was renamed: in the evidence itself (`None`) or in an object in it.
+fn renamed(graph_type: &str) -> &'static [(Option<Name>, Renamed)] {
     match graph_type {
-        "file" => &[("fileDetails", FILE)],
+        "file" => &[(Some(name!("fileDetails")), FILE)],
         "process" => &[
-            ("imageFile", FILE),
-            ("parentProcessImageFile", &[("parentProcessFileName", "fileName"), ("parentProcessFilePath", "filePath")]),
-            ("userAccount", ACCOUNT),
+            (Some(name!("imageFile")), FILE),
             (
-                "",
+                Some(name!("parentProcessImageFile")),
+                &[(name!("parentProcessFileName"), name!("fileName")), (name!("parentProcessFilePath"), name!("filePath"))],
+            ),
+            (Some(name!("userAccount")), ACCOUNT),
+            (
+                None,
                 &[
-                    ("processCreationTime", "processCreationDateTime"),
-                    ("parentProcessCreationTime", "parentProcessCreationDateTime"),
+                    (name!("processCreationTime"), name!("processCreationDateTime")),
+                    (name!("parentProcessCreationTime"), name!("parentProcessCreationDateTime")),
                 ],
             ),
         ],
-        "user" => &[("userAccount", ACCOUNT)],
+        "user" => &[(Some(name!("userAccount")), ACCOUNT)],
         "mailbox" => &[
-            ("", &[("mailboxDisplayName", "displayName"), ("mailboxAddress", "primaryAddress")]),
-            ("userAccount", ACCOUNT),
-            ("", &[("userPrincipalName", "upn")]),
+            (None, &[(name!("mailboxDisplayName"), name!("displayName")), (name!("mailboxAddress"), name!("primaryAddress"))]),
+            (Some(name!("userAccount")), ACCOUNT),
+            (None, &[(name!("userPrincipalName"), name!("upn"))]),
         ],
         "mailboxConfiguration" => &[(
-            "",
+            None,
             &[
-                ("mailboxDisplayName", "displayName"),
-                ("mailboxAddress", "mailboxPrimaryAddress"),
-                ("userPrincipalName", "upn"),
-                ("aadUserId", "externalDirectoryObjectId"),
+                (name!("mailboxDisplayName"), name!("displayName")),
+                (name!("mailboxAddress"), name!("mailboxPrimaryAddress")),
+                (name!("userPrincipalName"), name!("upn")),
+                (name!("aadUserId"), name!("externalDirectoryObjectId")),
             ],
         )],
         "analyzedMessage" => &[
-            ("p2Sender", &[("sender", "emailAddress")]),
-            ("p1Sender", &[("sender", "emailAddress")]),
-            ("", &[("recipient", "recipientEmailAddress"), ("ipAddress", "senderIp")]),
+            (Some(name!("p2Sender")), &[(name!("sender"), name!("emailAddress"))]),
+            (Some(name!("p1Sender")), &[(name!("sender"), name!("emailAddress"))]),
+            (None, &[(name!("recipient"), name!("recipientEmailAddress")), (name!("ipAddress"), name!("senderIp"))]),
         ],
-        "submissionMail" => &[("", &[("ipAddress", "senderIp")])],
-        "teamsMessage" => &[("", &[("sender", "senderFromAddress"), ("recipient", "recipients"), ("ipAddress", "senderIP")])],
-        "securityGroup" => &[("", &[("securityGroupName", "displayName")])],
-        "device" => &[(
-            "",
+        "submissionMail" => &[(None, &[(name!("ipAddress"), name!("senderIp"))])],
+        "teamsMessage" => &[(
+            None,
             &[
-                ("mdatpDeviceId", "mdeDeviceId"),
-                ("aadDeviceId", "azureAdDeviceId"),
-                ("osPlatform", "osPlatform"),
-                ("riskScore", "riskScore"),
-                ("healthStatus", "healthStatus"),
+                (name!("sender"), name!("senderFromAddress")),
+                (name!("recipient"), name!("recipients")),
+                (name!("ipAddress"), name!("senderIP")),
             ],
         )],
-        "ioTDevice" => &[("", &[("deviceDnsName", "deviceName")])],
-        "cloudLogonSession" => &[("", &[("deviceDnsName", "deviceName")])],
-        "cloudApplication" | "oauthApplication" => &[("", &[("applicationId", "appId"), ("applicationName", "displayName")])],
-        "servicePrincipal" => &[("", &[("applicationId", "appId"), ("applicationName", "servicePrincipalName")])],
-        "aiAgent" => &[("", &[("applicationId", "agentId"), ("applicationName", "agentName")])],
-        "activeDirectoryDomain" => &[("", &[("domainName", "activeDirectoryDomainName")])],
-        "dns" => &[("", &[("url", "domainName")])],
-        "gitHubUser" => &[("", &[("accountName", "login")])],
-        "kubernetesServiceAccount" => &[("", &[("accountName", "name")])],
-        "blob" => &[("", &[("fileName", "name")])],
+        "securityGroup" => &[(None, &[(name!("securityGroupName"), name!("displayName"))])],
+        "device" => &[(
+            None,
+            &[
+                (name!("mdatpDeviceId"), name!("mdeDeviceId")),
+                (name!("aadDeviceId"), name!("azureAdDeviceId")),
+                (name!("osPlatform"), name!("osPlatform")),
+                (name!("riskScore"), name!("riskScore")),
+                (name!("healthStatus"), name!("healthStatus")),
+            ],
+        )],
+        "ioTDevice" => &[(None, &[(name!("deviceDnsName"), name!("deviceName"))])],
+        "cloudLogonSession" => &[(None, &[(name!("deviceDnsName"), name!("deviceName"))])],
+        "cloudApplication" | "oauthApplication" => {
+            &[(None, &[(name!("applicationId"), name!("appId")), (name!("applicationName"), name!("displayName"))])]
+        }
+        "servicePrincipal" => {
+            &[(None, &[(name!("applicationId"), name!("appId")), (name!("applicationName"), name!("servicePrincipalName"))])]
+        }
+        "aiAgent" => &[(None, &[(name!("applicationId"), name!("agentId")), (name!("applicationName"), name!("agentName"))])],
+        "activeDirectoryDomain" => &[(None, &[(name!("domainName"), name!("activeDirectoryDomainName"))])],
+        "dns" => &[(None, &[(name!("url"), name!("domainName"))])],
+        "gitHubUser" => &[(None, &[(name!("accountName"), name!("login"))])],
+        "kubernetesServiceAccount" => &[(None, &[(name!("accountName"), name!("name"))])],
+        "blob" => &[(None, &[(name!("fileName"), name!("name"))])],
         _ => &[],
     }
 }
 
 /// Per type, the members that hold evidence which the Defender APIs list on its own, and its type.
-fn within(graph_type: &str) -> &'static [(&'static str, &'static str)] {
+fn within(graph_type: &str) -> &'static [(Name, &'static str)] {
     match graph_type {
-        "networkConnection" => &[("sourceAddress", "ip"), ("destinationAddress", "ip")],
-        "dns" => &[("dnsServerIp", "ip"), ("hostIpAddress", "ip"), ("ipAddresses", "ip")],
-        "nic" => &[("ipAddress", "ip")],
-        "ioTDevice" => &[("ipAddress", "ip"), ("nics", "nic"), ("sourceRef", "url")],
-        "kubernetesPod" => &[("podIp", "ip"), ("serviceAccount", "kubernetesServiceAccount")],
-        "kubernetesService" => &[("clusterIP", "ip"), ("externalIPs", "ip")],
-        "malware" => &[("files", "file"), ("processes", "process")],
-        "teamsMessage" => &[("files", "file"), ("urls", "url")],
-        "analyzedMessage" => &[("urls", "url")],
-        "cloudLogonSession" => &[("account", "user")],
-        "hostLogonSession" => &[("account", "user"), ("host", "device")],
-        "blob" => &[("fileHashes", "fileHash"), ("blobContainer", "blobContainer")],
-        "container" => &[("pod", "kubernetesPod")],
+        "networkConnection" => &[(name!("sourceAddress"), "ip"), (name!("destinationAddress"), "ip")],
+        "dns" => &[(name!("dnsServerIp"), "ip"), (name!("hostIpAddress"), "ip"), (name!("ipAddresses"), "ip")],
+        "nic" => &[(name!("ipAddress"), "ip")],
+        "ioTDevice" => &[(name!("ipAddress"), "ip"), (name!("nics"), "nic"), (name!("sourceRef"), "url")],
+        "kubernetesPod" => &[(name!("podIp"), "ip"), (name!("serviceAccount"), "kubernetesServiceAccount")],
+        "kubernetesService" => &[(name!("clusterIP"), "ip"), (name!("externalIPs"), "ip")],
+        "malware" => &[(name!("files"), "file"), (name!("processes"), "process")],
+        "teamsMessage" => &[(name!("files"), "file"), (name!("urls"), "url")],
+        "analyzedMessage" => &[(name!("urls"), "url")],
+        "cloudLogonSession" => &[(name!("account"), "user")],
+        "hostLogonSession" => &[(name!("account"), "user"), (name!("host"), "device")],
+        "blob" => &[(name!("fileHashes"), "fileHash"), (name!("blobContainer"), "blobContainer")],
+        "container" => &[(name!("pod"), "kubernetesPod")],
         _ => &[],
     }
 }
@@ -257,80 +328,85 @@ fn capital(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-fn from_graph<'a>(graph_type: &str, members: &Members<'a>, around: Option<&Entity<'_>>) -> Entity<'a> {
-    let mut entity = Entity { kind: kind(graph_type), facts: Vec::with_capacity(12) };
-    let created = members.get("createdDateTime").map(RawValue::get);
-    if let Some(created) = created {
-        entity.note("evidenceCreationTime", created);
+fn from_graph<'a>(graph_type: &str, members: &Named<'a>, around: Option<&Entity<'_>>) -> Entity<'a> {
+    let mut entity = Entity { kind: kind(graph_type), facts: Vec::with_capacity(16) };
+    let text = |name| members.get(name).and_then(|value| value.plain());
+    if let Some(created) = members.get(name!("createdDateTime")) {
+        entity.take(name!("evidenceCreationTime"), created);
     }
     // A detection compares the verdict with `Clean`, and drops evidence that has none.
-    let own = members.text("verdict").map(|text| verdict(&text));
-    let inherited = || around.and_then(|around| around.text("verdict")).map(|text| Cow::Owned(text.into_owned()));
-    entity.note("verdict", quoted(&own.or_else(inherited).unwrap_or(Cow::Borrowed("Unknown"))));
-    for name in ["remediationStatus", "detectionStatus"] {
-        if let Some(value) = members.text(name) {
-            entity.note(name, quoted(&capital(&value)));
+    let own = text(name!("verdict")).map(|text| verdict(&text));
+    let inherited = || around.and_then(|around| around.text(name!("verdict"))).map(|text| Cow::Owned(text.into_owned()));
+    entity.say(name!("verdict"), &own.or_else(inherited).unwrap_or(Cow::Borrowed("Unknown")));
+    for name in [name!("remediationStatus"), name!("detectionStatus")] {
+        if let Some(value) = text(name) {
+            entity.say(name, &capital(&value));
         }
     }
-    if let Some(device) = members.get("mdeDeviceId") {
-        entity.note("deviceId", device.get());
+    if let Some(device) = members.get(name!("mdeDeviceId")) {
+        entity.take(name!("deviceId"), device);
     }
     if graph_type == "fileHash"
-        && let (Some(algorithm), Some(value)) = (members.text("algorithm"), members.get("value"))
+        && let (Some(algorithm), Some(value)) = (text(name!("algorithm")), members.get(name!("value")))
     {
-        entity.note(algorithm.into_owned(), value.get());
+        let name = Name::of(&algorithm).map_or_else(|| FactName::Other(algorithm), FactName::Known);
+        entity.take_as(name, value);
     }
     for (object, names) in renamed(graph_type) {
-        if object.is_empty() {
-            take(&mut entity, members, names);
-        } else if let Some(Ok(part)) = members.get(object).map(|raw| Members::read(raw.get())) {
-            take(&mut entity, &part, names);
+        match object {
+            None => take(&mut entity, |name| members.get(name), names),
+            Some(object) => {
+                if let Some(part) = members.get(*object).and_then(Value::object) {
+                    take(&mut entity, |name| part.get(name.text()), names);
+                }
+            }
         }
     }
     for name in SAME {
         if let Some(value) = members.get(name) {
-            entity.note(name, value.get());
+            entity.take(name, value);
         }
     }
     entity
 }
 
 /// Takes members under their old names; of a list, the first item.
-fn take<'a>(entity: &mut Entity<'a>, members: &Members<'a>, names: Renamed) {
+fn take<'a>(entity: &mut Entity<'a>, get: impl Fn(Name) -> Option<Value<'a>>, names: Renamed) {
     for (name, graph) in names {
-        let Some(value) = members.get(graph).map(RawValue::get) else { continue };
-        if value.starts_with('[') {
-            let items: Vec<&'a RawValue> = serde_json::from_str(value).unwrap_or_default();
-            if let Some(first) = items.first() {
-                entity.note(*name, first.get());
+        let Some(value) = get(*graph) else { continue };
+        match value.list() {
+            None => entity.take(*name, value),
+            Some(mut items) => {
+                if let Some(first) = items.next() {
+                    entity.take(*name, first);
+                }
             }
-        } else {
-            entity.note(*name, value);
         }
     }
 }
 
-fn from_inside<'a>(graph_type: &str, members: &Members<'a>, around: &Entity<'_>, depth: usize, out: &mut Vec<Entity<'a>>) {
+fn from_inside<'a>(graph_type: &str, members: &Named<'a>, around: &Entity<'_>, depth: usize, out: &mut Vec<Entity<'a>>) {
     if depth == 0 {
         return;
     }
     for (name, inner_type) in within(graph_type) {
-        let Some(value) = members.get(name) else { continue };
-        let items: Vec<&'a RawValue> = match value.get().as_bytes().first() {
-            Some(b'[') => serde_json::from_str(value.get()).unwrap_or_default(),
-            Some(b'{') => vec![value],
+        let Some(value) = members.get(*name) else { continue };
+        let (items, one) = match value.kind() {
+            Kind::List => (value.list(), None),
+            Kind::Object => (None, Some(value)),
             _ => continue,
         };
-        for item in items {
-            if let Ok(inner) = Members::read(item.get()) {
+        for item in items.into_iter().flatten().chain(one) {
+            if let Some(inner) = item.object() {
+                let inner = Named::of(inner);
                 let entity = from_graph(inner_type, &inner, Some(around));
                 let at = out.len();
                 from_inside(inner_type, &inner, &entity, depth - 1, out);
                 out.insert(at, entity);
-            } else if *inner_type == "url" && item.get().starts_with('"') {
+            } else if *inner_type == "url" && matches!(item.kind(), Kind::Plain | Kind::Escaped) {
                 let mut entity = Entity { kind: kind(inner_type), facts: Vec::new() };
-                entity.note("verdict", quoted(&around.text("verdict").unwrap_or(Cow::Borrowed("Unknown"))));
-                entity.note("url", item.get());
+                entity.say(name!("verdict"), &around.text(name!("verdict")).unwrap_or(Cow::Borrowed("Unknown")));
+                entity.take(name!("url"), item);
                 out.push(entity);
             }
         }

@@ -7,6 +7,7 @@ mod evidence;
 mod gist;
 mod incidents;
 mod legacy;
+mod names;
 #[cfg(feature = "streaming")]
 pub mod records;
 #[cfg(test)]
@@ -14,9 +15,8 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use serde_json::value::RawValue;
-
-use crate::json::{self, Members};
+use crate::json;
+use crate::json::value::{Object, Value};
 use crate::microsoft::cloud::What;
 use crate::microsoft::object::{Identity, Names};
 use crate::time::Ticks;
@@ -154,20 +154,20 @@ pub struct Row<'a> {
     /// Id and update time; of an object without either, its whole text and [`UNDATED`].
     pub version: Version,
     /// The object as it came.
-    pub raw: &'a RawValue,
+    pub value: Value<'a>,
     /// Its members; `None` when it is no object.
-    pub members: Option<Members<'a>>,
+    pub object: Option<Object<'a>>,
 }
 
 impl<'a> Row<'a> {
     /// Reads what identifies the object.
-    pub fn read(raw: &'a RawValue, identity: Identity) -> Self {
-        let members = Members::read(raw.get()).ok();
-        let version = members.as_ref().and_then(|members| {
-            let updated = Ticks::parse(&members.text(identity.updated)?)?;
-            Some(Version::new(&members.text(identity.id)?, updated))
+    pub fn read(value: Value<'a>, identity: Identity) -> Self {
+        let object = value.object();
+        let version = object.and_then(|object| {
+            let updated = Ticks::parse(&object.text(identity.updated)?)?;
+            Some(Version::new(&object.text(identity.id)?, updated))
         });
-        Self { version: version.unwrap_or_else(|| Version::new(raw.get(), UNDATED)), raw, members }
+        Self { version: version.unwrap_or_else(|| Version::new(value.raw(), UNDATED)), value, object }
     }
 
     /// Whether id and update time could be read.
@@ -177,9 +177,9 @@ impl<'a> Row<'a> {
 
     /// The object as one line of JSON.
     pub fn text(&self, form: Form, identity: Identity) -> String {
-        match (form, &self.members) {
-            (Form::Compact, Some(members)) => json::compact(members, identity.updated),
-            _ => json::one_line(self.raw.get()).into_owned(),
+        match (form, self.object) {
+            (Form::Compact, Some(object)) => json::compact(object, identity.updated),
+            _ => self.value.one_line().into_owned(),
         }
     }
 }

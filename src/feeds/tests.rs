@@ -2,18 +2,20 @@
 
 #![allow(clippy::unwrap_used)]
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::alert::Kind;
 use super::*;
+use crate::json::index::Index;
 use crate::microsoft::cloud::Resource;
 use crate::microsoft::object::names;
 
 /// The events of one object, as (sourcetype, data).
 fn events(feed: &str, resource: Resource, text: &str, form: Form, include: IncludeAlerts) -> Vec<(&'static str, String)> {
-    let raw: &RawValue = serde_json::from_str(text).unwrap();
     let names = names(resource);
-    let row = Row::read(raw, names.identity);
+    let mut index = Index::default();
+    let row = Row::read(index.of(text).unwrap(), names.identity);
     let memory = AlertMemory::default();
     let reading = Reading {
         names,
@@ -85,8 +87,8 @@ fn integers_and_names_of_the_defender_api() {
 #[test]
 fn what_is_no_object_or_has_no_time_still_comes_out() {
     for text in ["17", r#"{"id":"x"}"#, r#"{"id":"x","lastUpdateDateTime":"soon"}"#] {
-        let raw: &RawValue = serde_json::from_str(text).unwrap();
-        assert!(!Row::read(raw, names(Resource::GraphAlerts).identity).is_dated());
+        let mut index = Index::default();
+        assert!(!Row::read(index.of(text).unwrap(), names(Resource::GraphAlerts).identity).is_dated());
         let found = events("alerts", Resource::GraphAlerts, text, Form::Verbatim, IncludeAlerts::None);
         assert_eq!(found, [("ms:defender:atp:alerts", text.to_owned())]);
     }
@@ -111,8 +113,9 @@ fn graph_alert(text: &str, kind: Kind, form: Form, evidence: Evidence) -> Vec<(&
     };
     let names = names(resource);
     let incident = format!(r#"{{"id":"1","lastUpdateDateTime":"2026-01-01T00:00:00Z","alerts":[{}]}}"#, raw.get());
-    let object: &RawValue = if kind == Kind::OfIncident { serde_json::from_str(&incident).unwrap() } else { raw };
-    let row = Row::read(object, names.identity);
+    let object = if kind == Kind::OfIncident { &incident } else { raw.get() };
+    let mut index = Index::default();
+    let row = Row::read(index.of(object).unwrap(), names.identity);
     let memory = AlertMemory::default();
     let reading =
         Reading { names, form, include_alerts: IncludeAlerts::All, evidence, alerts: &memory, is_new: true, now: Ticks(0) };
@@ -330,7 +333,9 @@ fn what_an_alert_is_about_stands_before_any_long_text() {
         format!(r##"{{"@odata.type":"#microsoft.graph.security.userEvidence","verdict":"suspicious","userAccount":{{"userPrincipalName":"{}@contoso.com"}}}},"##, "u".repeat(280)).repeat(60)
     );
     let event = graph_alert(&text, Kind::Alone, Form::Compact, Evidence::Inline).remove(0).1;
-    let order: Vec<String> = Members::read(&event).unwrap().0.into_iter().map(|(name, _)| name.into_owned()).collect();
+    let mut index = Index::default();
+    let order: Vec<String> =
+        index.of(&event).unwrap().object().unwrap().members().map(|member| member.name().into_owned()).collect();
     assert_eq!(
         order,
         [

@@ -32,7 +32,53 @@ pub enum Tables {
     Only(BTreeSet<String>),
 }
 
+/// The tables that are known to stream: those of Microsoft's list of supported event types, and those seen beside it. It is
+/// no limit; a name that is none of these may be misspelt.
+const KNOWN: [&str; 30] = [
+    "AlertEvidence",
+    "AlertInfo",
+    "BehaviorEntities",
+    "BehaviorInfo",
+    "CloudAppEvents",
+    "CloudAuditEvents",
+    "CloudProcessEvents",
+    "CloudStorageAggregatedEvents",
+    "DeviceEvents",
+    "DeviceFileCertificateInfo",
+    "DeviceFileEvents",
+    "DeviceImageLoadEvents",
+    "DeviceInfo",
+    "DeviceLogonEvents",
+    "DeviceNetworkEvents",
+    "DeviceNetworkInfo",
+    "DeviceProcessEvents",
+    "DeviceRegistryEvents",
+    "EmailAttachmentInfo",
+    "EmailEvents",
+    "EmailPostDeliveryEvents",
+    "EmailUrlInfo",
+    "IdentityDirectoryEvents",
+    "IdentityInfo",
+    "IdentityLogonEvents",
+    "IdentityQueryEvents",
+    "MessageEvents",
+    "MessagePostDeliveryEvents",
+    "MessageUrlInfo",
+    "UrlClickEvents",
+];
+
 impl Tables {
+    /// Those named that are not known to stream.
+    pub fn unknown(&self) -> Vec<&str> {
+        match self {
+            Self::All => Vec::new(),
+            Self::Only(names) => {
+                let known = |name: &str| KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name));
+                names.iter().map(String::as_str).filter(|name| !known(name)).collect()
+            }
+        }
+    }
+
     /// Whether records of this table are wanted. The services spell a table in lower case (names of containers) and in
     /// camel case (`category`), so case does not matter.
     pub fn contains(&self, table: &str) -> bool {
@@ -350,7 +396,8 @@ mod tests {
         }
         let tables = hub(&[("tables", "DeviceEvents, AdvancedHunting-alertInfo,,")]).unwrap().stream.tables;
         assert!(tables.contains("AlertInfo") && tables.contains("deviceevents") && !tables.contains("DeviceInfo"));
-        assert!(Tables::All.contains("NotYetThere"));
+        assert!(Tables::All.contains("NotYetThere") && Tables::All.unknown().is_empty());
+        assert_eq!(hub(&[("tables", "DeviceEvent, UrlClickEvents")]).unwrap().stream.tables.unknown(), ["deviceevent"]);
         let partitions = hub(&[("partitions", "0-2, 7")]).unwrap().partitions;
         let read: Vec<u32> = (0..10).filter(|id| partitions.contains(&id.to_string())).collect();
         assert_eq!(read, [0, 1, 2, 7]);

@@ -178,8 +178,7 @@ struct Ids {
 /// Everything else, with what Microsoft said about it.
 pub fn classify(asked: Asked<'_>, status: u16, headers: &HeaderMap, body: &[u8], now: Ticks) -> Result<(), Box<ApiError>> {
     let html = answer::is_html(headers, body);
-    let json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
-    if (200..300).contains(&status) && !html && (json || (body.trim_ascii().is_empty() && asked.method != Method::GET)) {
+    if (200..300).contains(&status) && !html && (is_json(body) || (body.trim_ascii().is_empty() && asked.method != Method::GET)) {
         return Ok(());
     }
     let not_json = || Failure::NotJson { title: answer::title(body) };
@@ -210,6 +209,11 @@ pub fn classify(asked: Asked<'_>, status: u16, headers: &HeaderMap, body: &[u8],
         request_id: request_id(headers).or_else(|| short(inner.and_then(|ids| ids.request_id))).or_else(|| short(target)),
         ..asked.failed(failure)
     }))
+}
+
+/// Whether a body begins as JSON does that these services send.
+pub fn is_json(body: &[u8]) -> bool {
+    matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 /// The id by which the service logged the request.

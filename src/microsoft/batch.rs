@@ -144,14 +144,18 @@ fn answer_of(call: Call<'_>, response: Option<Response>, whole: &Reply) -> Answe
 /// # Errors
 /// See [`ApiError`].
 pub fn alerts(client: &mut Client, ids: &[&str]) -> Result<(BTreeMap<String, Value>, Reply), Box<ApiError>> {
-    let reply = client.get(&query::alerts_by_id(ids)).map_err(shortened)?;
+    let path = query::alerts_by_id(ids);
+    let reply = client.get(&path).map_err(shortened)?;
     let rows = match serde_json::from_slice(&reply.body) {
         Ok(Value::Object(mut page)) => page.remove("value"),
         _ => None,
     };
-    let rows = match rows {
-        Some(Value::Array(rows)) => rows,
-        _ => Vec::new(),
+    // Without a list nothing is known of any: to ask for each would be fifty requests.
+    let Some(Value::Array(rows)) = rows else {
+        let asked = Asked { api: Api::Endpoint, method: &Method::GET, path: &path };
+        let (message, request_id) = (Some("the answer is no list".to_owned()), reply.request_id);
+        let error = ApiError { status: Some(reply.status), message, request_id, ..asked.failed(Failure::Server) };
+        return Err(shortened(Box::new(error)));
     };
     let found = rows.into_iter().filter_map(|row| Some((row["id"].as_str()?.to_owned(), row))).collect();
     Ok((found, reply))
@@ -170,6 +174,11 @@ pub fn update_alerts(client: &mut Client, ids: &[&str], body: &Body) -> Answer {
         body: &'a Body,
     }
     client.post(&query::batch_update(), &All { alert_ids: ids, body })
+}
+
+/// Whether an update was refused for the number of its alerts.
+pub fn is_too_large(error: &ApiError) -> bool {
+    error.code.as_deref() == Some("MaximumBatchSizeExceeded")
 }
 
 /// Fifty ids are no help in a message.
@@ -237,7 +246,8 @@ mod tests {
     fn endpoint_alerts_are_read_and_changed_by_the_dozen() {
         let page = json!({"value": [{"id": "b", "status": "New"}, {"id": "a"}]}).to_string();
         let busy = ("503 Service Unavailable\nContent-Type: application/json", "{}".to_owned());
-        let service = StandIn::new(vec![token("t"), (JSON, page), ("200 OK", String::new()), busy]);
+        let service =
+            StandIn::new(vec![token("t"), (JSON, page), ("200 OK", String::new()), busy, (JSON, "{\"value\":[{".to_owned())]);
         let mut client = client(&service.url, Api::Endpoint);
         let (found, _) = alerts(&mut client, &["a", "b", "c"]).unwrap();
         assert_eq!(found.keys().collect::<Vec<_>>(), ["a", "b"]);
@@ -245,6 +255,10 @@ mod tests {
         update_alerts(&mut client, &["a", "b"], &step.body).unwrap();
         let error = alerts(&mut client, &["a"]).unwrap_err();
         assert!(error.to_string().starts_with("Defender for Endpoint API: GET /api/alerts: HTTP 503"), "{error}");
+        let error = alerts(&mut client, &["a"]).unwrap_err();
+        let broken =
+            "Defender for Endpoint API: GET /api/alerts: HTTP 200: the service failed: the answer is no list (request id r-1)";
+        assert_eq!((error.to_string().as_str(), error.is_permanent()), (broken, false));
         let heard = service.heard();
         let filter = "$filter=id%20eq%20%27a%27%20or%20id%20eq%20%27b%27%20or%20id%20eq%20%27c%27&$top=3";
         assert!(heard[1].starts_with(&format!("GET /api/alerts?{filter} ")), "{}", heard[1]);

@@ -103,7 +103,7 @@ pub enum Refusal {
     #[error("tags: alerts have none, only incidents do")]
     AlertTags,
     /// Tags that contradict each other.
-    #[error("tags `{0}` says two things: write `a, b` to add, `-a` to remove, or `=a, b` to replace all")]
+    #[error("tags `{0}` is no change of tags: write `a, b` to add, `-a` to remove, or `=a, b` to replace all")]
     Tags(String),
     /// The incident was merged.
     #[error("the incident was merged into {0}: change that one")]
@@ -173,7 +173,8 @@ impl TagChange {
         let wrong = || Refusal::Tags(short(text));
         let items = |text: &str| -> Vec<String> {
             let mut items: Vec<String> = Vec::new();
-            for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+            // Several values of one field come a line each.
+            for item in text.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty()) {
                 if !holds(&items, item) {
                     items.push(item.to_owned());
                 }
@@ -347,7 +348,7 @@ mod tests {
             (
                 What::Incidents,
                 Wanted { tags: "a, -A", ..none },
-                "tags `a, -A` says two things: write `a, b` to add, `-a` to remove, or `=a, b` to replace all",
+                "tags `a, -A` is no change of tags: write `a, b` to add, `-a` to remove, or `=a, b` to replace all",
             ),
         ];
         for (what, wanted, message) in table {
@@ -364,7 +365,8 @@ mod tests {
     fn tags_are_added_removed_and_replaced() {
         let now = ["One".to_owned(), "two".to_owned()];
         // (text, tags after it)
-        let table: [(&str, &[&str]); 8] = [
+        let table: [(&str, &[&str]); 9] = [
+            ("three\r\n-one\nfour", &["two", "three", "four"]),
             ("three", &["One", "two", "three"]),
             ("ONE, three,, Three", &["One", "two", "three"]),
             ("-one", &["two"]),

@@ -8,12 +8,13 @@ use http::{HeaderName, HeaderValue, Method};
 use serde::Serialize;
 
 use super::answer;
-use super::api_error::{ApiError, Asked, Failure, classify, request_id};
+use super::api_error::{ApiError, Asked, Failure, classify, is_json, request_id};
 use super::claims::{self, Roles};
 use super::cloud::{Api, Hosts};
 use super::guid;
+use super::page::Source;
 use super::token::{TokenError, TokenSource};
-use crate::http::{Http, HttpError, Request, Response};
+use crate::http::{Body, ERROR_LIMIT, Http, HttpError, Reading, Request};
 use crate::planted::{Planted, planted};
 use crate::secret::Secret;
 use crate::time::Ticks;
@@ -22,17 +23,67 @@ use crate::time::Ticks;
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// A successful answer.
+/// A successful answer, its body read already unless the type says otherwise.
 #[derive(Debug)]
-pub struct Reply {
+pub struct Reply<B = Vec<u8>> {
     /// JSON; empty where a change was answered without content.
-    pub body: Vec<u8>,
+    pub body: B,
     /// The service's clock when it answered; `None` when it did not say.
     pub service_time: Option<Ticks>,
     /// The id by which the service logged the request: its own where it tells one, otherwise the one sent with it.
     pub request_id: Option<String>,
     /// 200 to 299.
     pub status: u16,
+}
+
+/// The body of a successful answer, as it comes in.
+#[derive(Debug)]
+pub struct Incoming {
+    /// What was read of it to see that it is JSON, and how much of that was given out.
+    begun: Vec<u8>,
+    given: usize,
+    rest: Body,
+    api: Api,
+    path: String,
+}
+
+impl Incoming {
+    /// A body that comes from elsewhere than the network.
+    #[cfg(test)]
+    pub(crate) fn stand_in(begun: Vec<u8>) -> Self {
+        Self { begun, given: 0, rest: Body::stand_in(std::io::empty()), api: Api::Graph, path: String::new() }
+    }
+
+    /// Reads the rest of it.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub fn read_whole(self) -> Result<Vec<u8>, Box<ApiError>> {
+        let Self { begun: mut bytes, given, rest, api, path } = self;
+        bytes.drain(..given);
+        let rest = rest.read_whole(usize::MAX).map_err(|e| unanswered(api, &path, e))?;
+        bytes.extend_from_slice(&rest);
+        Ok(bytes)
+    }
+}
+
+impl Source for Incoming {
+    type Error = Box<ApiError>;
+
+    fn read(&mut self, into: &mut [u8]) -> Result<usize, Self::Error> {
+        let mut begun = &self.begun[self.given..];
+        if begun.is_empty() {
+            return self.rest.read(into).map_err(|e| unanswered(self.api, &self.path, e));
+        }
+        let Ok(read) = begun.read(into);
+        self.given += read;
+        Ok(read)
+    }
+}
+
+/// A list that broke off.
+fn unanswered(api: Api, path: &str, error: HttpError) -> Box<ApiError> {
+    Box::new(Asked { api, method: &Method::GET, path }.unanswered(error))
 }
 
 /// A client of one API with the account's token for it.
@@ -71,6 +122,29 @@ impl Client {
         self.exchange(&Method::GET, path_and_query, Vec::new())
     }
 
+    /// Reads, as [`Client::get`] does, but hands out the body while it comes in.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub fn open(&mut self, path_and_query: &str) -> Result<Reply<Incoming>, Box<ApiError>> {
+        let (answer, chosen) = self.ask(&Method::GET, path_and_query, Vec::new(), Reading::Piecewise)?;
+        let (head, mut body) = answer.into_parts();
+        let asked = self.asked(&Method::GET, path_and_query);
+        let failed = |e| Box::new(asked.unanswered(e));
+        // What is no data is read as far as it may say why; of data, enough to see that it is JSON.
+        let mut begun = Vec::new();
+        while begun.len() < ERROR_LIMIT && !(head.status.is_success() && is_json(&begun)) {
+            let mut piece = [0; 4 << 10];
+            match body.read(&mut piece).map_err(failed)? {
+                0 => break,
+                read => begun.extend_from_slice(&piece[..read]),
+            }
+        }
+        classify(asked, head.status.as_u16(), &head.headers, &begun, Ticks::now())?;
+        let (api, path) = (self.api, path_and_query.to_owned());
+        Ok(reply(&head, chosen, Incoming { begun, given: 0, rest: body, api, path }))
+    }
+
     /// Changes an object.
     ///
     /// # Errors
@@ -100,29 +174,33 @@ impl Client {
     }
 
     fn exchange(&mut self, method: &Method, path: &str, body: Vec<u8>) -> Result<Reply, Box<ApiError>> {
+        let (answer, chosen) = self.ask(method, path, body, Reading::AtOnce)?;
+        let (head, body) = answer.into_parts();
+        let asked = self.asked(method, path);
+        let most = if head.status.is_success() { usize::MAX } else { ERROR_LIMIT };
+        let body = body.read_whole(most).map_err(|e| Box::new(asked.unanswered(e)))?;
+        classify(asked, head.status.as_u16(), &head.headers, &body, Ticks::now())?;
+        Ok(reply(&head, chosen, body))
+    }
+
+    /// Sends a request, and once more where the token was withdrawn.
+    fn ask(&mut self, method: &Method, path: &str, body: Vec<u8>, reading: Reading) -> Result<Answered, Box<ApiError>> {
         let held = self.tokens.holds(Ticks::now());
-        let (mut answer, mut chosen) = self.send(method, path, body.clone())?;
-        if answer.status() == http::StatusCode::UNAUTHORIZED && held && !planted(Planted::NoRenewal) {
+        let mut answered = self.send(method, path, body.clone(), reading)?;
+        if answered.0.status() == http::StatusCode::UNAUTHORIZED && held && !planted(Planted::NoRenewal) {
             // The token may have been withdrawn before its time; one that was fetched for this very request was not.
             // Nothing was done by a request that was not let in, so a change may be sent again too.
             self.tokens.forget();
-            (answer, chosen) = self.send(method, path, body)?;
+            answered = self.send(method, path, body, reading)?;
         }
-        if answer.status() == http::StatusCode::UNAUTHORIZED {
+        if answered.0.status() == http::StatusCode::UNAUTHORIZED {
             self.tokens.forget();
         }
-        let (head, body) = answer.into_parts();
-        classify(self.asked(method, path), head.status.as_u16(), &head.headers, &body, Ticks::now())?;
-        Ok(Reply {
-            body,
-            service_time: answer::date(&head.headers),
-            request_id: request_id(&head.headers).or(chosen),
-            status: head.status.as_u16(),
-        })
+        Ok(answered)
     }
 
     /// The answer, and the id that the request was given here.
-    fn send(&mut self, method: &Method, path: &str, body: Vec<u8>) -> Result<(Response, Option<String>), Box<ApiError>> {
+    fn send(&mut self, method: &Method, path: &str, body: Vec<u8>, reading: Reading) -> Result<Answered, Box<ApiError>> {
         let (url, api) = (format!("{}{path}", self.base), self.api);
         let asked = Asked { api, method, path };
         if !path.starts_with('/') {
@@ -132,8 +210,20 @@ impl Client {
         let token = self.tokens.token(Ticks::now()).map_err(|e| Box::new(asked.failed(Failure::Token(e))))?;
         let request = request(api, method, &url, token, body).map_err(|e| Box::new(asked.unanswered(HttpError::Setup(e))))?;
         let chosen = request.headers().get(&CLIENT_REQUEST_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
-        let answer = self.http.send(request).map_err(|e| Box::new(asked.unanswered(e)))?;
+        let answer = self.http.open(request, reading).map_err(|e| Box::new(asked.unanswered(e)))?;
         Ok((answer, chosen))
+    }
+}
+
+/// An answer whose body is not read yet, and the id that its request was given here.
+type Answered = (http::Response<Body>, Option<String>);
+
+fn reply<B>(head: &http::response::Parts, chosen: Option<String>, body: B) -> Reply<B> {
+    Reply {
+        body,
+        service_time: answer::date(&head.headers),
+        request_id: request_id(&head.headers).or(chosen),
+        status: head.status.as_u16(),
     }
 }
 

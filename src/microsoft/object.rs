@@ -74,7 +74,7 @@ pub fn names(resource: Resource) -> &'static Names {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::microsoft::page;
+    use crate::microsoft::page::PageReader;
     use crate::microsoft::stand_in::fixture;
     use crate::time::Ticks;
 
@@ -96,16 +96,18 @@ mod tests {
         for (resource, file) in table {
             let Some(body) = fixture(&format!("msapi/{file}")) else { return };
             let names = names(resource);
-            let page = page::rows(&body).unwrap();
-            assert!(!page.rows.is_empty(), "{file}");
-            for row in page.rows {
-                let object: serde_json::Value = serde_json::from_str(row.get()).unwrap();
+            let mut page = PageReader::new(&*body);
+            let mut rows = 0;
+            while let Some(row) = page.next_row().unwrap() {
+                rows += 1;
+                let object: serde_json::Value = serde_json::from_str(row.raw()).unwrap();
                 has(&object, names.identity, file);
                 for alert in object[names.alerts].as_array().into_iter().flatten() {
                     has(alert, names.alert.unwrap(), file);
                     assert!(alert[names.evidence].is_array(), "{file}");
                 }
             }
+            assert!(rows > 0, "{file}");
         }
     }
 }

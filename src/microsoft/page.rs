@@ -1,33 +1,60 @@
-//! One list answer: its rows as Microsoft spelled them, and whether more are announced.
+//! One list answer, read while it comes in: its rows one after the other, as Microsoft spelled them, and at its end whether
+//! more are announced. Never more of it is held than a window and the row that is looked at.
+//!
+//! What is handed out before the end is no proof of anything: only [`PageReader::next_row`]'s `None` says that the answer was
+//! whole and well-formed to its last byte.
 
-use std::borrow::Cow;
-use std::fmt;
+#[cfg(test)]
+mod judge;
+#[cfg(test)]
+mod tests;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use std::ops::Range;
 
-/// The rows of one answer, borrowed from its body.
-#[derive(Debug)]
-pub struct Page<'a> {
-    /// The elements of `value`, whatever they are: a caller that needs objects says what it does with others.
-    pub rows: Vec<&'a RawValue>,
-    /// Whether `@odata.nextLink` announces more. The link itself is not given out: it is never followed.
-    pub has_next_link: bool,
+pub use crate::json::index::MAX_DEPTH;
+use crate::json::index::{Fault, Index};
+use crate::json::value::{self, Value};
+
+/// Bytes read at once, and what the window shrinks back to.
+const WINDOW: usize = 128 << 10;
+/// The most that one row, or one other member of the answer, may take. The largest incidents with their alerts have a few MB.
+pub const ROW_LIMIT: usize = 64 << 20;
+
+/// Where an answer's bytes come from.
+pub trait Source {
+    /// Why they stopped coming.
+    type Error;
+
+    /// Reads more; 0 is the end.
+    ///
+    /// # Errors
+    /// The transport's. Nothing is read after one.
+    fn read(&mut self, into: &mut [u8]) -> Result<usize, Self::Error>;
 }
 
-/// Why a body is not a list answer. None of these is "no data".
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// A body that is in memory.
+impl Source for &[u8] {
+    type Error = std::convert::Infallible;
+
+    fn read(&mut self, into: &mut [u8]) -> Result<usize, Self::Error> {
+        let (now, later) = self.split_at(into.len().min(self.len()));
+        into[..now.len()].copy_from_slice(now);
+        *self = later;
+        Ok(now.len())
+    }
+}
+
+/// Why a body is not a list answer. None of these is "no data". Places are bytes of the inflated body, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
     /// Nothing at all.
     #[error("the list answer is empty")]
     Empty,
     /// Bytes that are no text.
-    #[error("the list answer is not UTF-8 (byte {at} of {len})")]
+    #[error("the list answer is not UTF-8 (byte {at})")]
     NotUtf8 {
         /// Where the text breaks.
-        at: usize,
-        /// The body's length.
-        len: usize,
+        at: u64,
     },
     /// JSON of another shape, or no JSON.
     #[error("the list answer is not a JSON object")]
@@ -36,23 +63,31 @@ pub enum PageError {
     #[error("the list answer is cut off after {len} bytes")]
     Truncated {
         /// The body's length.
-        len: usize,
+        len: u64,
     },
     /// Something that JSON does not allow.
-    #[error("the list answer is not JSON (line {line}, column {column})")]
+    #[error("the list answer is not JSON (byte {at})")]
     Syntax {
-        /// Line, from 1.
-        line: usize,
-        /// Column in bytes, from 1.
-        column: usize,
+        /// Where.
+        at: u64,
     },
     /// More text after the object.
-    #[error("the list answer goes on after its end (line {line}, column {column})")]
+    #[error("the list answer goes on after its end (byte {at})")]
     Trailing {
-        /// Line, from 1.
-        line: usize,
-        /// Column in bytes, from 1.
-        column: usize,
+        /// Where it goes on.
+        at: u64,
+    },
+    /// Lists in lists in lists.
+    #[error("the list answer nests deeper than {MAX_DEPTH} levels (byte {at})")]
+    TooDeep {
+        /// The level too many.
+        at: u64,
+    },
+    /// A row of which more than [`ROW_LIMIT`] was seen, or with millions of values.
+    #[error("an object of the list answer is too large, more than {} MB or 4 million values (from byte {at})", ROW_LIMIT >> 20)]
+    RowTooLarge {
+        /// Where it begins.
+        at: u64,
     },
     /// No `value`.
     #[error("the list answer has no `value`")]
@@ -65,232 +100,297 @@ pub enum PageError {
     NotAnArray,
 }
 
-/// Reads a list answer in one pass. Members come in any order, and unknown ones are skipped.
+/// Why no further row came.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Broken<E> {
+    /// The bytes stopped coming.
+    Source(E),
+    /// The bytes are not a list answer.
+    Page(PageError),
+}
+
+impl<E> From<PageError> for Broken<E> {
+    fn from(error: PageError) -> Self {
+        Self::Page(error)
+    }
+}
+
+/// Whether a body is a list answer.
 ///
 /// # Errors
 /// See [`PageError`].
-pub fn rows(body: &[u8]) -> Result<Page<'_>, PageError> {
-    // Once over the whole body: otherwise every row is checked on its own.
-    let text = std::str::from_utf8(body).map_err(|e| PageError::NotUtf8 { at: e.valid_up_to(), len: body.len() })?;
-    let text = text.trim_start_matches('\u{feff}');
-    match text.trim_ascii_start().as_bytes().first() {
-        None => return Err(PageError::Empty),
-        Some(b'{') => {}
-        Some(_) => return Err(PageError::NotAnObject),
-    }
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let wire = Wire::deserialize(&mut reader).map_err(|e| {
-        if e.is_eof() {
-            PageError::Truncated { len: body.len() }
-        } else {
-            PageError::Syntax { line: e.line(), column: e.column() }
+pub fn check(body: &[u8]) -> Result<(), PageError> {
+    let mut page = PageReader::new(body);
+    loop {
+        match page.next_row() {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(()),
+            Err(Broken::Page(error)) => return Err(error),
         }
-    })?;
-    reader.end().map_err(|e| PageError::Trailing { line: e.line(), column: e.column() })?;
-    match wire.value {
-        Found::Nothing => Err(PageError::NoValue),
-        Found::Twice => Err(PageError::TwoValues),
-        Found::Once(Rows::Other) => Err(PageError::NotAnArray),
-        Found::Once(Rows::Array(rows)) => Ok(Page { rows, has_next_link: wire.has_next_link }),
     }
 }
 
-enum Found<'a> {
+/// What comes next in the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Begin,
+    /// A name, or with `first` the object's end.
+    Member {
+        first: bool,
+    },
+    /// A comma or the object's end.
+    AfterMember,
+    /// A row, or with `first` the array's end.
+    Row {
+        first: bool,
+    },
+    /// A comma or the array's end.
+    AfterRow,
+    End,
+}
+
+/// How often `value` was met, and what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
     Nothing,
-    Once(Rows<'a>),
+    Array,
+    Other,
     Twice,
 }
 
-/// The envelope. Written by hand because a derived struct would also take an array for an object.
-struct Wire<'a> {
-    value: Found<'a>,
+/// Reads one answer.
+#[derive(Debug)]
+pub struct PageReader<S> {
+    source: S,
+    window: Vec<u8>,
+    /// The window's size when no long row is in it.
+    usual: usize,
+    /// What of the window is read and not yet used.
+    ahead: Range<usize>,
+    /// Bytes of the body that lay before the window.
+    before: u64,
+    has_ended: bool,
+    place: Place,
+    found: Found,
     has_next_link: bool,
+    index: Index,
 }
 
-impl<'de> Deserialize<'de> for Wire<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Envelope;
-        impl<'de> Visitor<'de> for Envelope {
-            type Value = Wire<'de>;
+impl<S: Source> PageReader<S> {
+    /// Reads nothing yet.
+    pub fn new(source: S) -> Self {
+        Self::with_window(source, WINDOW)
+    }
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
+    /// The same with a window of another size than the usual; a test's is so small that every row is cut.
+    pub fn with_window(source: S, usual: usize) -> Self {
+        Self {
+            source,
+            window: Vec::new(),
+            usual,
+            ahead: 0..0,
+            before: 0,
+            has_ended: false,
+            place: Place::Begin,
+            found: Found::Nothing,
+            has_next_link: false,
+            index: Index::default(),
+        }
+    }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut wire = Wire { value: Found::Nothing, has_next_link: false };
-                while let Some(Name(name)) = map.next_key()? {
-                    match name.as_ref() {
-                        "value" => {
-                            let rows: Rows<'de> = map.next_value()?;
-                            wire.value = if matches!(wire.value, Found::Nothing) { Found::Once(rows) } else { Found::Twice };
-                        }
-                        "@odata.nextLink" => {
-                            let link: &RawValue = map.next_value()?;
-                            wire.has_next_link |= !matches!(link.get(), "null" | "\"\"");
-                        }
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
+    /// Whether `@odata.nextLink` announces more; known when the last row is out. The link itself is not given out: it is
+    /// never followed.
+    pub fn has_next_link(&self) -> bool {
+        self.has_next_link
+    }
+
+    /// The next element of `value`, whatever it is: a caller that needs objects says what it does with others. `None` when
+    /// the whole answer was read and all of it is as it should be. Members come in any order, and unknown ones are skipped.
+    ///
+    /// # Errors
+    /// See [`Broken`].
+    pub fn next_row(&mut self) -> Result<Option<Value<'_>>, Broken<S::Error>> {
+        loop {
+            match self.place {
+                Place::Begin => self.begin()?,
+                Place::Member { first } => self.member(first)?,
+                Place::AfterMember => match self.step()? {
+                    (b',', _) => self.place = Place::Member { first: false },
+                    (b'}', _) => self.finish()?,
+                    (_, at) => return Err(PageError::Syntax { at }.into()),
+                },
+                Place::Row { first } => {
+                    if self.peek()? == Some(b']') && first {
+                        self.ahead.start += 1;
+                        self.place = Place::AfterMember;
+                        continue;
                     }
+                    let row = self.value()?;
+                    self.place = Place::AfterRow;
+                    return Ok(Some(self.index.top(self.text(row)?)));
                 }
-                Ok(wire)
+                Place::AfterRow => match self.step()? {
+                    (b',', _) => self.place = Place::Row { first: false },
+                    (b']', _) => self.place = Place::AfterMember,
+                    (_, at) => return Err(PageError::Syntax { at }.into()),
+                },
+                Place::End => return Ok(None),
             }
         }
-        deserializer.deserialize_map(Envelope)
     }
-}
 
-/// A member's name, borrowed unless it holds escapes.
-struct Name<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Name<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a member's name")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Owned(text.to_owned())))
-            }
+    fn begin(&mut self) -> Result<(), Broken<S::Error>> {
+        self.more()?;
+        while self.window[self.ahead.clone()].starts_with("\u{feff}".as_bytes()) {
+            self.ahead.start += 3;
         }
-        deserializer.deserialize_str(Text)
-    }
-}
-
-/// The content of `value`; what is not an array is read over, so that a cut body is still told from a wrong one.
-enum Rows<'a> {
-    Array(Vec<&'a RawValue>),
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Rows<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Elements;
-        impl<'de> Visitor<'de> for Elements {
-            type Value = Rows<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("anything")
+        match self.peek()? {
+            None => Err(PageError::Empty.into()),
+            Some(b'{') => {
+                self.ahead.start += 1;
+                self.place = Place::Member { first: true };
+                Ok(())
             }
+            Some(_) => Err(PageError::NotAnObject.into()),
+        }
+    }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut rows = Vec::new();
-                while let Some(row) = seq.next_element()? {
-                    rows.push(row);
+    /// Reads a name and what belongs to it, or up to the first row.
+    fn member(&mut self, first: bool) -> Result<(), Broken<S::Error>> {
+        let next = self.peek()?;
+        let at = self.position();
+        match next {
+            Some(b'}') if first => {
+                self.ahead.start += 1;
+                return self.finish();
+            }
+            Some(b'"') | None => {}
+            Some(_) => return Err(PageError::Syntax { at }.into()),
+        }
+        let name = self.value()?;
+        let name = value::unquote(self.text(name)?).ok_or(PageError::Syntax { at })?;
+        let (is_rows, is_link) = (name == "value", name == "@odata.nextLink");
+        match self.step()? {
+            (b':', _) => {}
+            (_, at) => return Err(PageError::Syntax { at }.into()),
+        }
+        if is_rows && self.found == Found::Nothing && self.peek()? == Some(b'[') {
+            self.ahead.start += 1;
+            self.found = Found::Array;
+            self.place = Place::Row { first: true };
+            return Ok(());
+        }
+        let value = self.value()?;
+        let value = self.text(value)?;
+        let says_more = is_link && !matches!(value, "null" | "\"\"");
+        self.has_next_link |= says_more;
+        if is_rows {
+            // Read over all the same, so that a cut body is still told from a wrong one.
+            self.found = if self.found == Found::Nothing { Found::Other } else { Found::Twice };
+        }
+        self.place = Place::AfterMember;
+        Ok(())
+    }
+
+    /// Nothing but white space may follow the object; then says what was missing in it.
+    fn finish(&mut self) -> Result<(), Broken<S::Error>> {
+        if self.peek()?.is_some() {
+            return Err(PageError::Trailing { at: self.position() }.into());
+        }
+        self.place = Place::End;
+        match self.found {
+            Found::Array => Ok(()),
+            Found::Nothing => Err(PageError::NoValue.into()),
+            Found::Other => Err(PageError::NotAnArray.into()),
+            Found::Twice => Err(PageError::TwoValues.into()),
+        }
+    }
+
+    /// Reads one whole value, and says where in the window it lies.
+    fn value(&mut self) -> Result<Range<usize>, Broken<S::Error>> {
+        self.peek()?;
+        loop {
+            let (start, position) = (self.ahead.start, self.position());
+            let at = |n: usize| position + n as u64;
+            match self.index.read(&self.window[self.ahead.clone()]) {
+                Ok(length) => {
+                    self.ahead.start += length;
+                    return Ok(start..start + length);
                 }
-                Ok(Rows::Array(rows))
+                // The window was read from the value's beginning, and is again: it at least doubles each time.
+                Err(Fault::Short) if self.more()? => {}
+                Err(Fault::Short) => return Err(self.truncated()),
+                Err(Fault::Syntax(n)) => return Err(PageError::Syntax { at: at(n) }.into()),
+                Err(Fault::TooDeep(n)) => return Err(PageError::TooDeep { at: at(n) }.into()),
+                Err(Fault::TooMany) => return Err(PageError::RowTooLarge { at: at(0) }.into()),
             }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Rows::Other)
-            }
-
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Rows::Other)
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-                Ok(Rows::Other)
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-                Ok(Rows::Other)
-            }
-
-            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-                Ok(Rows::Other)
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-                Ok(Rows::Other)
-            }
-
-            fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-                Ok(Rows::Other)
-            }
-        }
-        deserializer.deserialize_any(Elements)
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn members_in_any_order_and_spacing() {
-        let table: [(&str, &[&str], bool); 9] = [
-            (r#"{"value":[]}"#, &[], false),
-            (r#"{"value":[{"a":1}]}"#, &[r#"{"a":1}"#], false),
-            (
-                "\r\n{ \"@odata.nextLink\" : \"https://x/?$skip=1\" ,\t\"value\" : [ {\"a\": 9007199254740993} , {} ] }\n",
-                &[r#"{"a": 9007199254740993}"#, "{}"],
-                true,
-            ),
-            (r#"{"value":[1,null,"x",[2]],"@odata.nextLink":null}"#, &["1", "null", "\"x\"", "[2]"], false),
-            (r#"{"@odata.context":{"value":[1]},"value":[{}],"@odata.nextLink":""}"#, &["{}"], false),
-            (
-                r#"{"@odata.count":3,"value":[{"value":[{"@odata.nextLink":"x"}]}]}"#,
-                &[r#"{"value":[{"@odata.nextLink":"x"}]}"#],
-                false,
-            ),
-            ("{\"\\u0076alue\":[{\"é\":\"\\u0000\"}]}", &["{\"é\":\"\\u0000\"}"], false),
-            ("\u{feff}{\"value\":[]}", &[], false),
-            (r#"{"value":[1.0E+2, -0]}"#, &["1.0E+2", "-0"], false),
-        ];
-        for (body, rows, next) in table {
-            let page = super::rows(body.as_bytes()).unwrap();
-            assert_eq!(page.rows.iter().map(|row| row.get()).collect::<Vec<_>>(), rows, "{body}");
-            assert_eq!(page.has_next_link, next, "{body}");
         }
     }
 
-    #[test]
-    fn an_error_never_looks_like_no_data() {
-        let table: [(&[u8], PageError); 17] = [
-            (b"", PageError::Empty),
-            (b" \r\n", PageError::Empty),
-            (b"[]", PageError::NotAnObject),
-            (b"[[]]", PageError::NotAnObject),
-            (b"null", PageError::NotAnObject),
-            (b"<html></html>", PageError::NotAnObject),
-            (b"{}", PageError::NoValue),
-            (br#"{"error":{"code":"x","message":"y"}}"#, PageError::NoValue),
-            (br#"{"Value":[]}"#, PageError::NoValue),
-            (br#"{"value":null}"#, PageError::NotAnArray),
-            (br#"{"value":{"a":[1]}}"#, PageError::NotAnArray),
-            (br#"{"value":"[]"}"#, PageError::NotAnArray),
-            (br#"{"value":[1],"value":[]}"#, PageError::TwoValues),
-            (br#"{"value":[{"a":1}]"#, PageError::Truncated { len: 18 }),
-            (br#"{"value":[{"a":"tex"#, PageError::Truncated { len: 19 }),
-            (br#"{"value":[]}{"value":[1]}"#, PageError::Trailing { line: 1, column: 13 }),
-            (b"{\"value\":[\"\xff\"]}", PageError::NotUtf8 { at: 11, len: 15 }),
-        ];
-        for (body, error) in table {
-            assert_eq!(rows(body).unwrap_err(), error, "{}", String::from_utf8_lossy(body));
-        }
-        for body in [&br#"{"value":[1,]}"#[..], br#"{"value":[{"a":1 "b":2}]}"#, br#"{value:[]}"#, b"{\"value\":[\"a\nb\"]}"] {
-            assert!(matches!(rows(body), Err(PageError::Syntax { line: 1 | 2, .. })), "{}", String::from_utf8_lossy(body));
+    /// A part of the window as text.
+    fn text(&self, part: Range<usize>) -> Result<&str, PageError> {
+        let start = self.before + part.start as u64;
+        std::str::from_utf8(&self.window[part]).map_err(|e| PageError::NotUtf8 { at: start + e.valid_up_to() as u64 })
+    }
+
+    /// Takes the next byte that is no white space; says what it was and where.
+    fn step(&mut self) -> Result<(u8, u64), Broken<S::Error>> {
+        let byte = self.peek()?.ok_or_else(|| self.truncated())?;
+        let at = self.position();
+        self.ahead.start += 1;
+        Ok((byte, at))
+    }
+
+    /// Looks at the next byte that is no white space; `None` at the end.
+    fn peek(&mut self) -> Result<Option<u8>, Broken<S::Error>> {
+        loop {
+            let ahead = &self.window[self.ahead.clone()];
+            if let Some(n) = ahead.iter().position(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r')) {
+                let byte = ahead[n];
+                self.ahead.start += n;
+                return Ok(Some(byte));
+            }
+            self.ahead.start = self.ahead.end;
+            if !self.more()? {
+                return Ok(None);
+            }
         }
     }
 
-    #[test]
-    fn every_cut_of_a_page_is_an_error() {
-        let body = r#"{"@odata.context":"c","value":[{"id":"é","n":[1,2.5,true]},{}],"@odata.nextLink":"n"}"#;
-        assert_eq!(rows(body.as_bytes()).unwrap().rows.len(), 2);
-        for end in 0..body.len() {
-            assert!(rows(&body.as_bytes()[..end]).is_err(), "{end}");
+    /// Where the next byte lies in the body.
+    fn position(&self) -> u64 {
+        self.before + self.ahead.start as u64
+    }
+
+    fn truncated(&self) -> Broken<S::Error> {
+        PageError::Truncated { len: self.before + self.ahead.end as u64 }.into()
+    }
+
+    /// Reads until the window is full, keeping what is not used yet; `false` at the end of the body.
+    fn more(&mut self) -> Result<bool, Broken<S::Error>> {
+        let kept = self.ahead.len();
+        if self.has_ended {
+            return Ok(false);
         }
+        if kept > ROW_LIMIT {
+            return Err(PageError::RowTooLarge { at: self.position() }.into());
+        }
+        self.window.copy_within(self.ahead.clone(), 0);
+        self.before += self.ahead.start as u64;
+        self.ahead = 0..kept;
+        let size = (2 * kept).clamp(self.usual, ROW_LIMIT + self.usual);
+        if self.window.len() != size {
+            self.window.resize(size, 0);
+            self.window.shrink_to_fit();
+        }
+        while self.ahead.end < size {
+            let read = self.source.read(&mut self.window[self.ahead.end..]).map_err(Broken::Source)?;
+            if read == 0 {
+                self.has_ended = true;
+                break;
+            }
+            self.ahead.end += read;
+        }
+        Ok(self.ahead.len() > kept)
     }
 }

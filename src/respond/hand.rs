@@ -1,15 +1,18 @@
-//! The thread that asks the service. The one that reports does not wait for it beyond a stop: an exchange cannot be
-//! interrupted, and every row has to be told before the process is ended.
+//! The thread that asks the service. The one that reports does not wait for it beyond a stop, nor beyond the time there is:
+//! an exchange cannot be interrupted, and every row has to be told before the process is ended.
 
-use std::sync::Arc;
+use std::cell::Cell;
+use std::panic;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::outcome::{Done, Outcome, Trace};
 use super::plan::Task;
-use super::wave::{Objects, STOPPED};
+use super::wave::{OUT_OF_TIME, Objects, STOPPED};
 use crate::error::Error;
+use crate::splunk::lock::Lock;
 use crate::splunk::stop::Stop;
 
 /// Between two looks for a stop.
@@ -18,6 +21,11 @@ const LOOK: Duration = Duration::from_millis(20);
 const GRACE: Duration = Duration::from_millis(150);
 /// Why nothing more is done after a panic, which stands in the log.
 const FAILED: &str = "the program failed";
+
+thread_local! {
+    /// On the thread that asks: where it says that it panicked.
+    static PANICS: Cell<Option<Sender<Told>>> = const { Cell::new(None) };
+}
 
 /// What became of some objects.
 pub(super) struct Ends {
@@ -29,18 +37,24 @@ pub(super) struct Ends {
 
 /// What the thread says.
 enum Told {
-    /// It is ready, and takes so many objects at a time.
-    Ready(usize),
+    /// It is not to be waited for after this.
+    Until(Instant),
+    /// It is ready, and takes so many objects at a time. Until the end this lock is held.
+    Ready(usize, Option<Lock>),
     /// It cannot begin.
     Unable(Box<Error>),
     /// These tasks are over.
     Ended(Ends),
+    /// Nothing more comes.
+    Panicked,
 }
 
 pub(super) struct Hand {
     tasks: Sender<Arc<Vec<Task>>>,
     told: Receiver<Told>,
     stop: Stop,
+    until: Instant,
+    _lock: Option<Lock>,
     /// Why nobody answers, where that is so.
     gone: Option<String>,
     /// How many objects it takes at a time.
@@ -48,16 +62,23 @@ pub(super) struct Hand {
 }
 
 impl Hand {
-    /// Begins. The error is why nobody can be asked; then every object fails for that reason.
-    pub(super) fn new(begin: impl FnOnce() -> Result<Objects, Error> + Send + 'static, stop: Stop) -> (Self, Option<Error>) {
+    /// Begins. The error is why nobody can be asked; then every object fails for that reason. Nothing is waited for after
+    /// `until`, or what `begin` tells in its place.
+    pub(super) fn new(
+        begin: impl FnOnce(&dyn Fn(Instant)) -> Result<(Objects, Option<Lock>), Error> + Send + 'static,
+        until: Instant,
+        stop: Stop,
+    ) -> (Self, Option<Error>) {
         let (tasks, due) = mpsc::channel::<Arc<Vec<Task>>>();
         let (tell, told) = mpsc::channel();
+        stay_after_panics();
         thread::spawn(move || {
-            let mut objects = match begin() {
-                Ok(objects) => objects,
+            PANICS.set(Some(tell.clone()));
+            let (mut objects, lock) = match begin(&|until| _ = tell.send(Told::Until(until))) {
+                Ok(begun) => begun,
                 Err(error) => return drop(tell.send(Told::Unable(Box::new(error)))),
             };
-            if tell.send(Told::Ready(objects.wave())).is_err() {
+            if tell.send(Told::Ready(objects.wave(), lock)).is_err() {
                 return;
             }
             for tasks in due {
@@ -68,9 +89,9 @@ impl Hand {
                 }
             }
         });
-        let mut hand = Self { tasks, told, stop, gone: None, wave: usize::MAX };
+        let mut hand = Self { tasks, told, stop, until, _lock: None, gone: None, wave: usize::MAX };
         match hand.hear() {
-            Some(Told::Ready(wave)) => hand.wave = wave,
+            Some(Told::Ready(wave, lock)) => (hand.wave, hand._lock) = (wave, lock),
             Some(Told::Unable(error)) => {
                 hand.gone = Some(error.full());
                 return (hand, Some(*error));
@@ -98,28 +119,100 @@ impl Hand {
         }
     }
 
-    /// What the thread says next; nothing where it is gone, or busy beyond a stop.
+    /// What the thread says next; nothing where it is gone, or busy beyond a stop or the time there is.
     fn hear(&mut self) -> Option<Told> {
         let mut stopped = None;
-        loop {
+        let reason = loop {
             match self.told.recv_timeout(LOOK) {
+                Ok(Told::Until(until)) => self.until = until,
+                Ok(Told::Panicked) | Err(RecvTimeoutError::Disconnected) => break FAILED,
                 Ok(told) => return Some(told),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.gone = Some(FAILED.to_owned());
-                    return None;
-                }
             }
             if self.stop.requested() && stopped.get_or_insert_with(Instant::now).elapsed() > GRACE {
-                self.gone = Some(STOPPED.to_owned());
-                return None;
+                break STOPPED;
             }
-        }
+            if Instant::now() >= self.until {
+                break OUT_OF_TIME;
+            }
+        };
+        self.gone = Some(reason.to_owned());
+        None
     }
+}
+
+/// In a release a panic ends the whole process (`panic = "abort"`), and with it all rows that are still to be told. The end
+/// comes after the hook, so the thread that asks stays there, once it has said that it panicked.
+fn stay_after_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Elsewhere the thread ends, and its end of the channel with it.
+        if !cfg!(panic = "abort") {
+            return;
+        }
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            before(panic);
+            if let Some(tell) = PANICS.take() {
+                let _ = tell.send(Told::Panicked);
+                loop {
+                    thread::park();
+                }
+            }
+        }));
+    });
 }
 
 fn failed(tasks: &[Task], reason: &str, attempts: u32) -> Ends {
     let trace = Trace { attempts, ..Trace::default() };
     let done = Done { outcome: Outcome::Failed(reason.to_owned()), trace };
     Ends { done: vec![done; tasks.len()], hopeless: None }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::microsoft::cloud::What;
+    use crate::microsoft::update::{Change, Wanted};
+
+    fn tasks() -> Arc<Vec<Task>> {
+        let wanted = Wanted { status: "resolved", ..Wanted::default() };
+        let change = Change::parse(What::Alerts, &wanted).unwrap();
+        Arc::new(vec![Task { id: "a".to_owned(), change, seen: None }])
+    }
+
+    fn told(hand: &mut Hand) -> String {
+        match &hand.change(&tasks()).done[..] {
+            [Done { outcome: Outcome::Failed(reason), .. }] => reason.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_thread_that_is_gone_or_busy() {
+        let later = Instant::now() + Duration::from_secs(3600);
+        let (mut hand, error) = Hand::new(|_| panic!("a fault of the program, planted by a test"), later, Stop::new());
+        assert_eq!((told(&mut hand).as_str(), error.is_none()), (FAILED, true));
+        let busy = |_: &dyn Fn(Instant)| loop {
+            thread::park();
+        };
+        let (mut hand, _) = Hand::new(busy, Instant::now(), Stop::new());
+        assert_eq!(told(&mut hand), OUT_OF_TIME);
+        let told_late = |end: &dyn Fn(Instant)| {
+            end(Instant::now());
+            loop {
+                thread::park();
+            }
+        };
+        let (mut hand, _) = Hand::new(told_late, later, Stop::new());
+        assert_eq!(told(&mut hand), OUT_OF_TIME);
+        let stop = Stop::new();
+        stop.request();
+        let (mut hand, _) = Hand::new(busy, later, stop);
+        assert_eq!(told(&mut hand), STOPPED);
+        let (mut hand, error) = Hand::new(|_| Err(Error::AtWork("s1".to_owned())), later, Stop::new());
+        let reason = "another run of this action for the search job s1 is at work; what it does is in its own results";
+        assert_eq!((told(&mut hand), error.unwrap().full()), (reason.to_owned(), reason.to_owned()));
+    }
 }

@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::outcome::{Done, Outcome, Trace};
 use super::plan::{IfChanged, Seen, Task};
 use crate::microsoft::api_error::{ApiError, Failure};
+use crate::microsoft::batch;
 use crate::microsoft::client::Reply;
-use crate::microsoft::cloud::Resource;
+use crate::microsoft::cloud::{Api, Resource};
 use crate::microsoft::update::{Difference, Member, Step, differences, requests, updated, value_of};
 use crate::pace::backoff;
 use crate::time::Ticks;
@@ -55,6 +56,8 @@ pub(super) enum FaultKind {
     Throttled,
     /// The service failed, or its answer was lost.
     Passing,
+    /// More objects in one request than the service takes.
+    TooMany,
     /// The run has to end; nothing was asked.
     OutOfTime,
 }
@@ -70,6 +73,7 @@ impl Fault {
             Failure::Unauthorized { .. } | Failure::Forbidden { .. } | Failure::Disallowed => FaultKind::Denied,
             Failure::Token(_) | Failure::Setup(_) if error.is_permanent() => FaultKind::Hopeless,
             _ if error.is_throttled() => FaultKind::Throttled,
+            Failure::BadRequest if batch::is_too_large(error) => FaultKind::TooMany,
             // Somebody else changed it in the same moment, or somebody between here and Microsoft answered: the object is
             // read again, which tells what has become of it.
             Failure::NotJson { .. } => FaultKind::Passing,
@@ -90,6 +94,12 @@ impl Fault {
         Self { asked: false, ..Self::new(FaultKind::OutOfTime, reason) }
     }
 
+    /// Whether the request may have been carried out all the same: there was no answer, none that can be read, or one from
+    /// between here and the service, or the service failed at whatever point.
+    fn is_answer_lost(&self) -> bool {
+        self.kind == FaultKind::Passing && !matches!(self.status, Some(400..=499))
+    }
+
     /// The failure of all requests to come, which are therefore not made.
     pub(super) fn of_all(&self) -> Self {
         Self { asked: false, ..Self::new(FaultKind::Hopeless, &self.text) }
@@ -103,6 +113,17 @@ pub(super) enum Doing {
     Sending,
 }
 
+/// What is known of the last requests that change an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// There was none, or it did nothing.
+    Undone,
+    /// They may have been carried out.
+    Unknown,
+    /// They were all accepted.
+    Accepted,
+}
+
 /// An object, and how far its change has come.
 #[derive(Debug)]
 pub(super) struct Work<'a> {
@@ -112,15 +133,20 @@ pub(super) struct Work<'a> {
     begun: Instant,
     /// Whether it was read at all; the first look decides what is reported as the change.
     seen: bool,
-    /// Whether any request that changes it was sent.
-    sent: bool,
-    /// Whether the last ones were all accepted.
-    accepted: bool,
+    /// Whether a request that changes it may have arrived, and whether one before the last may have.
+    sent: [bool; 2],
+    /// What is known of the last ones.
+    fate: Fate,
+    /// Whether its requests go alone from here on.
+    pub(super) alone: bool,
     /// The version that they are to change.
     base: Option<String>,
-    /// Failures in a row of [`Doing::Reading`] and [`Doing::Sending`].
+    /// Failures in a row of [`Doing::Reading`] and [`Doing::Sending`], and answers that asked to slow down.
     failures: [u32; 2],
+    throttled: [u32; 2],
     pub(super) looks: u32,
+    /// Looks for what may have been carried out.
+    doubts: u32,
     /// What is to be sent next.
     pub(super) steps: Vec<Step>,
     pub(super) outcome: Option<Outcome>,
@@ -135,11 +161,14 @@ impl<'a> Work<'a> {
             trace,
             begun: Instant::now(),
             seen: false,
-            sent: false,
-            accepted: false,
+            sent: [false; 2],
+            fate: Fate::Undone,
+            alone: false,
             base: None,
             failures: [0; 2],
+            throttled: [0; 2],
             looks: 0,
+            doubts: 0,
             steps: Vec::new(),
             outcome: None,
         }
@@ -166,8 +195,25 @@ impl<'a> Work<'a> {
 
     /// Takes in the object as just read. Gives the time to wait before it is looked at again.
     pub(super) fn read(&mut self, object: &Value) -> Duration {
-        self.failures[Doing::Reading as usize] = 0;
-        if !self.seen {
+        self.succeeded(Doing::Reading);
+        if self.seen {
+            self.note_version(object);
+            let left = self.differences(object);
+            self.note_after(object);
+            if left.is_empty() {
+                self.end(Outcome::Updated(listed(&self.trace.asked)));
+                return Duration::ZERO;
+            }
+            match self.fate {
+                Fate::Accepted => return self.look_again(&left),
+                // The one thing that would be there twice, if it was posted and is shown late.
+                Fate::Unknown if self.doubts + 1 < LOOKS && left.iter().any(|left| left.member == Member::Comment) => {
+                    self.doubts += 1;
+                    return backoff(self.doubts, seed());
+                }
+                Fate::Unknown | Fate::Undone => {}
+            }
+        } else {
             self.seen = true;
             self.trace.asked = self.differences(object);
             if let Some(changed) = self.task.seen.as_ref().and_then(|seen| changed_since(self.rules.resource, seen, object)) {
@@ -176,18 +222,6 @@ impl<'a> Work<'a> {
                     self.end(Outcome::Refused(format!("{changed}; if_changed = refuse")));
                     return Duration::ZERO;
                 }
-            }
-        }
-        if self.sent {
-            self.note_version(object);
-            let left = self.differences(object);
-            self.note_after(object);
-            if left.is_empty() {
-                self.end(Outcome::Updated(listed(&self.trace.asked)));
-                return Duration::ZERO;
-            }
-            if self.accepted {
-                return self.look_again(&left);
             }
         }
         match requests(self.rules.resource, &self.task.id, &self.task.change, object) {
@@ -217,8 +251,22 @@ impl<'a> Work<'a> {
 
     /// Notes that a request that changes it is about to go, whatever becomes of it.
     pub(super) fn sending(&mut self) {
-        self.sent = true;
-        self.accepted = false;
+        self.sent = [true, self.sent[0]];
+        self.fate = Fate::Undone;
+        (self.looks, self.doubts) = (0, 0);
+    }
+
+    /// Notes that what was sent together with that of others was refused, for whichever of them. It is read again, since the
+    /// service may have changed some before it came to the one that it refused.
+    pub(super) fn refused(&mut self) {
+        self.sent[0] = self.sent[1];
+        self.steps.clear();
+    }
+
+    /// The same, and that it is to be sent alone.
+    pub(super) fn goes_alone(&mut self) {
+        self.refused();
+        self.alone = true;
     }
 
     /// Notes an answer to a request that changes it. Graph and the incidents API answer with the object as it is then.
@@ -232,9 +280,13 @@ impl<'a> Work<'a> {
 
     /// Notes that all requests of this round were accepted.
     pub(super) fn accepted(&mut self) {
-        self.accepted = true;
-        self.failures[Doing::Sending as usize] = 0;
+        self.fate = Fate::Accepted;
+        self.succeeded(Doing::Sending);
         self.steps.clear();
+    }
+
+    fn succeeded(&mut self, doing: Doing) {
+        (self.failures[doing as usize], self.throttled[doing as usize]) = (0, 0);
     }
 
     fn note_version(&mut self, object: &Value) {
@@ -254,42 +306,41 @@ impl<'a> Work<'a> {
     /// Takes in a failure. Gives the time to wait before it is tried again; `until` is when nothing may be tried any more.
     pub(super) fn failed(&mut self, doing: Doing, fault: &Fault, until: Instant) -> Duration {
         self.steps.clear();
-        let failures = &mut self.failures[doing as usize];
-        *failures += 1;
-        let failures = *failures;
+        if doing == Doing::Sending && fault.is_answer_lost() {
+            self.fate = Fate::Unknown;
+        } else if doing == Doing::Sending && fault.asked {
+            self.sent[0] = self.sent[1];
+        }
+        let counted = if fault.kind == FaultKind::Throttled { &mut self.throttled } else { &mut self.failures };
+        counted[doing as usize] += 1;
+        let (counted, failures) = (counted[doing as usize], self.failures[doing as usize]);
+        // What spoils an answer of many may be another's, so the last try has one of its own. Endpoint's are all or nothing.
+        self.alone |= failures + 1 >= ATTEMPTS && self.rules.resource.api() == Api::Graph;
         // A try begins with reading, and ends with reading back.
-        if !fault.asked && doing == Doing::Reading && !self.accepted {
+        if !fault.asked && doing == Doing::Reading && self.fate != Fate::Accepted {
             self.trace.attempts -= 1;
         }
         self.trace.http_status = fault.status.or(self.trace.http_status);
         self.trace.request_id = fault.request_id.clone().or(self.trace.request_id.take());
-        let wait = fault.retry_after.unwrap_or_else(|| backoff(failures, seed()));
-        // What was accepted is not undone by a look that failed.
-        let unseen = |text: &str| format!("the change was sent and could not be read back: {text}");
-        let outcome = match fault.kind {
-            FaultKind::NotFound | FaultKind::Permanent | FaultKind::Denied if self.sent && doing == Doing::Reading => {
-                Outcome::Failed(unseen(&fault.text))
-            }
-            FaultKind::Passing if failures >= ATTEMPTS && self.sent && doing == Doing::Reading => {
-                Outcome::Failed(unseen(&fault.text))
-            }
-            FaultKind::NotFound => Outcome::NotFound(fault.text.clone()),
-            FaultKind::OutOfTime if self.sent => {
-                Outcome::Failed(format!("{}: the change was sent and not read back", fault.text))
-            }
-            FaultKind::OutOfTime | FaultKind::Permanent | FaultKind::Denied | FaultKind::Hopeless => {
-                Outcome::Failed(fault.text.clone())
-            }
-            FaultKind::Throttled | FaultKind::Passing if Instant::now() + wait >= until => {
-                Outcome::Failed(format!("out of time: {}", fault.text))
-            }
-            FaultKind::Passing if failures >= ATTEMPTS => Outcome::Failed(fault.text.clone()),
-            FaultKind::Throttled | FaultKind::Passing => {
+        let wait = fault.retry_after.unwrap_or_else(|| backoff(counted, seed()));
+        let text = match fault.kind {
+            FaultKind::Throttled | FaultKind::Passing if failures < ATTEMPTS && Instant::now() + wait < until => {
                 self.trace.attempts += 1;
                 return wait;
             }
+            FaultKind::Throttled | FaultKind::Passing if failures < ATTEMPTS => format!("out of time: {}", fault.text),
+            _ => fault.text.clone(),
         };
-        self.end(outcome);
+        // What may have arrived is not undone by what failed after it.
+        self.end(match (self.sent[0], doing) {
+            (false, _) if fault.kind == FaultKind::NotFound => Outcome::NotFound(text),
+            (false, _) => Outcome::Failed(text),
+            (true, _) if fault.kind == FaultKind::OutOfTime => {
+                Outcome::Failed(format!("{text}: the change was sent and not read back"))
+            }
+            (true, Doing::Reading) => Outcome::Failed(format!("the change was sent and could not be read back: {text}")),
+            (true, Doing::Sending) => Outcome::Failed(format!("the change may have been made in part or whole: {text}")),
+        });
         Duration::ZERO
     }
 }
@@ -324,10 +375,13 @@ fn changed_since(resource: Resource, seen: &Seen, object: &Value) -> Option<Stri
 
 /// `status new -> resolved, comment added`.
 fn listed(changes: &[Difference]) -> String {
-    let one = |change: &Difference| match (change.member, change.current.as_str()) {
-        (Member::Comment, _) => "comment added".to_owned(),
-        (member, "") => format!("{} -> {}", member.name(), change.wanted),
-        (member, current) => format!("{} {current} -> {}", member.name(), change.wanted),
+    let one = |change: &Difference| {
+        let wanted = if change.wanted.is_empty() { "none" } else { &change.wanted };
+        match (change.member, change.current.as_str()) {
+            (Member::Comment, _) => "comment added".to_owned(),
+            (member, "") => format!("{} -> {wanted}", member.name()),
+            (member, current) => format!("{} {current} -> {wanted}", member.name()),
+        }
     };
     changes.iter().map(one).collect::<Vec<_>>().join(", ")
 }
@@ -413,6 +467,49 @@ mod tests {
     }
 
     #[test]
+    fn a_comment_whose_answer_was_lost_is_looked_for_before_it_is_sent_again() {
+        let wanted = Wanted { comment: "done", ..Wanted::default() };
+        let task = Task { id: "a".to_owned(), change: Change::parse(What::Alerts, &wanted).unwrap(), seen: None };
+        let later = Instant::now() + Duration::from_secs(60);
+        let lost = Fault::new(FaultKind::Passing, "cut");
+        let refused = Fault { status: Some(409), ..lost.clone() };
+        for (fault, looks) in [(&lost, LOOKS), (&refused, 1), (&Fault::new(FaultKind::Throttled, "slow down"), 1)] {
+            let mut work = Work::new(&task, rules(IfChanged::Warn));
+            work.read(&held("new", "t0"));
+            work.sending();
+            work.failed(Doing::Sending, fault, later);
+            let taken: Vec<usize> = (0..looks)
+                .map(|_| {
+                    work.read(&held("new", "t0"));
+                    work.steps.len()
+                })
+                .collect();
+            assert_eq!((taken.iter().sum::<usize>(), taken.last()), (1, Some(&1)), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_refused_together_is_read_again() {
+        let task = task(None);
+        let later = Instant::now() + Duration::from_secs(60);
+        let gone = Fault::new(FaultKind::NotFound, "gone");
+        let mut work = Work::new(&task, rules(IfChanged::Warn));
+        work.read(&held("new", "t0"));
+        work.sending();
+        work.refused();
+        assert!(work.steps.is_empty());
+        work.failed(Doing::Reading, &gone, later);
+        assert_eq!(work.outcome, Some(Outcome::NotFound("gone".to_owned())), "nothing of it was sent");
+        // The service came as far as this one.
+        let mut work = Work::new(&task, rules(IfChanged::Warn));
+        work.read(&held("new", "t0"));
+        work.sending();
+        work.refused();
+        work.read(&held("resolved", "t1"));
+        assert_eq!(work.outcome, Some(Outcome::Updated("status new -> resolved".to_owned())));
+    }
+
+    #[test]
     fn failures_end_or_wait() {
         let task = task(None);
         let later = Instant::now() + Duration::from_secs(60);
@@ -438,6 +535,19 @@ mod tests {
             work.failed(Doing::Sending, &Fault::new(FaultKind::Passing, "x"), later);
         }
         assert_eq!(work.outcome, Some(failed("x")));
+        // Being throttled is no failure.
+        let mut work = Work::new(&task, rules(IfChanged::Warn));
+        for _ in 0..ATTEMPTS {
+            work.failed(Doing::Reading, &Fault::new(FaultKind::Throttled, "x"), later);
+        }
+        work.failed(Doing::Reading, &Fault::new(FaultKind::Passing, "x"), later);
+        assert_eq!((work.outcome.clone(), work.trace.attempts), (None, ATTEMPTS + 2));
+        // The first step was accepted, the second refused.
+        let mut work = Work::new(&task, rules(IfChanged::Warn));
+        work.sending();
+        work.sending();
+        work.failed(Doing::Sending, &Fault::new(FaultKind::Permanent, "x"), later);
+        assert_eq!(work.outcome, Some(failed("the change may have been made in part or whole: x")));
         let mut work = Work::new(&task, rules(IfChanged::Warn));
         work.sending();
         work.failed(Doing::Sending, &Fault::over("out of time"), later);

@@ -6,8 +6,7 @@ use std::collections::HashMap;
 use ring::digest::{SHA256, digest};
 
 use super::outcome::{Done, Outcome};
-use crate::error::Error;
-use crate::microsoft::cloud::Resource;
+use crate::microsoft::cloud::{Resource, What};
 use crate::microsoft::object::names;
 use crate::microsoft::query::check_id;
 use crate::microsoft::update::{Change, Member, Refusal, Wanted};
@@ -18,6 +17,10 @@ use crate::time::Ticks;
 
 /// The changes an action's parameters can ask for, in the order of [`Wanted`]'s members.
 const CHANGES: [&str; 6] = ["status", "assigned_to", "classification", "determination", "comment", "tags"];
+/// Those of them of which an object has one.
+const ONE_VALUE: [&str; 4] = ["status", "assigned_to", "classification", "determination"];
+/// The index of the audit events where none is named.
+const INDEX: &str = "main";
 /// In front of a change's name: the row's own field for it.
 const OVERRIDE: &str = "defender_";
 /// The row's fields that Enterprise Security's line repeats.
@@ -44,10 +47,14 @@ pub(super) enum IfChanged {
 /// An action's parameters.
 #[derive(Debug)]
 pub(super) struct Parameters {
+    /// What is wrong with them, if anything: then every row is refused for it, and the others have their defaults.
+    pub(super) fault: Option<String>,
     /// The account's name.
     pub(super) account: String,
     /// What is changed through which API.
     pub(super) resource: Resource,
+    /// The API as it was written.
+    pub(super) api: String,
     /// Whether to say only what would be changed.
     pub(super) dry_run: bool,
     /// See [`IfChanged`].
@@ -62,40 +69,64 @@ pub(super) struct Parameters {
 
 impl Parameters {
     /// Reads and checks the parameters that are the same for all rows.
-    pub(super) fn read(action: Action, payload: &Payload) -> Result<Self, Error> {
-        let wrong = |name, reason| Error::Parameter { name, reason };
-        let account = payload.param("account").ok_or_else(|| wrong("account", "it is required and missing".to_owned()))?;
+    pub(super) fn read(action: Action, payload: &Payload) -> Self {
+        let mut faults: Vec<String> = Vec::new();
+        let mut wrong = |name: &str, reason: &str| faults.push(format!("{name}: {reason}"));
+        let account = payload.param("account").unwrap_or_else(|| {
+            wrong("account", "it is required and missing");
+            ""
+        });
         let api = payload.param("api").unwrap_or("graph");
-        let resource = Resource::of(api, action.what()).map_err(|reason| wrong("api", reason))?;
+        let resource = Resource::of(api, action.what()).unwrap_or_else(|reason| {
+            wrong("api", &reason);
+            match action {
+                Action::IncidentUpdate => Resource::GraphIncidents,
+                Action::AlertUpdate => Resource::GraphAlerts,
+            }
+        });
         let dry_run = match payload.param("dry_run").unwrap_or("0").to_ascii_lowercase().as_str() {
             "1" | "true" | "yes" => true,
             "0" | "false" | "no" => false,
-            other => return Err(wrong("dry_run", format!("`{other}` is neither 1 nor 0"))),
+            other => {
+                wrong("dry_run", &format!("`{}` is neither 1 nor 0", shown(other)));
+                true
+            }
         };
         let if_changed = match payload.param("if_changed").unwrap_or("warn") {
             "warn" => IfChanged::Warn,
             "refuse" => IfChanged::Refuse,
-            other => return Err(wrong("if_changed", format!("`{other}` is unknown: write warn or refuse"))),
+            other => {
+                wrong("if_changed", &format!("`{}` is unknown: write warn or refuse", shown(other)));
+                IfChanged::Refuse
+            }
         };
-        let index = payload.param("index").unwrap_or("main");
-        if !is_index(index) {
-            return Err(wrong("index", format!("`{index}` is not the name of an index that can be written to")));
-        }
-        let parameters = Self {
+        let index = payload.param("index").filter(|index| {
+            let fits = is_index(index);
+            if !fits {
+                wrong("index", &format!("`{}` is not the name of an index that can be written to", shown(index)));
+            }
+            fits
+        });
+        let mut parameters = Self {
+            fault: None,
             account: account.to_owned(),
             resource,
+            api: shown(api),
             dry_run,
             if_changed,
-            index: index.to_owned(),
+            // What is to be told of a wrong one has to be told somewhere.
+            index: index.unwrap_or(INDEX).to_owned(),
             id_field: payload.param("id_field").unwrap_or("id").to_owned(),
             changes: CHANGES.map(|name| payload.param(name).unwrap_or_default().to_owned()),
             run: [payload.search_name.clone(), payload.sid.clone()],
         };
         match parameters.change(None) {
             // Every row may bring its own change.
-            Ok(_) | Err(Refusal::Nothing) => Ok(parameters),
-            Err(refusal) => Err(wrong("of the change", refusal.to_string())),
+            Ok(_) | Err(Refusal::Nothing) => {}
+            Err(refusal) => faults.push(refusal.to_string()),
         }
+        parameters.fault = (!faults.is_empty()).then(|| faults.join("; "));
+        parameters
     }
 
     /// Whether a field of the results is looked at.
@@ -140,16 +171,15 @@ impl Parameters {
         Ok(change)
     }
 
-    /// The line under a comment: the first 8 bytes of SHA-256 over search, sid and text, each with its length in front. The
+    /// The line under a comment: a fingerprint of search, sid and text. The
     /// same run posts it once, however often it is repeated; another run of the search may say the same again.
     fn mark(&self, comment: &str) -> String {
-        let mut told = String::new();
-        for part in [self.run[0].as_str(), self.run[1].as_str(), comment] {
-            told.push_str(&format!("{}:{part}", part.len()));
-        }
-        let hash = digest(&SHA256, told.as_bytes());
-        let hex: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        format!("[Splunk {hex}]")
+        format!("[Splunk {}]", fingerprint(&[&self.run[0], &self.run[1], comment]))
+    }
+
+    /// What names the run in the name of a file: two processes whose comments would bear the same marks have the same.
+    pub(super) fn run(&self) -> String {
+        fingerprint(&[&self.run[0], &self.run[1]])
     }
 
     /// The version that the row shows; an error where one is needed and there is none.
@@ -174,6 +204,18 @@ impl Parameters {
     }
 }
 
+/// The first 8 bytes of SHA-256 over some texts, each with its length in front.
+fn fingerprint(parts: &[&str]) -> String {
+    let told: String = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
+    let hash = digest(&SHA256, told.as_bytes());
+    hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Enough of a wrong value to find it again.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(60).collect()
+}
+
 /// The version of an object that a row shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
@@ -194,7 +236,7 @@ pub(super) struct Task {
 /// What a row comes to.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// The change of this object, which this row or one before it asked for.
+    /// The change of the object of this key, which this row or one before it asked for.
     Change(String),
     /// Nothing can be sent for this row.
     Refuse(Outcome),
@@ -203,6 +245,7 @@ pub(super) enum Order {
 /// What rows asked of each object.
 #[derive(Default)]
 pub(super) struct Orders {
+    /// By the object's key.
     known: HashMap<String, Known>,
     /// Objects whose change is still to be carried out.
     pub(super) due: Vec<Task>,
@@ -219,10 +262,13 @@ impl Orders {
     /// Reads the next row.
     pub(super) fn next(&mut self, parameters: &Parameters, row: &Row) -> Order {
         let refuse = |reason: String| Order::Refuse(Outcome::Refused(reason));
+        if let Some(fault) = &parameters.fault {
+            return refuse(format!("parameter {fault}"));
+        }
         let field = &parameters.id_field;
         let Some(id) = parameters.id_of(row) else {
             return refuse(match row.values(field).len() {
-                0 => format!("the row has no field `{field}`: name the field that holds the id in id_field"),
+                0 => format!("the row has nothing in field `{field}`: name the field that holds the id in id_field"),
                 many => format!("field `{field}` holds {many} ids: expand the search to one row per id"),
             });
         };
@@ -232,13 +278,20 @@ impl Orders {
         if let Err(reason) = check_id(parameters.resource, &id) {
             return refuse(reason);
         }
+        for field in ONE_VALUE.map(|name| format!("{OVERRIDE}{name}")) {
+            if let many @ 2.. = row.values(&field).len() {
+                return refuse(format!("field `{field}` holds {many} values, and the object takes one"));
+            }
+        }
         let change = match parameters.change(Some(row)) {
             Ok(change) => change,
             Err(refusal) => return refuse(refusal.to_string()),
         };
+        let id = plain(parameters.resource, id);
+        let key = key(&id);
         let asked = Change { comment: None, ..change.clone() };
-        match self.known.get(&id) {
-            Some(known) if known.change == asked => return Order::Change(id),
+        match self.known.get(&key) {
+            Some(known) if known.change == asked => return Order::Change(key),
             Some(_) => return refuse("a row before asks for another change of the same object".to_owned()),
             None => {}
         }
@@ -246,35 +299,52 @@ impl Orders {
             Ok(seen) => seen,
             Err(reason) => return refuse(reason),
         };
-        self.known.insert(id.clone(), Known { change: asked, end: None });
-        self.due.push(Task { id: id.clone(), change, seen });
-        Order::Change(id)
+        self.known.insert(key.clone(), Known { change: asked, end: None });
+        self.due.push(Task { id, change, seen });
+        Order::Change(key)
     }
 
     /// Notes what became of the objects that were due.
     pub(super) fn ended(&mut self, tasks: &[Task], ends: Vec<Done>) {
         for (task, end) in tasks.iter().zip(ends) {
-            if let Some(known) = self.known.get_mut(&task.id) {
+            if let Some(known) = self.known.get_mut(&key(&task.id)) {
                 known.end = Some(end);
             }
         }
     }
 
     /// What became of an object.
-    pub(super) fn end_of(&self, id: &str) -> Option<&Done> {
-        self.known.get(id)?.end.as_ref()
+    pub(super) fn end_of(&self, key: &str) -> Option<&Done> {
+        self.known.get(key)?.end.as_ref()
     }
 
     /// Keeps of these only what a later row of the same object needs; of those for which nothing was asked, nothing.
     pub(super) fn told(&mut self, tasks: &[Task]) {
         for task in tasks {
-            let end = self.known.get_mut(&task.id).and_then(|known| known.end.as_mut());
-            match end {
+            let key = key(&task.id);
+            match self.known.get_mut(&key).and_then(|known| known.end.as_mut()) {
                 Some(end) if end.trace.attempts > 0 => end.shorten(),
-                _ => drop(self.known.remove(&task.id)),
+                _ => drop(self.known.remove(&key)),
             }
         }
     }
+}
+
+/// An id as the service writes it: the number of an incident may come with zeros in front, and names the same one.
+fn plain(resource: Resource, id: String) -> String {
+    match resource.what() {
+        What::Incidents => match id.trim_start_matches('0') {
+            "" => "0".to_owned(),
+            number => number.to_owned(),
+        },
+        What::Alerts => id,
+    }
+}
+
+/// By what an object is known among the rows of a run. In two spellings it would be changed twice, and no two objects
+/// differ in nothing but the case of their ids.
+fn key(id: &str) -> String {
+    id.to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -287,31 +357,51 @@ mod tests {
         crate::splunk::alert::read(text.as_bytes()).unwrap()
     }
 
-    fn parameters(configuration: &str) -> Result<Parameters, String> {
-        Parameters::read(Action::AlertUpdate, &payload(configuration)).map_err(|error| error.to_string())
+    fn parameters(configuration: &str) -> Parameters {
+        Parameters::read(Action::AlertUpdate, &payload(configuration))
     }
 
     #[test]
-    fn bad_parameters_are_refused_before_any_row() {
+    fn bad_parameters_refuse_every_row() {
         let table = [
-            ("{}", "parameter account: it is required and missing"),
-            (r#"{"account":"a","dry_run":"maybe"}"#, "parameter dry_run: `maybe` is neither 1 nor 0"),
-            (r#"{"account":"a","if_changed":"no"}"#, "parameter if_changed: `no` is unknown: write warn or refuse"),
+            ("{}", "account: it is required and missing"),
+            (r#"{"account":"a","api":"soap"}"#, "api: `soap` is unknown: write graph or defender"),
+            (r#"{"account":"a","dry_run":"maybe"}"#, "dry_run: `maybe` is neither 1 nor 0"),
+            (r#"{"account":"a","if_changed":"no"}"#, "if_changed: `no` is unknown: write warn or refuse"),
+            (r#"{"account":"a","index":"_audit"}"#, "index: `_audit` is not the name of an index that can be written to"),
+            (r#"{"account":"a","status":"closed"}"#, "status `closed` is not allowed: write new, inProgress or resolved"),
             (
-                r#"{"account":"a","index":"_audit"}"#,
-                "parameter index: `_audit` is not the name of an index that can be written to",
+                r#"{"api":"graph","index":"","tags":"x"}"#,
+                "account: it is required and missing; tags: alerts have none, only incidents do",
             ),
-            (
-                r#"{"account":"a","status":"closed"}"#,
-                "parameter of the change: status `closed` is not allowed: write new, inProgress or resolved",
-            ),
-            (r#"{"account":"a","tags":"x"}"#, "parameter of the change: tags: alerts have none, only incidents do"),
         ];
         for (configuration, message) in table {
-            assert_eq!(parameters(configuration).unwrap_err(), message);
+            let parameters = parameters(configuration);
+            assert_eq!((parameters.fault.as_deref(), parameters.index.as_str()), (Some(message), "main"));
+            let mut orders = Orders::default();
+            let row = Row::of([("id", vec!["x"]), ("defender_status", vec!["new"])]);
+            assert_eq!(refused(orders.next(&parameters, &row)), format!("parameter {message}"));
+            assert_eq!(orders.due, []);
         }
-        assert!(parameters(r#"{"account":"a","api":"soap"}"#).unwrap_err().starts_with("parameter api: "));
-        assert!(parameters(r#"{"account":"a"}"#).is_ok(), "rows may bring the change");
+        assert_eq!(parameters(r#"{"account":"a"}"#).fault, None, "rows may bring the change");
+    }
+
+    #[test]
+    fn an_object_is_the_same_in_every_spelling_of_its_id() {
+        for (action, ids, one) in [
+            (Action::IncidentUpdate, ["7", "07", "0007"], "7"),
+            (Action::IncidentUpdate, ["0", "00", "000"], "0"),
+            (Action::AlertUpdate, ["aB-1", "Ab-1", "AB-1"], "aB-1"),
+        ] {
+            let parameters = Parameters::read(action, &payload(r#"{"account":"a","status":"resolved"}"#));
+            let mut orders = Orders::default();
+            for id in ids {
+                assert!(
+                    matches!(orders.next(&parameters, &Row::of([("id", vec![id])])), Order::Change(key) if key == one.to_lowercase())
+                );
+            }
+            assert_eq!(orders.due.iter().map(|task| task.id.as_str()).collect::<Vec<_>>(), [one]);
+        }
     }
 
     fn refused(order: Order) -> String {
@@ -323,7 +413,7 @@ mod tests {
 
     #[test]
     fn one_object_is_changed_once() {
-        let parameters = parameters(r#"{"account":"a","status":"resolved"}"#).unwrap();
+        let parameters = parameters(r#"{"account":"a","status":"resolved"}"#);
         let mut orders = Orders::default();
         let row = Row::of([("id", vec!["x"])]);
         for _ in 0..2 {
@@ -345,7 +435,7 @@ mod tests {
 
     #[test]
     fn a_rows_own_field_wins_and_a_row_must_name_one_object() {
-        let parameters = parameters(r#"{"account":"a","status":"resolved","comment":"c"}"#).unwrap();
+        let parameters = parameters(r#"{"account":"a","status":"resolved","comment":"c"}"#);
         let mut orders = Orders::default();
         let row = Row::of([("id", vec!["x"]), ("defender_status", vec!["in progress"])]);
         orders.next(&parameters, &row);
@@ -353,9 +443,13 @@ mod tests {
         assert_eq!(change.status, Some(crate::microsoft::values::Status::InProgress));
         assert_eq!(change.comment.as_deref(), Some("c"));
         for (row, part) in [
-            (Row::of([("title", vec!["x"])]), "the row has no field `id`"),
+            (Row::of([("title", vec!["x"])]), "the row has nothing in field `id`"),
             (Row::of([("id", vec!["x", "y"])]), "field `id` holds 2 ids"),
             (Row::of([("id", vec!["z"]), ("defender_status", vec!["shut"])]), "status `shut` is not allowed"),
+            (
+                Row::of([("id", vec!["z"]), ("defender_assigned_to", vec!["ann", "bob"])]),
+                "field `defender_assigned_to` holds 2 values, and the object takes one",
+            ),
         ] {
             let reason = refused(orders.next(&parameters, &row));
             assert!(reason.contains(part), "{reason}");
@@ -368,7 +462,7 @@ mod tests {
             let text = serde_json::json!({"server_uri": "https://127.0.0.1:8089", "session_key": "k", "search_name": search,
                 "sid": sid, "configuration": {"account": "a", "comment": comment}});
             let payload = crate::splunk::alert::read(text.to_string().as_bytes()).unwrap();
-            let parameters = Parameters::read(Action::AlertUpdate, &payload).unwrap();
+            let parameters = Parameters::read(Action::AlertUpdate, &payload);
             parameters.change(None).unwrap().mark.unwrap()
         };
         let one = mark("s", "1", "c");
@@ -391,8 +485,8 @@ mod tests {
             updated: "2026-01-01T00:00:00Z".to_owned(),
             members: vec![(Member::Status, "new".to_owned()), (Member::AssignedTo, String::new())],
         };
-        let warn = parameters(r#"{"account":"a","status":"resolved"}"#).unwrap();
-        let refuse = parameters(r#"{"account":"a","status":"resolved","if_changed":"refuse"}"#).unwrap();
+        let warn = parameters(r#"{"account":"a","status":"resolved"}"#);
+        let refuse = parameters(r#"{"account":"a","status":"resolved","if_changed":"refuse"}"#);
         assert_eq!(warn.seen(&row), Ok(Some(seen.clone())));
         assert_eq!(refuse.seen(&row), Ok(Some(seen)));
         for none in [Row::of([("id", vec!["x"])]), Row::of([("lastUpdateTime", vec!["yesterday"])])] {
@@ -404,7 +498,7 @@ mod tests {
 
     #[test]
     fn only_the_fields_that_matter_are_kept() {
-        let parameters = parameters(r#"{"account":"a","id_field":"alert"}"#).unwrap();
+        let parameters = parameters(r#"{"account":"a","id_field":"alert"}"#);
         for field in ["alert", "__mv_alert", "defender_status", "defender_tags", "rid", "lastUpdateTime", "assignedTo"] {
             assert!(parameters.reads(field), "{field}");
         }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::outcome::{Done, Outcome};
 use super::plan::Parameters;
-use crate::microsoft::cloud::{Api, What};
+use crate::microsoft::cloud::What;
 use crate::microsoft::update::Member;
 use crate::mode::Action;
 use crate::splunk::alert::{Payload, Row};
@@ -19,6 +19,10 @@ use crate::time::Ticks;
 
 /// Of the audit events.
 const SOURCETYPE: &str = "ms:defender:writeback";
+/// Of audit events that could not be handed over, the bytes that are kept for another try.
+const KEPT: usize = 8 << 20;
+/// The most of an id that is repeated, in characters; none is longer.
+const ID: usize = 200;
 
 /// The three places.
 pub(super) struct Report<'a> {
@@ -27,9 +31,11 @@ pub(super) struct Report<'a> {
     parameters: &'a Parameters,
     journal: ModAlert,
     spool: Option<Spool>,
+    /// Still to be handed over.
     events: Vec<String>,
-    /// Whether it was said that the spool cannot be written to.
+    /// Whether it was said that the spool, and that the journal, cannot be written to.
     unspooled: bool,
+    unjournaled: bool,
     rows: usize,
     failed: usize,
 }
@@ -67,7 +73,7 @@ struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     orig_rid: Option<&'a str>,
     account: &'a str,
-    api: &'static str,
+    api: &'a str,
     request_id: Option<&'a str>,
     http_status: Option<u16>,
     attempts: u32,
@@ -90,7 +96,18 @@ impl<'a> Report<'a> {
         if spool.is_none() {
             log::warn!("{}: SPLUNK_HOME is not set, so no audit events ({SOURCETYPE}) are written", action.name());
         }
-        Self { action, payload, parameters, journal, spool, events: Vec::new(), unspooled: false, rows: 0, failed: 0 }
+        Self {
+            action,
+            payload,
+            parameters,
+            journal,
+            spool,
+            events: Vec::new(),
+            unspooled: false,
+            unjournaled: false,
+            rows: 0,
+            failed: 0,
+        }
     }
 
     /// Rows so far, and those of them that were not changed as asked.
@@ -100,13 +117,16 @@ impl<'a> Report<'a> {
 
     /// Tells the result of a row; `number` counts from 0.
     pub(super) fn row(&mut self, row: &Row, number: usize, done: &Done) {
-        let id = self.parameters.id_of(row);
+        let id = self.parameters.id_of(row).map(|id| id.chars().take(ID).collect::<String>());
         self.rows += 1;
         self.failed += usize::from(!done.outcome.is_success());
+        let whose = format!("{}: row={} id={}", self.action.name(), number + 1, id.as_deref().map_or("-".into(), one_word));
         if let (Some(changed), false) = (&done.trace.changed_since, matches!(done.outcome, Outcome::Refused(_))) {
-            log::warn!("{}: row={} id={}: {changed}", self.action.name(), number + 1, id.as_deref().unwrap_or("-"));
+            log::warn!("{whose}: {changed}");
         }
-        self.line(number, id.as_deref(), &done.outcome);
+        let (result, text) = done.outcome.told();
+        let level = if done.outcome.is_success() { log::Level::Info } else { log::Level::Error };
+        log::log!(level, "{whose} result={result}: {text}");
         self.record(row, number, &done.outcome);
         if self.spool.is_some() {
             match serde_json::to_string(&self.event(row, number, id.as_deref(), done)) {
@@ -116,17 +136,17 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn line(&self, number: usize, id: Option<&str>, outcome: &Outcome) {
-        let (result, text) = outcome.told();
-        let level = if outcome.is_success() { log::Level::Info } else { log::Level::Error };
-        log::log!(level, "{}: row={} id={} result={result}: {text}", self.action.name(), number + 1, id.unwrap_or("-"));
-    }
-
     fn record(&mut self, row: &Row, number: usize, outcome: &Outcome) {
         let (result, text) = outcome.told();
         let status = if outcome.is_success() { Status::Success } else { Status::Failure };
-        if let Err(error) = self.journal.record(row, number, status, &format!("{result}: {text}")) {
-            log::warn!("the result of row {} cannot be written for Enterprise Security: {error}", number + 1);
+        if let Err(error) = self.journal.record(row, number, status, &format!("{result}: {text}"))
+            && !std::mem::replace(&mut self.unjournaled, true)
+        {
+            log::warn!(
+                "{}: the log that Enterprise Security reads cannot be written to, from row {} on: {error}",
+                self.action.name(),
+                number + 1
+            );
         }
     }
 
@@ -167,10 +187,7 @@ impl<'a> Report<'a> {
             orig_sid: row.get("orig_sid"),
             orig_rid: row.get("orig_rid"),
             account: &self.parameters.account,
-            api: match self.parameters.resource.api() {
-                Api::Graph => "graph",
-                Api::Xdr | Api::Endpoint => "defender",
-            },
+            api: &self.parameters.api,
             request_id: trace.request_id.as_deref(),
             http_status: trace.http_status,
             attempts: trace.attempts,
@@ -180,17 +197,27 @@ impl<'a> Report<'a> {
 
     /// Hands the audit events so far to splunkd: a run that is ended from outside has told what it did.
     pub(super) fn flush(&mut self) {
-        let events = std::mem::take(&mut self.events);
         let Some(spool) = &mut self.spool else { return };
-        // The next events are tried again: a full disk may have room then.
-        if let Err(error) = spool.write(&events)
-            && !std::mem::replace(&mut self.unspooled, true)
-        {
+        let Err(error) = spool.write(&self.events) else { return self.events.clear() };
+        // A full disk may have room for them the next time.
+        if self.events.iter().map(String::len).sum::<usize>() > KEPT {
+            self.events.clear();
+        }
+        if !std::mem::replace(&mut self.unspooled, true) {
             log::warn!(
                 "{}: audit events ({SOURCETYPE}) cannot be written to $SPLUNK_HOME/var/spool/splunk: {error}; the changes stand, \
                  let the user that runs Splunk write there",
                 self.action.name()
             );
         }
+    }
+}
+
+/// An id as the log shows it. One that is none may hold blanks, and what looks like another key behind them.
+fn one_word(id: &str) -> Cow<'_, str> {
+    if id.contains(|c: char| c.is_whitespace() || c.is_control() || "\",;&|".contains(c)) {
+        Cow::from(format!("\"{}\"", id.replace('"', "'")))
+    } else {
+        Cow::from(id)
     }
 }

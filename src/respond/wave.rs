@@ -10,17 +10,18 @@ use super::object::{Doing, Fault, FaultKind, Rules, Work};
 use super::outcome::Done;
 use super::plan::Task;
 use crate::microsoft::api_error::ApiError;
-use crate::microsoft::batch::{self, Answer, Call, GRAPH_LIMIT, READ_LIMIT, UPDATE_LIMIT, UPDATES_PER_MINUTE};
+use crate::microsoft::batch::{self, Call, GRAPH_LIMIT, READ_LIMIT, UPDATE_LIMIT, UPDATES_PER_MINUTE};
 use crate::microsoft::client::{Client, Reply};
-use crate::microsoft::cloud::{Rate, Resource};
+use crate::microsoft::cloud::Resource;
 use crate::microsoft::query::{Expand, object};
 use crate::microsoft::update::Step;
-use crate::pace::Pace;
+use crate::pace::Minute;
 use crate::splunk::stop::Stop;
-use crate::time::Ticks;
 
 /// Why a run that is ended from outside does nothing more.
 pub(super) const STOPPED: &str = "stopped by Splunk";
+/// Why a run does nothing more towards the end of `maxtime`.
+pub(super) const OUT_OF_TIME: &str = "out of time";
 
 /// How fast a run may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +39,12 @@ pub(super) struct Objects {
     client: Client,
     rules: Rules,
     tempo: Tempo,
-    pace: Pace,
-    /// Updates of many alerts have a rate of their own.
-    batch_pace: Pace,
+    pace: Minute,
+    /// Updates of many alerts have a rate of their own, of which nothing else takes a share.
+    batch_pace: Minute,
     until: Instant,
+    /// The most alerts of one Endpoint update, as far as the service has said.
+    update_limit: usize,
     /// Cleared where Graph's batch is refused as such: then each request goes alone.
     together: bool,
     /// Whether reading, and whether changing, was ever let through: see [`Doing`].
@@ -54,10 +57,9 @@ pub(super) struct Objects {
 impl Objects {
     /// `until` is when the last request may begin; after `stop` none is.
     pub(super) fn new(client: Client, rules: Rules, tempo: Tempo, until: Instant, stop: Stop) -> Self {
-        let pace = Pace::for_action(rules.resource.rate());
-        let batch_pace = Pace::for_action(Rate { per_minute: UPDATES_PER_MINUTE, per_hour: None });
-        let (together, allowed, hopeless) = (true, [false; 2], None);
-        Self { client, rules, tempo, pace, batch_pace, until, together, allowed, hopeless, stop }
+        let (pace, batch_pace) = (Minute::shared(rules.resource.rate()), Minute::new(UPDATES_PER_MINUTE));
+        let (update_limit, together, allowed, hopeless) = (UPDATE_LIMIT, true, [false; 2], None);
+        Self { client, rules, tempo, pace, batch_pace, until, update_limit, together, allowed, hopeless, stop }
     }
 
     /// Why no request can succeed any more, where that is known.
@@ -118,48 +120,52 @@ impl Objects {
         }
         let pace = if batch { &mut self.batch_pace } else { &mut self.pace };
         let wait = match self.tempo {
-            Tempo::Polite => (0..requests).map(|_| pace.wait(Ticks::now())).max().unwrap_or_default(),
+            Tempo::Polite => (0..requests).map(|_| pace.wait(Instant::now())).max().unwrap_or_default(),
             #[cfg(test)]
             Tempo::AtOnce => Duration::ZERO,
         };
         if Instant::now() + wait >= self.until {
-            return Err(Fault::over("out of time"));
+            return Err(Fault::over(OUT_OF_TIME));
         }
         self.sleep(wait);
         if self.stop.requested() { Err(Fault::over(STOPPED)) } else { Ok(()) }
     }
 
-    /// What came of a request that went alone. Without a token no other can succeed either, nor without the permission: that
-    /// one is missing when it was refused before anything of the kind was let through, for whichever object.
+    /// What came of a request that went alone.
     fn told<T>(&mut self, doing: Doing, told: Result<T, Box<ApiError>>) -> Result<T, Fault> {
-        let fault = match told {
+        match told {
             Ok(value) => {
                 self.allowed[doing as usize] = true;
-                return Ok(value);
+                Ok(value)
             }
-            Err(error) => Fault::of(&error),
-        };
-        if fault.kind == FaultKind::Hopeless || (fault.kind == FaultKind::Denied && !self.allowed[doing as usize]) {
-            self.hopeless = Some(fault.of_all());
+            Err(error) => Err(self.fault(&error, Some(doing))),
         }
-        Err(fault)
     }
 
     /// The same of several requests that went as one; those that are denied are asked again alone.
     fn told_together<T>(&mut self, doing: Doing, told: Result<T, Box<ApiError>>) -> Result<T, Fault> {
-        let told = told.map_err(|error| Fault::of(&error));
-        match &told {
-            Ok(_) => self.allowed[doing as usize] = true,
-            Err(fault) if fault.kind == FaultKind::Hopeless => self.hopeless = Some(fault.of_all()),
-            Err(_) => {}
+        match told {
+            Ok(value) => self.told(doing, Ok(value)),
+            Err(error) => Err(self.fault(&error, None)),
         }
-        told
+    }
+
+    /// Why a request failed. Without a token no other can succeed either, nor without the permission: that one is missing
+    /// when a request that went `alone` was denied before anything of the kind was let through, for whichever object.
+    fn fault(&mut self, error: &ApiError, alone: Option<Doing>) -> Fault {
+        let fault = Fault::of(error);
+        let missing = fault.kind == FaultKind::Denied && alone.is_some_and(|doing| !self.allowed[doing as usize]);
+        if missing || fault.kind == FaultKind::Hopeless {
+            self.hopeless = Some(fault.of_all());
+        }
+        fault
     }
 
     /// The objects as they are now.
     fn read(&mut self, all: &[Work<'_>], open: &[usize]) -> Vec<(usize, Result<Value, Fault>)> {
         // An object that did not show its change is asked for alone: a list may lag behind.
-        let (several, mut alone): (Vec<usize>, Vec<usize>) = open.iter().partition(|at| all[**at].looks == 0);
+        let together = |at: &usize| all[*at].looks == 0 && !all[*at].alone;
+        let (several, mut alone): (Vec<usize>, Vec<usize>) = open.iter().partition(|at| together(at));
         let mut found = Vec::new();
         match self.rules.resource {
             Resource::EndpointAlerts if several.len() > 1 => {
@@ -227,25 +233,20 @@ impl Objects {
 
     /// Graph requests as one; they have been admitted. What is to be asked again alone goes to `alone`.
     fn batch(&mut self, doing: Doing, calls: &[(usize, Call<'_>)], alone: &mut Vec<usize>) -> Vec<(usize, Result<Reply, Fault>)> {
-        let bare: Vec<Call<'_>> = calls.iter().map(|(_, call)| *call).collect();
         if !self.together {
             alone.extend(calls.iter().map(|(at, _)| *at));
             return Vec::new();
         }
-        let answers = batch::graph(&mut self.client, &bare).map_err(|error| Fault::of(&error));
-        let answers: Vec<Answer> = match answers {
+        let bare: Vec<Call<'_>> = calls.iter().map(|(_, call)| *call).collect();
+        // That the whole was let through says nothing of its requests.
+        let answers = match batch::graph(&mut self.client, &bare).map_err(|error| self.fault(&error, None)) {
             Ok(answers) => answers,
             Err(fault) if goes_alone(fault.kind) => {
                 self.together = false;
                 alone.extend(calls.iter().map(|(at, _)| *at));
                 return Vec::new();
             }
-            Err(fault) => {
-                if fault.kind == FaultKind::Hopeless {
-                    self.hopeless = Some(fault.of_all());
-                }
-                return calls.iter().map(|(at, _)| (*at, Err(fault.clone()))).collect();
-            }
+            Err(fault) => return calls.iter().map(|(at, _)| (*at, Err(fault.clone()))).collect(),
         };
         let mut told = Vec::new();
         for ((at, _), answer) in calls.iter().zip(answers) {
@@ -259,16 +260,17 @@ impl Objects {
     }
 
     /// Sends what is due; gives the objects for which that failed.
-    fn send(&mut self, all: &mut [Work<'_>], mut due: Vec<usize>) -> Vec<(usize, Fault)> {
+    fn send(&mut self, all: &mut [Work<'_>], due: Vec<usize>) -> Vec<(usize, Fault)> {
         let mut failed = Vec::new();
+        let (mut alone, several): (Vec<usize>, Vec<usize>) = due.iter().partition(|at| all[**at].alone);
         match self.rules.resource {
-            Resource::EndpointAlerts if due.len() > 1 => due = self.send_alike(all, due, &mut failed),
-            Resource::GraphIncidents | Resource::GraphAlerts if due.len() > 1 => {
-                due = self.send_together(all, due, &mut failed);
+            Resource::EndpointAlerts if several.len() > 1 => alone.extend(self.send_alike(all, several, &mut failed)),
+            Resource::GraphIncidents | Resource::GraphAlerts if several.len() > 1 && self.together => {
+                self.send_together(all, several, &mut failed);
             }
-            _ => {}
+            _ => alone.extend(several),
         }
-        for at in due {
+        for at in alone {
             if let Err(fault) = self.send_alone(&mut all[at]) {
                 failed.push((at, fault));
             }
@@ -289,7 +291,7 @@ impl Objects {
         Ok(())
     }
 
-    /// The same change of many Endpoint alerts is one request. Gives back those that go alone.
+    /// The same change of many Endpoint alerts is one request. Gives back those whose change is like no other's.
     fn send_alike(&mut self, all: &mut [Work<'_>], due: Vec<usize>, failed: &mut Vec<(usize, Fault)>) -> Vec<usize> {
         let mut alike: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for at in due {
@@ -298,7 +300,8 @@ impl Objects {
             alike.entry(body).or_default().push(at);
         }
         let mut alone = Vec::new();
-        for some in alike.values().flat_map(|group| group.chunks(UPDATE_LIMIT)) {
+        let limit = self.update_limit;
+        for some in alike.values().flat_map(|group| group.chunks(limit)) {
             let Some(step) = all[some[0]].steps.first().filter(|_| some.len() > 1).cloned() else {
                 alone.extend(some);
                 continue;
@@ -317,8 +320,12 @@ impl Objects {
                         all[*at].accepted();
                     }
                 }
-                // One of them is the reason, or the spelling is: none was changed, and each is told its own.
-                Err(fault) if goes_alone(fault.kind) || fault.kind == FaultKind::NotFound => alone.extend(some),
+                Err(fault) if fault.kind == FaultKind::TooMany => {
+                    self.update_limit = some.len() / 2;
+                    some.iter().for_each(|at| all[*at].refused());
+                }
+                // One of them is the reason, or the spelling is: each is told its own.
+                Err(fault) if goes_alone(fault.kind) => some.iter().for_each(|at| all[*at].goes_alone()),
                 Err(fault) => failed.extend(some.iter().map(|at| (*at, fault.clone()))),
             }
         }
@@ -326,9 +333,8 @@ impl Objects {
     }
 
     /// Graph changes of many objects, twenty at a time: first the first step of each, then the second of those where the
-    /// first was accepted. Gives back those that go alone.
-    fn send_together(&mut self, all: &mut [Work<'_>], due: Vec<usize>, failed: &mut Vec<(usize, Fault)>) -> Vec<usize> {
-        let mut alone = Vec::new();
+    /// first was accepted.
+    fn send_together(&mut self, all: &mut [Work<'_>], due: Vec<usize>, failed: &mut Vec<(usize, Fault)>) {
         let steps: BTreeMap<usize, Vec<Step>> = due.iter().map(|at| (*at, all[*at].steps.clone())).collect();
         let mut going = due;
         for round in 0.. {
@@ -344,11 +350,9 @@ impl Objects {
                     failed.extend(some.iter().map(|(at, _)| (*at, fault.clone())));
                     continue;
                 }
-                if self.together {
-                    some.iter().for_each(|(at, _)| all[*at].sending());
-                }
-                let mut again = Vec::new();
-                for (at, answer) in self.batch(Doing::Sending, some, &mut again) {
+                some.iter().for_each(|(at, _)| all[*at].sending());
+                let mut alone = Vec::new();
+                for (at, answer) in self.batch(Doing::Sending, some, &mut alone) {
                     match answer {
                         Ok(reply) => {
                             all[at].answered(&reply);
@@ -357,13 +361,9 @@ impl Objects {
                         Err(fault) => failed.push((at, fault)),
                     }
                 }
-                for at in again {
-                    all[at].steps.drain(..round);
-                    alone.push(at);
-                }
+                alone.iter().for_each(|at| all[*at].goes_alone());
             }
         }
-        alone
     }
 }
 

@@ -206,7 +206,7 @@ fn call(client: &mut Client, resource: Resource) -> Result<(), Error> {
     };
     let path = list.path_and_query();
     let reply = client.get(&path)?;
-    page::rows(&reply.body).map_err(|reason| CollectError::Page { path, reason })?;
+    page::check(&reply.body).map_err(|reason| CollectError::Page { path, reason })?;
     Ok(())
 }
 

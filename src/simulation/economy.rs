@@ -13,7 +13,7 @@ use crate::collect::{CollectError, End, Outside, Poll, position};
 use crate::feeds::{self, Draft, Form, IncludeAlerts};
 use crate::input::{Input, Start};
 use crate::microsoft::api_error::{ApiError, Asked, Failure};
-use crate::microsoft::client::Reply;
+use crate::microsoft::client::{Incoming, Reply};
 use crate::microsoft::cloud::{Api, Resource, What};
 use crate::microsoft::object::names;
 use crate::splunk::event::StreamError;
@@ -115,7 +115,7 @@ impl Outside for Bench {
         false
     }
 
-    fn get(&mut self, path: &str) -> Result<Reply, Box<ApiError>> {
+    fn get(&mut self, path: &str) -> Result<Reply<Incoming>, Box<ApiError>> {
         self.spend(ANSWER_TIME / 2);
         if path.contains("$orderby=") && self.served != Served::Sorted {
             let asked = Asked { api: self.resource.api(), method: &http::Method::GET, path: "" };
@@ -127,6 +127,7 @@ impl Outside for Bench {
         let body = format!("{{\"value\":[{}]{next}}}", texts.join(",")).into_bytes();
         let service_time = Some(Ticks(self.clock.get().0 / PER_SECOND * PER_SECOND));
         self.spend(ANSWER_TIME / 2);
+        let body = Incoming::stand_in(body);
         Ok(Reply { body, service_time, request_id: None, status: 200 })
     }
 

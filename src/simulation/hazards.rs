@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Every hazard there is to be.
-const ALL: [&str; 47] = [
+const ALL: [&str; 49] = [
     "alert created",
     "alert changed",
     "incident created",
@@ -40,6 +40,8 @@ const ALL: [&str; 47] = [
     "fault: half of the JSON",
     "fault: an array",
     "fault: connection broken",
+    "fault: body cut",
+    "body cut in a row after others",
     "poisoned object",
     "expansion that fails",
     "expansion that never heals",

@@ -110,6 +110,8 @@ fn every_planted_fault_is_noticed() {
         IgnoresAlertVersion,
         StartNotSaved,
         DropsHistory,
+        BrokenIsComplete,
+        ForgetsBroken,
     ];
     let mut unnoticed = Vec::new();
     for fault in all {

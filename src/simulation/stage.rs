@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::io::{Cursor, Read};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,12 +20,12 @@ use super::judge::{ALERT, ALERT_OF_INCIDENT, INCIDENT, Judge, Shown, visible};
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::collect::{End, Outside, Poll, position};
 use crate::feeds::{self, Draft, Evidence, Form, IncludeAlerts};
-use crate::http::{Http, HttpError, Request, Response};
+use crate::http::{Body, Http, HttpError, Request};
 use crate::input::{Input, Start};
 use crate::microsoft::api_error::ApiError;
-use crate::microsoft::client::{Client, Reply};
+use crate::microsoft::client::{Client, Incoming, Reply};
 use crate::microsoft::cloud::{Api, Cloud, Hosts, Overrides, Resource, What};
-use crate::microsoft::page;
+use crate::microsoft::page::PageReader;
 use crate::microsoft::token::{self, Credential, TokenSource};
 use crate::secret::Secret;
 use crate::splunk::event::StreamError;
@@ -58,7 +59,7 @@ impl Theatre {
         self.changes.advance(&mut self.world, &mut self.chance, self.clock, &mut self.hazards)
     }
 
-    fn answer(&mut self, request: Request) -> Result<Response, HttpError> {
+    fn answer(&mut self, request: Request) -> Result<http::Response<Body>, HttpError> {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let service = if host.starts_with("login") {
             Service::Login
@@ -81,17 +82,13 @@ impl Theatre {
         let listed = answer.status == 200 && service != Service::Login;
         if listed && asked.query.contains("filter") {
             let top = asked.query_value("$top").and_then(|top| top.parse().ok()).unwrap_or(0);
-            match page::rows(&answer.body) {
-                Ok(page) if self.most_rows.is_some_and(|most| page.rows.len() > most) => {
+            match rows(&answer.body) {
+                Some((rows, _)) if self.most_rows.is_some_and(|most| rows > most) => {
                     self.hazards.met("answer too large");
                     return Err(HttpError::TooLarge { host });
                 }
-                Ok(page) if page.has_next_link && page.rows.len() < top => {
-                    self.hazards.met("fewer rows than asked with a next link");
-                }
-                Ok(page) if !page.has_next_link && page.rows.len() == top => {
-                    self.hazards.met("as many rows as asked without a next link");
-                }
+                Some((rows, true)) if rows < top => self.hazards.met("fewer rows than asked with a next link"),
+                Some((rows, false)) if rows == top => self.hazards.met("as many rows as asked without a next link"),
                 _ => {}
             }
         }
@@ -101,19 +98,33 @@ impl Theatre {
             self.hazards.met("changed while an answer was under way");
         }
         let broken = |host: String| HttpError::Unreachable { host, reason: "connection reset".to_owned() };
+        let mut cut = None;
         match answer.delivery {
             Delivery::Whole | Delivery::Late(_) | Delivery::Slow { .. } => {}
             Delivery::Silent | Delivery::Endless(_) => {
                 self.pass(Duration::from_secs(60));
                 return Err(HttpError::TimedOut { host, limit: "receive response".to_owned() });
             }
-            Delivery::Cut(_) | Delivery::Refused => return Err(broken(host)),
+            Delivery::Refused => return Err(broken(host)),
+            // Anywhere: the body is as long as the objects are.
+            Delivery::Cut(anything) => cut = Some(anything % answer.body.len().max(1)),
         }
         let mut response = http::Response::builder().status(answer.status);
         for (name, value) in &answer.headers {
             response = response.header(name, value);
         }
-        response.body(answer.body).map_err(|_| broken(host))
+        let body = match cut {
+            None => Body::stand_in(Cursor::new(answer.body)),
+            Some(at) => {
+                if let Some(begun) = answer.body.get(..at).filter(|_| listed)
+                    && begun.windows(3).any(|three| three == b"},{")
+                {
+                    self.hazards.met("body cut in a row after others");
+                }
+                Body::stand_in(Cursor::new(answer.body).take(at as u64).chain(Broken))
+            }
+        };
+        response.body(body).map_err(|_| broken(host))
     }
 
     /// Sets a fault now and then.
@@ -122,7 +133,7 @@ impl Theatre {
             return;
         }
         let wait = i64::try_from(1 + self.chance.below(90)).unwrap_or(1);
-        let kind = match self.chance.below(13) {
+        let kind = match self.chance.below(15) {
             0 => FaultKind::Throttled(wait, RetryAfter::Seconds),
             1 => FaultKind::Throttled(wait, RetryAfter::Date),
             2 => FaultKind::Throttled(wait, RetryAfter::Missing),
@@ -133,11 +144,31 @@ impl Theatre {
             8 => FaultKind::HalfJson,
             9 => FaultKind::Array,
             10 => FaultKind::Refused,
+            11 | 12 => FaultKind::Cut(usize::try_from(self.chance.below(1 << 30)).unwrap_or(0)),
             _ => FaultKind::NoDate,
         };
         let when = if self.chance.percent(70) { When::Once } else { When::Times(1 + self.chance.below(12)) };
         self.world.faults.push(Fault::new(Route::Any, when, kind));
     }
+}
+
+/// Where a body breaks off.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::ConnectionReset.into())
+    }
+}
+
+/// How many rows a whole answer has, and whether it announces more.
+fn rows(body: &[u8]) -> Option<(usize, bool)> {
+    let mut page = PageReader::new(body);
+    let mut rows = 0;
+    while page.next_row().ok()?.is_some() {
+        rows += 1;
+    }
+    Some((rows, page.has_next_link()))
 }
 
 fn fault_name(kind: &FaultKind) -> &'static str {
@@ -152,6 +183,7 @@ fn fault_name(kind: &FaultKind) -> &'static str {
         FaultKind::HalfJson => "fault: half of the JSON",
         FaultKind::Array => "fault: an array",
         FaultKind::Refused => "fault: connection broken",
+        FaultKind::Cut(_) => "fault: body cut",
         _ => "answer without date",
     }
 }
@@ -225,15 +257,14 @@ impl Outside for Stage {
         self.dead
     }
 
-    fn get(&mut self, path: &str) -> Result<Reply, Box<ApiError>> {
+    fn get(&mut self, path: &str) -> Result<Reply<Incoming>, Box<ApiError>> {
         if self.killed("killed while asking") {
             return Err(Self::kill_error());
         }
-        let reply = self.client.get(path);
+        let reply = self.client.open(path);
         if log::log_enabled!(log::Level::Debug) {
-            let rows = reply.as_ref().ok().and_then(|reply| page::rows(&reply.body).ok()).map(|page| page.rows.len());
             let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-            log::debug!("{} asked {path}: {rows:?} rows", self.theatre.borrow().clock);
+            log::debug!("{} asked {path}: {:?}", self.theatre.borrow().clock, reply.as_ref().map(|_| "an answer"));
         }
         reply
     }

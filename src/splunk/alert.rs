@@ -4,10 +4,11 @@
 //! members differ between versions, so nothing is required but what the work needs.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::{Deserializer, Map, Value};
 
 pub use super::results::{CELL_LIMIT, Rows};
 pub use super::row::Row;
@@ -99,18 +100,21 @@ pub enum AlertError {
     },
 }
 
-/// Reads a payload from stdin, up to its end.
+/// Reads a payload from stdin, up to its last brace: nobody has to close stdin for it.
 ///
 /// # Errors
 /// See [`AlertError`].
 pub fn read(reader: impl Read) -> Result<Payload, AlertError> {
-    let mut bytes = Vec::new();
-    reader.take(PAYLOAD_LIMIT + 1).read_to_end(&mut bytes).map_err(AlertError::Read)?;
-    if bytes.len() as u64 > PAYLOAD_LIMIT {
-        return Err(AlertError::NotJson(format!("larger than {} MiB", PAYLOAD_LIMIT >> 20)));
-    }
-    // A syntax error's text holds a line and a column, never a piece of the input.
-    let value: Value = serde_json::from_slice(&bytes).map_err(|error| AlertError::NotJson(error.to_string()))?;
+    let mut reader = BufReader::new(reader.take(PAYLOAD_LIMIT + 1));
+    let value = match Value::deserialize(&mut Deserializer::from_reader(&mut reader)) {
+        Ok(value) => value,
+        Err(_) if reader.get_ref().limit() == 0 => {
+            return Err(AlertError::NotJson(format!("larger than {} MiB", PAYLOAD_LIMIT >> 20)));
+        }
+        Err(error) if error.is_io() => return Err(AlertError::Read(error.into())),
+        // A syntax error's text holds a line and a column, never a piece of the input.
+        Err(error) => return Err(AlertError::NotJson(error.to_string())),
+    };
     let Value::Object(mut members) = value else {
         return Err(AlertError::NotJson("another kind of value".to_owned()));
     };
@@ -220,6 +224,7 @@ mod tests {
             let hint = if reason.starts_with("is not") { hint } else { "" };
             assert_eq!(error.to_string(), format!("{prefix}{reason}{hint}"));
         }
-        assert!(matches!(read(std::io::repeat(b' ')), Err(AlertError::NotJson(_))));
+        let endless = read(std::io::repeat(b' ')).unwrap_err().to_string();
+        assert!(endless.contains("(larger than 64 MiB)"), "{endless}");
     }
 }

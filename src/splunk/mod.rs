@@ -6,6 +6,7 @@ pub mod definition;
 pub mod event;
 #[cfg(test)]
 mod fixtures;
+pub mod lock;
 pub mod log;
 pub mod modalert;
 pub mod persistent;

@@ -16,36 +16,23 @@ const SPECIAL: [bool; 256] = {
     table[b'&' as usize] = true;
     table[b'<' as usize] = true;
     table[b'>' as usize] = true;
-    table[b'"' as usize] = true;
     table[0xEF] = true;
     table
 };
 
+/// Bytes looked at together.
+const BLOCK: usize = 64;
+
 /// Appends `text` escaped for element content. Quotes stay as they are: JSON is full of them.
 pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
-    push(out, text, "\"");
-}
-
-/// Appends `text` escaped for an attribute in double quotes.
-pub(super) fn push_attribute(out: &mut Vec<u8>, text: &str) {
-    push(out, text, "&quot;");
-}
-
-fn push(out: &mut Vec<u8>, text: &str, quote: &str) {
     let bytes = text.as_bytes();
-    let mut copied = 0;
-    let mut at = 0;
-    while at < bytes.len() {
-        let byte = bytes[at];
-        if !SPECIAL[usize::from(byte)] {
-            at += 1;
-            continue;
-        }
-        let (length, instead) = match byte {
+    let (mut copied, mut at) = (0, 0);
+    while let Some(found) = special(bytes, at) {
+        at = found;
+        let (length, instead) = match bytes[at] {
             b'&' => (1, "&amp;"),
             b'<' => (1, "&lt;"),
             b'>' => (1, "&gt;"),
-            b'"' => (1, quote),
             b'\r' => (1, "&#13;"),
             0xEF if matches!(bytes.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])) => (3, REPLACEMENT),
             0xEF => {
@@ -60,6 +47,29 @@ fn push(out: &mut Vec<u8>, text: &str, quote: &str) {
         copied = at;
     }
     out.extend_from_slice(&bytes[copied..]);
+}
+
+/// Appends `text` escaped for an attribute in double quotes.
+pub(super) fn push_attribute(out: &mut Vec<u8>, text: &str) {
+    for (n, part) in text.split('"').enumerate() {
+        if n > 0 {
+            out.extend_from_slice(b"&quot;");
+        }
+        push_text(out, part);
+    }
+}
+
+/// The next byte from `at` on that needs a look.
+fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(block) = bytes.get(at..at + BLOCK).and_then(|block| <&[u8; BLOCK]>::try_from(block).ok()) {
+        // Without a branch, so that the compiler takes the block in a few wide registers.
+        let any = block.iter().fold(false, |any, b| any | (*b < 0x20) | matches!(b, b'&' | b'<' | b'>' | 0xEF));
+        if any && let Some(n) = block.iter().position(|b| SPECIAL[usize::from(*b)]) {
+            return Some(at + n);
+        }
+        at += BLOCK;
+    }
+    bytes.get(at..)?.iter().position(|b| SPECIAL[usize::from(*b)]).map(|n| at + n)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use simulator::event_hubs::{At, EventHubs, Failure, Fault, HubFault};
-use simulator::{Config, When};
+use simulator::proxy::Access;
+use simulator::{Config, When, accounts};
 
 use crate::support::{Ended, Input, List, Running, Stage, normal};
 
@@ -293,4 +294,89 @@ fn stolen_and_other_ends_of_a_link_are_told_apart() {
         ),
         "{said:?}"
     );
+}
+
+#[test]
+fn a_proxy_and_tls_stand_in_the_way() {
+    let stage = Stage::with(Config { incidents: 0, alerts: 0, tls: true, ..Stage::config() });
+    let hubs = stage.sim.event_hubs();
+    hubs.create(HUB, 2);
+    publish(hubs, 2, 0..20);
+    let proxy = stage.sim.proxy(Access::Basic("splunk".to_owned(), "pr0xy".to_owned())).unwrap();
+    stage.conf("defender_settings", "proxy", "url", &proxy.url());
+    let input = input(&stage).set("transport", "websocket").set("event_hub_namespace", "contoso.servicebus.windows.net");
+    let mut running = input.start();
+    running.wait_until("it says so", |running| running.stderr_so_far().contains("407, it wants another user name or password"));
+    stopped(running);
+
+    stage.conf("defender_settings", "proxy", "username", "splunk");
+    stage.sim.world(|world| world.splunkd.set_password("defender_settings", "proxy", "pr0xy"));
+    let mut running = input.start();
+    until(&mut running, 20);
+    assert_eq!(counted(&stopped(running).quietly().events()).len(), 20);
+    assert!(hubs.record().connections.iter().all(|connection| connection.web_socket && connection.tls));
+}
+
+#[test]
+fn nothing_secret_is_said() {
+    let stage = stage(1);
+    let hubs = stage.sim.event_hubs();
+    stage.debug();
+    stage.account("auth", "connection_string");
+    let string = hubs.connection_string(Some(HUB));
+    stage.secret("connection_string", &string);
+    publish(hubs, 1, 0..5);
+    hubs.push_fault(Fault::once(
+        At::Token,
+        HubFault::Refuse(Failure::new("amqp:internal-error", "The service was unable to process the request.")),
+    ));
+    hubs.push_fault(Fault::once(At::Transfer, HubFault::Drop));
+    let mut running = input(&stage).start();
+    until(&mut running, 5);
+    let mut said = stopped(running).stderr;
+    stage.account("auth", "client_secret");
+    hubs.push_fault(Fault::once(
+        At::Token,
+        HubFault::Refuse(Failure::new("amqp:internal-error", "The service was unable to process the request.")),
+    ));
+    publish(hubs, 1, 5..10);
+    let mut running = input(&stage).named("other").start();
+    until(&mut running, 10);
+    said.push_str(&stopped(running).stderr);
+    for secret in
+        [simulator::event_hubs::POLICY_KEY, "SharedAccessSignature", "eyJ", accounts::CLIENT_SECRET, accounts::SESSION_KEY]
+    {
+        assert!(!said.contains(secret), "{secret}: {said}");
+    }
+    assert!(said.contains("the token: "), "the fault was told: {said}");
+}
+
+#[test]
+fn memory_stays_bounded_while_splunkd_takes_nothing() {
+    let stage = stage(4);
+    let hubs = stage.sim.event_hubs();
+    let filler = "x".repeat(20_000);
+    let large = "x".repeat(1_000_000);
+    let padded = |n: u64, filler: &str| message([n]).replace("\"N\":", &format!("\"Filler\":\"{filler}\",\"N\":"));
+    // Small ones, which earn a large credit, then larger ones, then the largest there are.
+    for n in 0..2_000 {
+        hubs.publish(HUB, n as usize % 4, message([n]));
+    }
+    for n in 2_000..3_000 {
+        hubs.publish(HUB, n as usize % 4, padded(n, &filler));
+    }
+    for n in 3_000..3_030 {
+        hubs.publish(HUB, n as usize % 4, padded(n, &large));
+    }
+    let mut running = input(&stage).program().unread().start();
+    running.wait_until("the pipe is full", |running| running.waiting() >= 60_000);
+    // What it takes ahead it takes within this time; the peak below shows it whenever it was.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let blocked = running.peak_memory_kb();
+    running.read_on();
+    running.wait_until("all of it", |running| running.taken() > 50_000_000);
+    until(&mut running, 3_030);
+    let peak = running.peak_memory_kb();
+    assert_eq!(counted(&stopped(running).quietly().events()), (0..3_030).map(|n| (n, 1)).collect());
+    assert!(blocked < 40_000 && peak < 60_000, "{blocked} kB while nothing was taken, {peak} kB at most");
 }

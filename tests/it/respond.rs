@@ -116,8 +116,10 @@ fn tags_are_added_removed_and_replaced() {
             ("=x, y", vec!["x", "y"]),
             ("=", vec![]),
         ] {
-            Act::new(&stage, list).set("tags", tags).ids(&ids).run().exits(0).quietly();
+            let ended = Act::new(&stage, list).set("tags", tags).ids(&ids).run().exits(0).quietly();
             assert_eq!(stage.state(list, &ids[0]).tags, after, "{tags}");
+            let now = if after.is_empty() { "none".to_owned() } else { after.join(", ") };
+            assert!(ended.said("INFO")[0].ends_with(&format!(" -> {now}")), "{}", ended.stderr);
         }
     }
 }
@@ -183,7 +185,7 @@ fn every_row_has_its_own_result_and_none_stops_another() {
         );
         assert!(errors[0].ends_with("; check the id, and that it is of this tenant and of this API"), "{}", errors[0]);
         let rest = [
-            line(list, 3, "-", "refused: the row has no field `id`: name the field that holds the id in id_field"),
+            line(list, 3, "-", "refused: the row has nothing in field `id`: name the field that holds the id in id_field"),
             line(list, 4, "-", "refused: field `id` holds 2 ids: expand the search to one row per id"),
             line(list, 5, &format!("../{}", ids[1]), &format!("refused: `../{}` is not an {bad} id: {expects}", ids[1])),
             line(list, 6, &ids[1], &wrong),
@@ -223,45 +225,53 @@ fn a_row_of_the_payload_when_there_is_no_file() {
 }
 
 #[test]
-fn bad_parameters_change_nothing() {
+fn bad_parameters_refuse_every_row() {
     let stage = Stage::new();
-    let tags = "parameter of the change: tags: alerts have none, only incidents do";
     let long = "x".repeat(40_000);
     let table = [
-        (List::GraphAlerts, "account", " ", "parameter account: it is required and missing"),
-        (List::GraphAlerts, "api", "soap", "parameter api: `soap` is unknown: write graph or defender"),
-        (List::GraphAlerts, "dry_run", "perhaps", "parameter dry_run: `perhaps` is neither 1 nor 0"),
-        (
-            List::GraphAlerts,
-            "status",
-            "active",
-            "parameter of the change: status `active` is not allowed: write new, inProgress or resolved",
-        ),
-        (
-            List::XdrIncidents,
-            "status",
-            "redirected",
-            "parameter of the change: status `redirected` is not allowed: write active, inProgress or resolved",
-        ),
-        (List::EndpointAlerts, "tags", "a", tags),
+        (List::GraphAlerts, "account", " ", "account: it is required and missing"),
+        (List::GraphAlerts, "api", "soap", "api: `soap` is unknown: write graph or defender"),
+        (List::GraphAlerts, "dry_run", "perhaps", "dry_run: `perhaps` is neither 1 nor 0"),
+        (List::GraphIncidents, "if_changed", "no", "if_changed: `no` is unknown: write warn or refuse"),
+        (List::GraphIncidents, "index", "_audit", "index: `_audit` is not the name of an index that can be written to"),
+        (List::GraphAlerts, "status", "active", "status `active` is not allowed: write new, inProgress or resolved"),
+        (List::XdrIncidents, "status", "redirected", "status `redirected` is not allowed: write active, inProgress or resolved"),
+        (List::EndpointAlerts, "tags", "a", "tags: alerts have none, only incidents do"),
         (
             List::GraphIncidents,
             "tags",
             "a, -a",
-            "parameter of the change: tags `a, -a` says two things: write `a, b` to add, `-a` to remove, or `=a, b` to replace all",
+            "tags `a, -a` is no change of tags: write `a, b` to add, `-a` to remove, or `=a, b` to replace all",
         ),
+        (List::GraphAlerts, "comment", &long, "comment has 40000 characters: 29950 is the most"),
     ];
-    for (list, name, value, message) in table {
-        let ids = stage.fresh(list, 1);
-        let ended = Act::new(&stage, list).set("status", "resolved").set(name, value).ids(&ids).run().exits(2);
-        assert_eq!(ended.said("ERROR"), [format!("{}: {message}", action_of(list))]);
-        assert_eq!((ended.log().len(), stage.state(list, &ids[0])), (1, State::fresh(list)));
+    for (list, name, value, fault) in table {
+        let ids = stage.fresh(list, 2);
+        let text = format!("id,defender_status\n{},\n{},resolved\n", ids[0], ids[1]);
+        let ended = Act::new(&stage, list).set("status", "resolved").set(name, value).csv(&text).run().exits(2);
+        let refused = format!("refused: parameter {fault}");
+        let expected = [
+            line(list, 1, &ids[0], &refused),
+            line(list, 2, &ids[1], &refused),
+            format!("{}: parameter {fault}", action_of(list)),
+        ];
+        assert_eq!(ended.said("ERROR"), expected);
+        assert_eq!(ended.said("INFO"), [total(list, 2, 2)]);
+        let (events, heads) = audit(&stage);
+        assert!(heads.iter().all(|head| head.contains(" index=main ")), "{heads:?}");
+        let api = if name == "api" { value } else { list.feed_and_api().1 };
+        assert_eq!(events.len(), 2);
+        for event in events {
+            assert_eq!(
+                (&event["result"], &event["reason"], &event["api"]),
+                (&json!("refused"), &json!(refused[9..]), &json!(api))
+            );
+        }
+        assert!(ids.iter().all(|id| stage.state(list, id) == State::fresh(list)));
+        // Without a row the fault is told all the same.
+        let none = Act::new(&stage, list).set("status", "resolved").set(name, value).run().exits(2);
+        assert_eq!(none.said("ERROR"), expected[2..]);
     }
-    let list = List::GraphAlerts;
-    let ids = stage.fresh(list, 1);
-    let ended = Act::new(&stage, list).set("comment", &long).ids(&ids).run().exits(2);
-    let [error] = &ended.said("ERROR")[..] else { panic!("{}", ended.stderr) };
-    assert!(error.contains("parameter of the change: comment has 40000 characters: 29950 is the most"), "{error}");
     assert_eq!(stage.asked(Route::Token), 0);
 }
 
@@ -472,7 +482,7 @@ fn the_line_enterprise_security_reads() {
                  rid=\"7\" orig_rid=\"8\" app=\"search\" user=\"ann\" action_mode=\"saved\" action_status=\"success\""
             ),
             format!(
-                "signature=\"refused: the row has no field `id`: name the field that holds the id in id_field\" \
+                "signature=\"refused: the row has nothing in field `id`: name the field that holds the id in id_field\" \
                  action_name=\"defender_alert_update\" {same} orig_sid=\"\" rid=\"1\" orig_rid=\"\" app=\"search\" user=\"ann\" \
                  action_mode=\"saved\" action_status=\"failure\""
             ),
@@ -547,7 +557,7 @@ fn each_row_leaves_an_audit_event() {
             (refused["result"].as_str(), &refused["id"], &refused["attempts"]),
             (Some("refused"), &Value::Null, &json!(0))
         );
-        assert_eq!(refused["reason"], "the row has no field `id`: name the field that holds the id in id_field");
+        assert_eq!(refused["reason"], "the row has nothing in field `id`: name the field that holds the id in id_field");
         for member in ["secret", "token", "session_key"] {
             assert!(!first.to_string().contains(member));
         }

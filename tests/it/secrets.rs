@@ -11,6 +11,7 @@ use simulator::splunkd::Edits;
 use simulator::wire::percent_encode;
 use simulator::{Config, FaultKind, Route, When};
 
+use crate::respond::act::Act;
 use crate::support::{Ended, List, Stage};
 
 const PROXY_PASSWORD: &str = "pr0xy:p\u{e4}ss&w\u{f6}rd";
@@ -155,4 +156,18 @@ fn nothing_secret_comes_out() {
     for (path, bytes) in kept {
         forbidden.absent(&path, &bytes);
     }
+}
+
+#[test]
+fn no_core_dump_holds_a_secret() {
+    let stage = Stage::new();
+    let list = List::GraphAlerts;
+    stage.fault(Route::GraphAlert, When::Once, FaultKind::Silent);
+    let ids = stage.fresh(list, 1);
+    let mut running = Act::new(&stage, list).set("status", "resolved").ids(&ids).start();
+    running.wait_until("the question", |_| stage.asked(Route::GraphAlert) == 1);
+    let limits = fs::read_to_string(running.proc("limits")).unwrap();
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>(), ["0", "0", "bytes"]);
+    running.kill();
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::amqp::performative::{Open, Performative};
+use super::amqp::performative::{Open, Performative, Role};
 use super::amqp::{Failure, Value, condition, frame, value_at};
 use super::faults::At;
 use super::record::Connection as Recorded;
@@ -71,6 +71,7 @@ pub(crate) struct Connection {
     sessions: BTreeMap<u16, Session>,
     /// Channels of sessions that the client has ended.
     ended: BTreeSet<u16>,
+    cbs: Vec<Role>,
     host: String,
     max_frame: usize,
     /// How long the client waits for a frame before it gives up.
@@ -92,6 +93,7 @@ impl Connection {
             grants: Vec::new(),
             sessions: BTreeMap::new(),
             ended: BTreeSet::new(),
+            cbs: Vec::new(),
             host: "localhost".to_string(),
             max_frame: 512,
             patience: None,
@@ -255,6 +257,9 @@ impl Connection {
                     None if self.ended.contains(&channel) => return Ok(()),
                     None => return not_allowed(format!("no session has begun on channel {channel}")),
                 }
+                if matches!(performative, Performative::Attach(_)) {
+                    self.cbs = self.sessions.values().flat_map(Session::cbs).collect();
+                }
                 let taken = self.in_session(now, |sessions, context| match sessions.get_mut(&channel) {
                     Some(session) => session.take(performative, payload, context),
                     None => Ok(()),
@@ -328,6 +333,7 @@ impl Connection {
             grants: &mut self.grants,
             fate: &mut self.fate,
             pause: &mut self.pause,
+            cbs: &self.cbs,
             host: &self.host,
             max_frame: self.max_frame,
             now: now.wall,

@@ -85,6 +85,11 @@ impl Service {
         look(&held(&self.world))
     }
 
+    #[cfg(test)]
+    pub(crate) fn change_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        change(&mut held(&self.world))
+    }
+
     pub(crate) fn namespace<T>(&self, look: impl FnOnce(&mut Namespace) -> T) -> T {
         look(&mut held(&self.namespace))
     }

@@ -11,7 +11,7 @@ use super::amqp::performative::{Attach, Begin, Detach, Disposition, Flow, Outcom
 use super::amqp::{Failure, condition};
 use super::connection::Fate;
 use super::faults::HubFault;
-use super::link::{Kind, Link};
+use super::link::{Kind, Link, Node};
 use super::nodes;
 use super::rights::Grant;
 use super::service::Service;
@@ -35,6 +35,8 @@ pub(crate) struct Context<'a> {
     pub(crate) grants: &'a mut Vec<Grant>,
     pub(crate) fate: &'a mut Fate,
     pub(crate) pause: &'a mut Duration,
+    /// The ends of `$cbs` that the client has attached, on any session.
+    pub(crate) cbs: &'a [Role],
     /// The namespace's host as the client names it.
     pub(crate) host: &'a str,
     /// The largest frame the client takes.
@@ -346,6 +348,13 @@ impl Session {
         let answer = Detach { handle: detach.handle, closed: detach.closed, error: None };
         self.write(&Performative::Detach(answer), context);
         Ok(())
+    }
+
+    /// The ends of `$cbs` that the client has attached here.
+    pub(crate) fn cbs(&self) -> impl Iterator<Item = Role> {
+        let is_cbs =
+            |link: &&Link| matches!(link.kind, Kind::Requests { node: Node::Cbs, .. } | Kind::Answers { node: Node::Cbs, .. });
+        self.links.values().filter(is_cbs).map(|link| link.role)
     }
 
     /// Detaches a link with an error.

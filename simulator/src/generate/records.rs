@@ -196,4 +196,65 @@ const LINKS: [(&str, &str); 4] = [
 ];
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    const ROUNDS: u64 = 60;
+
+    fn records(table: &str) -> Vec<Value> {
+        let mut chance = Chance::new(table.len() as u64);
+        let now = Time::from_unix(1_800_000_000);
+        (0..ROUNDS).map(|_| serde_json::from_str(&record(&mut chance, table, now).render()).unwrap()).collect()
+    }
+
+    #[test]
+    fn columns_are_filled() {
+        for table in TABLES {
+            let mut filled: BTreeMap<String, usize> = BTreeMap::new();
+            for record in records(table) {
+                for (name, value) in record["properties"].as_object().unwrap() {
+                    *filled.entry(name.clone()).or_default() += usize::from(!value.is_null());
+                }
+            }
+            let with = filled.values().filter(|count| **count > 0).count();
+            assert!(with * 5 > filled.len() * 2, "{table}: {with} of {}", filled.len());
+            assert_eq!(filled["Timestamp"], ROUNDS as usize, "{table}");
+        }
+    }
+
+    #[test]
+    fn envelopes_are_as_on_the_wire_and_follow_from_the_seed() {
+        let now = Time::from_unix(1_800_000_000);
+        let (mut one, mut other) = (Chance::new(7), Chance::new(7));
+        let (mut stamped, mut bare, mut homeless, mut large, mut long) = (0, 0, 0, 0, 0);
+        for table in TABLES.iter().cycle().take(900) {
+            let sent = record(&mut one, table, now);
+            assert_eq!(sent.render(), record(&mut other, table, now).render());
+            let Json::Object(members) = &sent else { panic!("{sent:?}") };
+            let names: Vec<&str> = members.iter().map(|(name, _)| &**name).filter(|name| !name.starts_with("_")).collect();
+            let whole = ["time", "tenantId", "operationName", "category", "properties", "Tenant"];
+            assert_eq!(names, whole[..names.len()], "{table}");
+            let received = sent.text_of("_TimeReceivedBySvc");
+            (stamped, bare) = (
+                stamped + usize::from(received.is_some()),
+                bare + usize::from(received.is_some_and(|time| !time.ends_with('Z'))),
+            );
+            homeless += usize::from(names.len() == 5);
+            large +=
+                usize::from(matches!(sent.get("properties").unwrap().get("ReportId"), Some(Json::Int(9_007_199_254_740_993..))));
+            long += usize::from(sent.render().len() > 5_000);
+            let again = sent_again(&sent, now.plus(Duration::from_secs(60)));
+            assert_eq!(again.get("properties"), sent.get("properties"));
+            assert_ne!(again.get("time"), sent.get("time"));
+        }
+        assert!(stamped > 600 && (10..100).contains(&bare) && (20..120).contains(&homeless), "{stamped} {bare} {homeless}");
+        assert!(large > 50 && long > 15, "{large} {long}");
+        let unknown = record(&mut one, "MoonEvents", now);
+        assert_eq!(unknown.text_of("category"), Some("AdvancedHunting-MoonEvents"));
+        assert!(unknown.get("properties").unwrap().get("Timestamp").is_some());
+    }
+}

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use simulator::Request;
+use simulator::chance::Chance;
+use simulator::generate::records;
+use simulator::{Request, Time};
 
 use crate::support::{Desk, sample, target};
 
@@ -220,5 +222,50 @@ fn samples_are_served_byte_for_byte() {
         assert!(rows.iter().all(|row| text.contains(row.get())), "{file}");
         let later = format!("{time} ge 2024-01-01T00:00:00Z");
         assert!(desk.ids(path, &[("$filter", &later)]).is_empty(), "the window holds for samples, too");
+    }
+}
+
+/// The JSON types a column of the schema may have: those that were seen, and those of its documented type.
+fn types_of(column: &Value) -> BTreeSet<&str> {
+    let seen = column["observed_json_types"].as_object().into_iter().flat_map(|types| types.keys().map(String::as_str));
+    let documented: &[&str] = match column["type"].as_str().unwrap_or_default() {
+        "string" | "datetime" => &["str"],
+        "long" | "int" => &["int"],
+        "bool" | "boolean" => &["bool"],
+        "dynamic" => &["list", "dict", "str"],
+        _ => &[],
+    };
+    seen.chain(documented.iter().copied()).filter(|kind| *kind != "NoneType").collect()
+}
+
+#[test]
+fn records_have_the_columns_of_their_table_and_their_types() {
+    for table in records::TABLES {
+        let Some(schema) = sample(&format!("advanced-hunting/schema/{table}.json")) else { return };
+        let columns = schema["columns"].as_array().unwrap();
+        let is_seen = |column: &&Value| column["from"].as_array().unwrap().iter().any(|from| from == "observed-stream");
+        let seen: BTreeSet<String> =
+            columns.iter().filter(is_seen).map(|column| column["name"].as_str().unwrap().to_owned()).collect();
+        let mut chance = Chance::new(table.len() as u64);
+        for _ in 0..60 {
+            let record = records::record(&mut chance, table, Time::from_unix(1_800_000_000));
+            let record: Value = serde_json::from_str(&record.render()).unwrap();
+            let sent = names(&record["properties"]);
+            assert!(seen.is_subset(&sent), "{table} lacks {:?}", seen.difference(&sent));
+            for (name, value) in record["properties"].as_object().unwrap() {
+                let column = columns.iter().find(|column| column["name"] == **name);
+                let allowed = types_of(column.unwrap_or_else(|| panic!("{table} has no {name}")));
+                let kind = match value {
+                    Value::Null => continue,
+                    Value::Bool(_) => "bool",
+                    Value::Number(_) => "int",
+                    Value::String(_) => "str",
+                    Value::Array(_) => "list",
+                    Value::Object(_) => "dict",
+                };
+                // Of a column that was only ever seen null, and is in no document, nobody knows more.
+                assert!(allowed.is_empty() || allowed.contains(kind), "{table}.{name} is {value}, not {allowed:?}");
+            }
+        }
     }
 }

@@ -110,13 +110,28 @@ impl<'a> Act<'a> {
 
     /// Starts it.
     pub(crate) fn start(&self) -> Running {
+        self.program().input(self.text()).start()
+    }
+
+    /// Starts it, and never ends its standard input.
+    pub(crate) fn start_held_open(&self) -> Running {
+        self.program().input_held_open(self.text()).start()
+    }
+
+    /// The program with its arguments.
+    pub(crate) fn program(&self) -> Program {
+        let program = Program::new(&["--execute", action_of(self.list)]);
+        match &self.home {
+            Some(home) => program.env("SPLUNK_HOME", home.to_str().unwrap()),
+            None => program,
+        }
+    }
+
+    /// The payload.
+    pub(crate) fn text(&self) -> String {
         let mut payload = self.payload.clone();
         payload.insert("configuration".to_owned(), Value::Object(self.configuration.clone()));
-        let program = Program::new(&["--execute", action_of(self.list)]).input(Value::Object(payload).to_string());
-        match &self.home {
-            Some(home) => program.env("SPLUNK_HOME", home.to_str().unwrap()).start(),
-            None => program.start(),
-        }
+        Value::Object(payload).to_string()
     }
 }
 

@@ -1,10 +1,10 @@
-//! What is shipped for Enterprise Security and for telling our own changes from others': confs, lookups, macros, tried on
-//! what the program really writes and reads.
+//! What is shipped for Enterprise Security, for telling our own changes from others', and for the forms of the actions:
+//! confs, lookups, macros, tried on what the program really writes and reads.
 
 use crate::search::{self, Fields, Knowledge};
 use crate::support::{Event, List, Stage};
 
-use super::act::Act;
+use super::act::{Act, action_of};
 use super::audit;
 
 /// What Enterprise Security's lookups are turned into has to be what the action takes.
@@ -133,4 +133,57 @@ fn our_own_changes_are_left_out_and_no_others() {
             .collect();
         assert_eq!((came.len(), left), (2, vec![ids[1].clone()]), "{list:?}");
     }
+}
+
+/// A search that switches an action on is refused while it is being saved where the program would refuse its rows.
+#[test]
+fn splunk_web_refuses_what_the_program_refuses() {
+    let rules = &search::conf("restmap")["validation:savedsearch"];
+    let mut used = 0;
+    for list in [List::GraphIncidents, List::EndpointAlerts] {
+        let stage = Stage::new();
+        let ids = stage.fresh(list, 1);
+        let (action, first, other) = match list {
+            List::GraphIncidents => ("defender_incident_update", "Active", "new"),
+            _ => ("defender_alert_update", "New", "active"),
+        };
+        assert_eq!(action, action_of(list));
+        // (parameter, values that are taken, one that is not)
+        let table: [(&str, &[&str], &str); 7] = [
+            ("account", &["demo"], ""),
+            ("api", &["graph", "defender"], "soap"),
+            ("id_field", &["id"], ""),
+            ("status", &[first, "In Progress", "in-progress", "resolved", ""], other),
+            ("classification", &["true positive", "falsePositive", ""], "benign"),
+            ("if_changed", &["warn", ""], "no"),
+            ("dry_run", &["1", "True", "yes"], "maybe"),
+        ];
+        for (name, good, bad) in table {
+            let key = format!("action.{action}.param.{name}");
+            let (_, rule) = rules.iter().find(|(known, _)| *known == key).unwrap_or_else(|| panic!("{key}"));
+            used += 1;
+            let said =
+                |on: &str, value: &str| search::evaluate(rule, &fields(&[(&format!("action.{action}"), on), (&key, value)]));
+            let run = |value: &str| {
+                let act = Act::new(&stage, list).set("comment", "c").set("dry_run", "1").set(name, value);
+                act.ids(&ids).run()
+            };
+            for value in good {
+                assert_eq!(said("1", value), None, "{key} `{value}`");
+                // By the other API the alerts of all products have the same ids, incidents too.
+                run(value).exits(0);
+            }
+            assert!(said("1", bad).is_some(), "{key} `{bad}`");
+            // A blank field stands for its default where the program reads it.
+            if name != "id_field" {
+                run(bad).exits(2);
+            }
+            // Another action of the same search, a parameter that is not set, a token that is replaced later.
+            for (on, value) in [("0", bad), (&format!("action.{action}"), bad), ("1", key.as_str())] {
+                assert_eq!(said(on, value), None, "{key} `{value}`");
+            }
+            assert!(bad.is_empty() || said("1", "$result.x$").is_none(), "{key}");
+        }
+    }
+    assert_eq!(used, rules.len(), "a rule that nobody tried");
 }

@@ -34,13 +34,18 @@ fn ids_that_are_none() {
             "1\u{0}2",
             "'1'",
             "*",
+            "1 result=updated: no",
+            "1\" result=\"updated",
         ];
         let mut text = String::from("id\n");
-        bad.iter().for_each(|id| text.push_str(&format!("{id}\n")));
+        bad.iter().for_each(|id| text.push_str(&format!("\"{}\"\n", id.replace('"', "\"\""))));
         text.push_str(&format!("\"  {}  \"\n", ids[0]));
         let ended = Act::new(&stage, list).set("status", "resolved").csv(&text).run().exits(1);
         let refused = |(row, id): (usize, &&str)| {
-            let (logged, shown) = (id.replace('\u{0}', " "), id.replace('\u{0}', ""));
+            let shown = id.replace('\u{0}', "");
+            // What could end a value of the log stands in quotes.
+            let odd = id.contains([' ', ';', '&', '\u{0}', '"']);
+            let logged = if odd { format!("\"{}\"", id.replace('\u{0}', " ").replace('"', "'")) } else { (*id).to_owned() };
             line(list, row + 1, &logged, &format!("refused: `{shown}` is not an {kind} id: {expects}"))
         };
         assert_eq!(ended.said("ERROR"), bad.iter().enumerate().map(refused).collect::<Vec<_>>());
@@ -118,6 +123,7 @@ fn numbers_and_lists_in_the_payload() {
     for (id, shown) in [(json!(1.5), "1.5"), (json!(true), "true"), (json!({"a": 1}), "{\"a\":1}"), (json!(-3), "-3")] {
         let said = act.clone().result(json!({"id": id})).run().exits(1).said("ERROR");
         let refused = format!("refused: `{shown}` is not an incident id: a whole number is expected");
-        assert_eq!(said, [line(list, 1, shown, &refused)]);
+        let logged = if shown.contains('"') { format!("\"{}\"", shown.replace('"', "'")) } else { shown.to_owned() };
+        assert_eq!(said, [line(list, 1, &logged, &refused)]);
     }
 }

@@ -1,6 +1,7 @@
 //! The program as a process: started as splunkd starts it, watched from outside.
 
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -246,9 +247,19 @@ impl Running {
         kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
+    /// Halts it where it is: it does nothing, and keeps what it has.
+    pub(crate) fn halt(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+    }
+
     /// Ends it as a crash does.
     pub(crate) fn kill(&self) {
         kill_process(self.pid(), Signal::KILL).unwrap();
+    }
+
+    /// What the system tells of it.
+    pub(crate) fn proc(&self, name: &str) -> PathBuf {
+        format!("/proc/{}/{name}", self.child.id()).into()
     }
 
     /// The most memory it had so far.
@@ -258,7 +269,7 @@ impl Running {
 
     /// The same of a process that may have ended: then there is nothing to see.
     pub(crate) fn peak_while_it_lives_kb(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = std::fs::read_to_string(self.proc("status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         line.trim().strip_suffix(" kB").unwrap().parse().ok()
     }

@@ -61,6 +61,15 @@ impl Splunk<'_> {
         self.run(&[], &xml)
     }
 
+    /// What splunkd writes to an input that it starts.
+    pub(crate) fn definition(&self, name: &str, pairs: &[(&str, &str)]) -> String {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<input>{}<configuration><stanza name=\"defender://{name}\" app=\"TA_defender\">{}</stanza></configuration></input>\n",
+            self.service(),
+            params(pairs)
+        )
+    }
+
     /// Runs an alert action on rows of a search, given as columns and values.
     pub(crate) fn execute(
         &self,

@@ -253,9 +253,6 @@ impl Performative {
                 attach.offered = f.value().symbols();
                 attach.desired = f.value().symbols();
                 attach.properties = f.map("properties")?;
-                if attach.role == Role::Sender {
-                    f.needed("initial-delivery-count", attach.initial_delivery_count)?;
-                }
                 for (field, mode, most) in
                     [("snd-settle-mode", attach.snd_settle_mode, 2), ("rcv-settle-mode", attach.rcv_settle_mode, 1)]
                 {
@@ -559,11 +556,6 @@ mod tests {
             (list(0x10, vec![Value::symbol("c")]), condition::DECODE_ERROR, "container-id of open cannot be Symbol"),
             (list(0x11, vec![Value::Null; 9]), condition::DECODE_ERROR, "begin has 9 fields"),
             (list(0x13, vec![Value::Null, Value::Uint(1)]), condition::INVALID_FIELD, "next-outgoing-id is missing in flow"),
-            (
-                list(0x12, vec![Value::string("l"), Value::Uint(0), Value::Boolean(false)]),
-                condition::INVALID_FIELD,
-                "initial-delivery-count is missing in attach",
-            ),
             (
                 list(0x12, vec![Value::string("l"), Value::Uint(0), Value::Boolean(true), Value::Ubyte(3)]),
                 condition::INVALID_FIELD,

@@ -31,11 +31,14 @@ impl Session {
         if self.links.contains_key(&handle) {
             return Err(session(condition::HANDLE_IN_USE, format!("the handle {handle} is in use")));
         }
+        if attach.role == Role::Sender && attach.initial_delivery_count.is_none() {
+            return Err(session(condition::INVALID_FIELD, "initial-delivery-count is missing in the attach of a sender"));
+        }
         let same = |link: &&Link| link.name == attach.name && link.role == attach.role && !matches!(link.kind, Kind::Gone);
         let answer = if self.links.values().any(|link| same(&link)) {
             Answer::Refused(Failure::new(condition::NOT_ALLOWED, format!("a link of the name '{}' is attached", attach.name)))
         } else if attach.role == Role::Sender {
-            accept_requests(&attach)
+            accept_requests(&attach, context)
         } else {
             offer(&attach, context)
         };
@@ -103,15 +106,22 @@ impl Session {
 }
 
 /// A client that sends.
-fn accept_requests(attach: &Attach) -> Answer {
+fn accept_requests(attach: &Attach, context: &Context<'_>) -> Answer {
     let address = address(&attach.target);
     match Node::of(&address) {
+        Some(Node::Cbs) if context.cbs.contains(&Role::Sender) => cbs_is_open(context),
         Some(node) => Answer::Link(Kind::Requests { node, incoming: None }),
         None => Answer::Refused(Failure::new(
             condition::UNAUTHORIZED,
             format!("Unauthorized access. 'Send' claim(s) are required to perform this operation. Resource: '{address}'."),
         )),
     }
+}
+
+/// A connection has one pair of links to `$cbs`, by which tokens are renewed as well.
+fn cbs_is_open(context: &Context<'_>) -> Answer {
+    let what = format!("A link to connection '{}' $cbs node has already been opened.", context.connection);
+    Answer::Refused(Failure::new(condition::NOT_ALLOWED, what))
 }
 
 /// The address of a source or target.
@@ -125,6 +135,9 @@ fn address(terminus: &Value) -> String {
 fn offer(attach: &Attach, context: &mut Context<'_>) -> Answer {
     let from = address(&attach.source);
     if let Some(node) = Node::of(&from) {
+        if node == Node::Cbs && context.cbs.contains(&Role::Receiver) {
+            return cbs_is_open(context);
+        }
         return Answer::Link(Kind::Answers { node, address: address(&attach.target), waiting: VecDeque::new() });
     }
     let Some((hub, group, partition)) = Place::read(&from) else {

@@ -1,0 +1,145 @@
+//! An answer while it comes in. Its rows are written one by one, long before anybody can know whether it is whole; only its
+//! end, found where it should be, proves its window. If it breaks off before, what was written stays written: it is
+//! remembered, so that the next answer does not bring it again, and nothing else comes of it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{CollectError, End, Incoming, Order, Outside, PageReader, Poll, Spoilt, Ticks, Version};
+use crate::cursor::{Answer, Ask};
+use crate::feeds::{Emission, Reading, Row};
+use crate::json::value::Value;
+use crate::microsoft::object::names;
+use crate::planted::{Planted, planted};
+
+/// What is known of an answer so far: of each row its version, not its bytes.
+pub(super) struct Arrival {
+    ask: Ask,
+    /// The service's clock when it looked, or earlier.
+    looked: Option<Ticks>,
+    rows: Vec<Version>,
+    /// Those not written before.
+    new: BTreeSet<Version>,
+    are_all_dated: bool,
+    /// Events written.
+    written: usize,
+    emission: Emission,
+}
+
+impl Arrival {
+    pub(super) fn new(ask: &Ask, looked: Option<Ticks>) -> Self {
+        let (rows, new, emission) = (Vec::new(), BTreeSet::new(), Emission::default());
+        Self { ask: ask.clone(), looked, rows, new, are_all_dated: true, written: 0, emission }
+    }
+}
+
+impl<O: Outside> Poll<'_, O> {
+    /// Writes what is new of an answer as it comes in, and once all of it is out, remembers what it proves.
+    pub(super) fn arrive(&mut self, ask: &Ask, body: Incoming, looked: Option<Ticks>) -> Result<Option<End>, Spoilt> {
+        let mut arrival = Arrival::new(ask, looked);
+        let mut page = PageReader::new(body);
+        loop {
+            match page.next_row() {
+                Ok(Some(row)) => {
+                    if let Some(end) = self.row(&mut arrival, row)? {
+                        return Ok(Some(end));
+                    }
+                }
+                Ok(None) => return Ok(self.complete(arrival, page.has_next_link(), None)?),
+                Err(_) if planted(Planted::BrokenIsComplete) => return Ok(self.complete(arrival, false, None)?),
+                Err(broken) => {
+                    if let Some(end) = self.interrupted(arrival)? {
+                        return Ok(Some(end));
+                    }
+                    return Err(broken.into());
+                }
+            }
+        }
+    }
+
+    /// Writes what is new of one row.
+    pub(super) fn row(&mut self, arrival: &mut Arrival, value: Value<'_>) -> Result<Option<End>, CollectError> {
+        let names = names(self.input.resource);
+        let row = Row::read(value, names.identity);
+        arrival.rows.push(row.version);
+        arrival.are_all_dated &= row.is_dated();
+        let reading = Reading {
+            names,
+            form: self.input.form,
+            include_alerts: self.input.include_alerts,
+            evidence: self.input.evidence,
+            alerts: &self.checkpoint.cursor.alerts,
+            is_new: !self.checkpoint.cursor.knows(row.version) && arrival.new.insert(row.version),
+            now: arrival.looked.unwrap_or_else(|| self.outside.now()),
+        };
+        if !row.is_dated() && reading.is_new {
+            log::warn!("{}: an object without a readable id and {} was passed on as it came", self.input, names.identity.updated);
+        }
+        (self.input.feed.events)(&row, &reading, &mut arrival.emission);
+        for draft in arrival.emission.drafts.drain(..) {
+            self.outside.write(&draft)?;
+            arrival.written += 1;
+        }
+        Ok(self.outside.pause(Duration::ZERO).then_some(End::Stopped))
+    }
+
+    /// A whole answer was written. `incomplete` says what is still missing of it: then its window is tried again.
+    pub(super) fn complete(
+        &mut self,
+        arrival: Arrival,
+        has_next_link: bool,
+        incomplete: Option<&str>,
+    ) -> Result<Option<End>, CollectError> {
+        self.failures = 0;
+        let Arrival { ask, looked, rows, new, are_all_dated, written, emission } = arrival;
+        let answer = Answer {
+            rows: &rows,
+            asked: self.input.page_size,
+            next_link: has_next_link,
+            ordered: self.order == Order::OldestFirst && are_all_dated,
+            service_time: looked,
+        };
+        let proof = self.checkpoint.cursor.prove(ask.clone(), &answer, new);
+        if planted(Planted::SaveFirst) {
+            let mut early = self.checkpoint.clone();
+            early.cursor.commit(proof.clone());
+            self.outside.save(&early)?;
+        }
+        if !self.outside.flush()? {
+            return Ok(Some(End::Stopped));
+        }
+        self.count(&rows, proof.emitted(), written, &emission);
+        self.remember(emission.alerts_seen);
+        let proof = if incomplete.is_some() { proof.of_nothing() } else { proof };
+        let stuck = self.checkpoint.cursor.commit(proof);
+        if let Some(reason) = incomplete.or(stuck.then_some("its rows move while they are read")) {
+            self.set_aside(&ask, reason)?;
+        }
+        self.outside.save(self.checkpoint)?;
+        Ok(None)
+    }
+
+    /// An answer broke off. What was written of it is out, and may not come again, whatever becomes of the input now.
+    fn interrupted(&mut self, arrival: Arrival) -> Result<Option<End>, CollectError> {
+        let Arrival { ask, rows, new, written, emission, .. } = arrival;
+        if written == 0 || planted(Planted::ForgetsBroken) {
+            return Ok(None);
+        }
+        if !self.outside.flush()? {
+            return Ok(Some(End::Stopped));
+        }
+        self.count(&rows, new.len(), written, &emission);
+        self.remember(emission.alerts_seen);
+        self.checkpoint.cursor.remember(ask.window, new);
+        self.outside.save(self.checkpoint)?;
+        Ok(None)
+    }
+
+    fn count(&mut self, rows: &[Version], new: usize, written: usize, emission: &Emission) {
+        self.tally.events += written;
+        self.tally.rows += rows.len();
+        self.tally.repeats += rows.len() - new + emission.alerts_repeated;
+        let newest = rows.iter().map(|row| row.updated).filter(|at| *at != crate::feeds::UNDATED).max();
+        self.tally.newest = self.tally.newest.max(newest);
+    }
+}
