@@ -16,6 +16,7 @@ use crate::event_hubs::{self, EventHubs};
 use crate::faults::{Fault, Route};
 use crate::generate;
 use crate::model::{Transfer, World};
+use crate::preload::{self, Plan, Preload};
 use crate::proxy::{Access, Proxy};
 use crate::run::Instance;
 use crate::server::{Encoding, Handler, Listener};
@@ -247,6 +248,16 @@ impl Simulator {
     /// inside.
     pub fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         look(&mut lock(&self.world))
+    }
+
+    /// Lets Graph serve these pages from now on, and nothing else in their place; see [`preload`](crate::preload).
+    pub fn preload(&self, plan: Plan) -> Arc<Preload> {
+        let preload = Arc::new(Preload::new(plan, Time::from_system(SystemTime::now()), self.graph_url()));
+        self.world(|world| {
+            world.clock_ahead = preload::AHEAD;
+            world.preload = Some(Arc::clone(&preload));
+        });
+        preload
     }
 
     /// The faults that wait for their request.
@@ -537,6 +548,10 @@ fn handler(world: &Arc<Mutex<World>>, service: Service, handlers: &Arc<OnceLock<
         }
         let mut world = lock(&world);
         let now = clock(&world);
+        let preload = world.preload.clone().filter(|_| service == Service::Graph);
+        if let Some(response) = preload.and_then(|preload| preload.answer(request)) {
+            return (response.dated(now), Transfer::Chunked, Encoding::Identity);
+        }
         let response = crate::answer(&mut world, service, request, now);
         let lists = matches!(service, Service::Graph | Service::Defender);
         let transfer = if lists { world.behaviour.transfer } else { Transfer::Length };

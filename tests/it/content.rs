@@ -3,6 +3,7 @@
 
 mod dashboards;
 mod detections;
+mod records;
 mod searches;
 mod settings;
 
@@ -12,10 +13,11 @@ use std::fs;
 use serde_json::Value;
 
 use simulator::Config;
+use simulator::generate::records::TABLES;
 use ta_defender::json::{CUTOFF, Members};
 
 use crate::search::{Fields, Knowledge};
-use crate::support::{Event, List, Object, Stage, shared};
+use crate::support::{Event, List, Object, Stage, epoch_millis, shared};
 use searches::Archive;
 
 const INCIDENT: &str = "ms365:defender:incident";
@@ -264,6 +266,20 @@ fn evidence_events_reach_their_data_models() {
 }
 
 #[test]
+fn the_time_of_an_event_is_the_one_that_its_settings_find() {
+    let knowledge = Knowledge::load();
+    for parameters in [[("events", "verbatim")], [("evidence", "both")]] {
+        for event in events_of_all(&parameters) {
+            let end =
+                knowledge.time_prefix(&event.sourcetype).find(&event.data).unwrap_or_else(|| panic!("{}", event.data)).end();
+            let time = event.data[end..].split('"').next().unwrap();
+            assert!(time.len() <= 32, "{time}");
+            assert_eq!(epoch_millis(time), event.time, "{}", event.data);
+        }
+    }
+}
+
+#[test]
 fn results_of_alert_actions_are_changes() {
     for (incidents, alerts) in [(List::GraphIncidents, List::GraphAlerts), (List::XdrIncidents, List::EndpointAlerts)] {
         let archive = Archive::of(incidents, alerts);
@@ -334,12 +350,29 @@ fn every_setting_leads_somewhere() {
             there.entry(WRITEBACK.to_owned()).or_default().extend(fields.into_keys());
         }
     }
+    for sourcetype in records::SOURCETYPES {
+        let names = there.entry(sourcetype.to_owned()).or_default();
+        TABLES.into_iter().flat_map(records::of_table).for_each(|one| paths(&one.record, "", names));
+    }
+    there.insert(records::UNPARSED.to_owned(), BTreeSet::new());
     let mut unknown = Vec::new();
+    for (sourcetype, members) in knowledge.members_read() {
+        let names = &there[&sourcetype];
+        // A member that is read whole has members of its own.
+        let is_known = |path: &String| {
+            names.iter().any(|name| name.strip_prefix(path).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric)))
+        };
+        let strange = members.into_values().flatten().filter(|path| !is_known(path));
+        unknown.extend(strange.map(|path| format!("{sourcetype}: {path}")));
+    }
     for (sourcetype, read) in knowledge.fields_read() {
         let names = &there[&sourcetype];
         // What a lookup reads may come from an EVAL.
-        let is_known =
-            |name: &String| name == "source" || names.contains(name) || knowledge.names_given(&sourcetype).contains(name);
+        let is_known = |name: &String| {
+            matches!(name.as_str(), "source" | "_raw")
+                || names.contains(name)
+                || knowledge.names_given(&sourcetype).contains(name)
+        };
         unknown.extend(read.into_iter().filter(|name| !is_known(name)).map(|name| format!("{sourcetype}: {name}")));
     }
     assert_eq!(unknown, Vec::<String>::new());
@@ -398,6 +431,7 @@ fn the_table_of_fields_is_what_the_events_have() {
             text += &format!("| `{name}` | {graph} | {defender} |\n");
         }
     }
+    text += &records::table_of_fields(&knowledge);
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/fields.md");
     if std::env::var_os("TA_DEFENDER_BLESS").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -20,7 +20,7 @@ pub(crate) type Fields = BTreeMap<String, Vec<String>>;
 pub(crate) type Settings = BTreeMap<String, Vec<(String, String)>>;
 
 /// Settings that act when an event is indexed, or describe the sourcetype.
-const NOT_AT_SEARCH: [&str; 9] = [
+const NOT_AT_SEARCH: [&str; 10] = [
     "category",
     "description",
     "pulldown_type",
@@ -30,6 +30,7 @@ const NOT_AT_SEARCH: [&str; 9] = [
     "TIME_PREFIX",
     "MAX_TIMESTAMP_LOOKAHEAD",
     "TZ",
+    "DATETIME_CONFIG",
 ];
 
 /// The app's search-time knowledge.
@@ -168,6 +169,36 @@ impl Knowledge {
         found
     }
 
+    /// The members of the raw event that EVALs read by path, by sourcetype and field.
+    pub(crate) fn members_read(&self) -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
+        let read = |settings: &Vec<(String, String)>| {
+            let evals = settings.iter().filter_map(|(name, value)| Some((name.strip_prefix("EVAL-")?, value)));
+            evals.map(|(name, text)| (name.to_owned(), expression::members(text))).collect()
+        };
+        self.props.iter().map(|(sourcetype, settings)| (sourcetype.clone(), read(settings))).collect()
+    }
+
+    /// What stands before the time in an event. Splunk's engine takes recursion and possessive quantifiers; the one here
+    /// cannot run away and needs neither, so the former is written out, six brackets deep, and the latter are plain.
+    pub(crate) fn time_prefix(&self, sourcetype: &str) -> regex::Regex {
+        let (_, pattern) = self.props[sourcetype].iter().find(|(name, _)| name == "TIME_PREFIX").unwrap();
+        let mut pattern = pattern.replace("++", "+").replace("*+", "*");
+        if let Some(start) = pattern.find("(?<nested>") {
+            let group = pattern[start..pattern.rfind(")*?").unwrap()].replace("(?<nested>", "(?:");
+            pattern = pattern.replace("(?<nested>", "(?:");
+            for _ in 0..6 {
+                pattern = pattern.replace("(?&nested)", &group);
+            }
+            pattern = pattern.replace("|(?&nested)", "");
+        }
+        regex::Regex::new(&pattern).unwrap_or_else(|error| panic!("[{sourcetype}] TIME_PREFIX: {error}"))
+    }
+
+    /// The settings of a sourcetype, in their order.
+    pub(crate) fn settings(&self, sourcetype: &str) -> &[(String, String)] {
+        &self.props[sourcetype]
+    }
+
     /// Every field that EVALs, aliases, lookups and eventtypes read, by sourcetype.
     pub(crate) fn fields_read(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -197,6 +228,11 @@ pub(crate) fn evaluate(text: &str, fields: &Fields) -> Option<Vec<String>> {
     expression::evaluate(text, fields)
 }
 
+/// The fields an EVAL expression reads.
+pub(crate) fn fields_of(text: &str) -> BTreeSet<String> {
+    expression::fields(text)
+}
+
 /// Whether an event with these fields is found by a search of `field=value` terms.
 pub(crate) fn matches(text: &str, fields: &Fields) -> bool {
     term::matches(text, fields)
@@ -218,6 +254,8 @@ fn file(path: &str) -> String {
 
 fn stanzas(text: &str) -> Settings {
     let (mut all, mut stanza) = (Settings::new(), String::new());
+    // A backslash at the end of a line goes on in the next.
+    let text = text.replace("\\\n", " ");
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             name.clone_into(&mut stanza);

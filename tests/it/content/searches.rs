@@ -12,7 +12,7 @@ use crate::respond::audit;
 use crate::search::{self, Fields, Knowledge, pipeline};
 use crate::support::{Ended, Event, List, Stage};
 
-use super::first;
+use super::{first, records};
 
 /// What a Splunk with this add-on has: the events of both feeds of an API with some history, results of alert actions, and
 /// log lines of inputs and actions in good days and bad.
@@ -25,35 +25,47 @@ pub(super) struct Archive {
     open: BTreeSet<String>,
 }
 
-/// A line of a program as `splunkd.log` and then a search have it.
+/// The lines of a program as `splunkd.log` and then a search have them.
 fn logged(ended: &Ended, action: Option<&str>, out: &mut Vec<Fields>) {
-    for line in ended.log() {
-        let now = chrono::Utc::now();
-        let component = if action.is_some() { "sendmodalert" } else { "ExecProcessor" };
-        let from = match action {
-            Some(action) => format!("action={action} STDERR -  "),
-            None => "message from \"/opt/splunk/etc/apps/TA_defender/bin/defender\" ".to_owned(),
-        };
-        let stamp = now.format("%m-%d-%Y %H:%M:%S%.3f +0000");
-        let raw = format!("{stamp} {:<5} {component} [4711 {component}] - {from}{}", line.level, line.message);
-        let time = format!("{}.{:03}", now.timestamp(), now.timestamp_subsec_millis());
-        let mut fields: Fields = [
-            ("_raw", raw.as_str()),
-            ("_time", &time),
-            ("index", "_internal"),
-            ("sourcetype", "splunkd"),
-            ("host", "forwarder"),
-            ("component", component),
-            ("log_level", &line.level),
-        ]
-        .map(|(name, value)| (name.to_owned(), vec![value.to_owned()]))
-        .into();
-        if let Some(action) = action {
-            fields.insert("action".to_owned(), vec![action.to_owned()]);
-        }
-        out.push(fields);
-    }
+    out.extend(ended.log().iter().map(|line| line_of(&line.level, &line.message, action)));
 }
+
+fn line_of(level: &str, message: &str, action: Option<&str>) -> Fields {
+    let now = chrono::Utc::now();
+    let component = if action.is_some() { "sendmodalert" } else { "ExecProcessor" };
+    let from = match action {
+        Some(action) => format!("action={action} STDERR -  "),
+        None => "message from \"/opt/splunk/etc/apps/TA_defender/bin/defender\" ".to_owned(),
+    };
+    let stamp = now.format("%m-%d-%Y %H:%M:%S%.3f +0000");
+    let raw = format!("{stamp} {level:<5} {component} [4711 {component}] - {from}{message}");
+    let time = format!("{}.{:03}", now.timestamp(), now.timestamp_subsec_millis());
+    let mut fields: Fields = [
+        ("_raw", raw.as_str()),
+        ("_time", &time),
+        ("index", "_internal"),
+        ("sourcetype", "splunkd"),
+        ("host", "forwarder"),
+        ("component", component),
+        ("log_level", level),
+    ]
+    .map(|(name, value)| (name.to_owned(), vec![value.to_owned()]))
+    .into();
+    if let Some(action) = action {
+        fields.insert("action".to_owned(), vec![action.to_owned()]);
+    }
+    fields
+}
+
+/// What the streaming inputs say of themselves: a line for each partition, a line for each poll.
+const STREAMED: [&str; 3] = [
+    "defender://hub: partition=0 messages=9 records=180 bytes=400000 filtered=0 repeats=2 unparsed=0 missing=0 reattached=0 \
+     throttled=0 lag_events=0 lag_s=0",
+    "defender://hub: partition=1 messages=1 records=20 bytes=40000 filtered=0 repeats=0 unparsed=1 missing=0 reattached=1 \
+     throttled=0 lag_events=700 lag_s=61",
+    "defender://blobs: poll requests=12 containers=3 blobs=4 bytes=90000 records=77 unparsed=0 filtered=0 repeats=0 undated=0 \
+     throttled_s=0.0 lag_s=200 history_left_s=unknown duration_s=1.2",
+];
 
 impl Archive {
     pub(super) fn of(incidents: List, alerts: List) -> Self {
@@ -99,6 +111,11 @@ impl Archive {
         stage.sim.world(|world| world.entra.application(tenant, client).unwrap().secrets[0].1 = Some(past));
         logged(&stage.input(alerts).named("expired").run().exits(2), None, &mut log);
         act(alerts, &[&alert], "resolved", &mut log);
+
+        log.extend(STREAMED.iter().map(|message| line_of("INFO", message, None)));
+        let tables = ["DeviceProcessEvents", "EmailEvents", "AlertInfo"];
+        events.extend(tables.into_iter().flat_map(records::of_table).map(|one| one.fields.clone()));
+        events.push(records::unparsed(&knowledge));
 
         let open = stage.objects(incidents).into_iter().filter_map(|object| {
             let incident: Value = serde_json::from_str(&object.text).unwrap();
@@ -205,6 +222,24 @@ fn each_shipped_search_finds_what_it_is_for() {
         assert!(!stranger.contains_key("minutes_since_poll"), "{stranger:?}");
         assert!(number(&of(&rows, "input", "throttled"), "throttled_s") >= 1.0);
         assert!(first(&rows[0], "errors") != "0", "trouble comes first");
+
+        let hub = of(&rows, "input", "hub");
+        for (name, wanted) in [("polls", "0"), ("events", "200"), ("lag_s", "61"), ("minutes_since_poll", "0"), ("errors", "0")] {
+            assert_eq!(first(&hub, name), wanted, "{name}: {hub:?}");
+        }
+        let blobs = of(&rows, "input", "blobs");
+        for (name, wanted) in [("polls", "1"), ("requests", "12"), ("events", "77"), ("lag_s", "200")] {
+            assert_eq!(first(&blobs, name), wanted, "{name}: {blobs:?}");
+        }
+
+        let rows = run("Streamed records by table");
+        assert_eq!(first(&of(&rows, "table", "(no record)"), "records"), "1");
+        let mail = of(&rows, "table", "EmailEvents");
+        assert_eq!(number(&mail, "records") as usize, records::of_table("EmailEvents").len());
+        assert!(
+            number(&mail, "median_delay_s") >= 20.0 && number(&mail, "p90_delay_s") >= number(&mail, "median_delay_s"),
+            "{mail:?}"
+        );
 
         let rows = run("Throttling");
         let sum =

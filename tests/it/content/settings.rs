@@ -26,7 +26,8 @@ const KNOWN: [(&str, &str); 16] = [
     ("macros", "definition iseval args"),
     (
         "props",
-        "category description pulldown_type TRUNCATE SHOULD_LINEMERGE LINE_BREAKER TIME_PREFIX MAX_TIMESTAMP_LOOKAHEAD TZ KV_MODE \
+        "category description pulldown_type TRUNCATE SHOULD_LINEMERGE LINE_BREAKER TIME_PREFIX MAX_TIMESTAMP_LOOKAHEAD TZ \
+         DATETIME_CONFIG KV_MODE \
          EVAL-* FIELDALIAS-* LOOKUP-*",
     ),
     (

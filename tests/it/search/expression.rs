@@ -1,6 +1,8 @@
 //! The expressions of EVAL, `eval` and `where`: fields, texts, numbers, operators, and the functions the app uses.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 use regex::Regex;
 
@@ -68,15 +70,47 @@ pub(super) fn fields(text: &str) -> BTreeSet<String> {
     fields_of(&parse(text)).into_iter().collect()
 }
 
+/// The members of the raw event that an expression reads by their path.
+pub(super) fn members(text: &str) -> BTreeSet<String> {
+    fn collect(expression: &Expression, out: &mut BTreeSet<String>) {
+        match expression {
+            Expression::Call(name, arguments) => {
+                if let ("json_extract", [Expression::Field(from), Expression::Text(path)]) = (name.as_str(), arguments.as_slice())
+                    && from == "_raw"
+                {
+                    out.insert(path.clone());
+                }
+                arguments.iter().for_each(|argument| collect(argument, out));
+            }
+            Expression::Not(inner) => collect(inner, out),
+            Expression::Two(_, left, right) => [left, right].into_iter().for_each(|side| collect(side, out)),
+            Expression::Text(_) | Expression::Number(_) | Expression::Field(_) => {}
+        }
+    }
+    let mut out = BTreeSet::new();
+    collect(&parse(text), &mut out);
+    out
+}
+
 /// A number as Splunk writes it.
 pub(super) fn written(number: f64) -> String {
     format!("{number}")
 }
 
-fn parse(text: &str) -> Expression {
+thread_local! {
+    /// What was parsed and compiled before: the same few expressions meet thousands of events.
+    static PARSED: RefCell<HashMap<String, Rc<Expression>>> = RefCell::default();
+    static COMPILED: RefCell<HashMap<String, Rc<Regex>>> = RefCell::default();
+}
+
+fn parse(text: &str) -> Rc<Expression> {
+    if let Some(known) = PARSED.with_borrow(|all| all.get(text).cloned()) {
+        return known;
+    }
     let mut parser = Parser { text, at: 0 };
-    let expression = parser.operators(0);
+    let expression = Rc::new(parser.operators(0));
     assert_eq!(parser.rest(), "", "in {text}");
+    PARSED.with_borrow_mut(|all| all.insert(text.to_owned(), Rc::clone(&expression)));
     expression
 }
 
@@ -131,6 +165,9 @@ impl<'a> Parser<'a> {
                 self.at += length;
                 return make(text);
             }
+        }
+        if self.take("-") {
+            return Expression::Two("-", Box::new(Expression::Number(0.0)), Box::new(self.operand()));
         }
         let is_number = rest.starts_with(|c: char| c.is_ascii_digit());
         let ends = |c: char| !(c.is_ascii_alphanumeric() || c == '_' || (is_number && c == '.'));
@@ -234,13 +271,15 @@ fn call(name: &str, arguments: &[Expression], fields: &Fields) -> Value {
     match (name, arguments.len()) {
         ("true", 0) => Value::Bool(true),
         ("null", 0) => Value::Null,
-        ("match", 2) => match (of(0).one(), of(1).one()) {
-            (Some(text), Some(pattern)) => Value::Bool(Regex::new(&pattern).unwrap().is_match(&text)),
-            _ => Value::Null,
-        },
         ("now", 0) => Value::text(written(f64::from(u32::try_from(chrono::Utc::now().timestamp()).unwrap()))),
         ("coalesce", 1..) => (0..arguments.len()).map(of).find(|value| *value != Value::Null).unwrap_or(Value::Null),
         ("lower", 1) => of(0).one().map_or(Value::Null, |text| Value::text(text.to_lowercase())),
+        ("upper", 1) => of(0).one().map_or(Value::Null, |text| Value::text(text.to_uppercase())),
+        ("len", 1) => of(0).one().map_or(Value::Null, |text| Value::text(text.chars().count().to_string())),
+        ("match", 2) => match (of(0).one(), of(1).one()) {
+            (Some(text), Some(pattern)) => Value::Bool(regex(&pattern).is_match(&text)),
+            _ => Value::Null,
+        },
         ("isnotnull", 1) => Value::Bool(of(0) != Value::Null),
         ("isnull", 1) => Value::Bool(of(0) == Value::Null),
         ("nullif", 2) => {
@@ -258,6 +297,15 @@ fn call(name: &str, arguments: &[Expression], fields: &Fields) -> Value {
         ("split", 2) => match (of(0).one(), of(1).one()) {
             (Some(text), Some(by)) => Value::texts(text.split(&by).map(str::to_owned).collect()),
             _ => Value::Null,
+        },
+        // From the end, all that is left.
+        ("substr", 2) => match (of(0).one(), of(1).number()) {
+            (Some(text), Some(from)) if from < 0.0 => {
+                let skipped = text.chars().count().saturating_sub(-from as usize);
+                Value::text(text.chars().skip(skipped).collect::<String>())
+            }
+            (None, _) | (_, None) => Value::Null,
+            (_, Some(from)) => panic!("substr from {from} is not known here"),
         },
         ("substr", 3) => match (of(0).one(), of(1).number(), of(2).number()) {
             (Some(text), Some(from), Some(length)) => {
@@ -279,7 +327,7 @@ fn call(name: &str, arguments: &[Expression], fields: &Fields) -> Value {
             Value::texts(all.flatten().collect())
         }
         ("replace", 3) => match (of(0).one(), of(1).one(), of(2).one()) {
-            (Some(text), Some(pattern), Some(with)) => Value::text(Regex::new(&pattern).unwrap().replace_all(&text, with)),
+            (Some(text), Some(pattern), Some(with)) => Value::text(regex(&pattern).replace_all(&text, groups(&with))),
             _ => Value::Null,
         },
         ("round", 1 | 2) => {
@@ -321,19 +369,17 @@ fn call(name: &str, arguments: &[Expression], fields: &Fields) -> Value {
         }
         ("mvfind", 2) => match (of(0), of(1).one()) {
             (Value::Texts(texts), Some(pattern)) => {
-                let pattern = Regex::new(&pattern).unwrap();
+                let pattern = regex(&pattern);
                 texts.iter().position(|text| pattern.is_match(text)).map_or(Value::Null, |at| Value::text(at.to_string()))
             }
             _ => Value::Null,
         },
-        // Both read one member here; a null is the text `null`, as in Splunk.
+        // Both read one member here, however deep; a null is the text `null`, as in Splunk.
         ("json_extract" | "spath", 2) => match (of(0).one(), of(1).one()) {
             (Some(text), Some(path)) => {
-                assert!(!path.contains(['.', '{']), "{path} is not known here");
-                let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-                match json.get(&path) {
-                    Some(serde_json::Value::String(text)) => Value::text(text),
-                    Some(other) => Value::text(other.to_string()),
+                assert!(!path.contains('{'), "{path} is not known here");
+                match super::json::member(&text, &path) {
+                    Some(found) => Value::text(found),
                     None => Value::Null,
                 }
             }
@@ -341,10 +387,20 @@ fn call(name: &str, arguments: &[Expression], fields: &Fields) -> Value {
         },
         ("json_array_to_mv", 1) => of(0).one().map_or(Value::Null, |text| {
             let items: Vec<Box<serde_json::value::RawValue>> = serde_json::from_str(&text).unwrap_or_default();
-            Value::texts(items.iter().map(|item| item.get().to_owned()).collect())
+            Value::texts(items.iter().map(|item| super::json::plain(item.get())).collect())
         }),
         _ => panic!("{name} with {} arguments is not known here", arguments.len()),
     }
+}
+
+fn regex(pattern: &str) -> Rc<Regex> {
+    let compile = || Rc::new(Regex::new(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}")));
+    COMPILED.with_borrow_mut(|all| Rc::clone(all.entry(pattern.to_owned()).or_insert_with(compile)))
+}
+
+/// Splunk's `\1` as this library's `${1}`.
+fn groups(with: &str) -> String {
+    regex(r"\\(\d)").replace_all(&with.replace('$', "$$"), "$${${1}}").into_owned()
 }
 
 /// An expression of one field, for each of the field's values.

@@ -1,4 +1,9 @@
-//! KV_MODE = json: fields named by path (`a.b{}.c`), as far as they end within the first 5,000 bytes.
+//! JSON in a search: KV_MODE = json, and members by their path. Of the former: fields named by path (`a.b{}.c`), as far as they end within the first 5,000 bytes.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 
 use super::Fields;
 
@@ -9,6 +14,34 @@ const CUTOFF: usize = 5_000;
 pub(super) fn extract(text: &str, fields: &mut Fields) {
     let mut reader = Reader { text, at: 0 };
     let _ = reader.value("", fields);
+}
+
+/// Objects by their text: an event is asked for many of its members, one after the other.
+type Objects = Vec<(String, BTreeMap<String, Box<RawValue>>)>;
+
+thread_local! {
+    static LAST: RefCell<Objects> = const { RefCell::new(Vec::new()) };
+}
+
+/// The member of an object at a path such as `a.b`, wherever in the text it stands.
+pub(super) fn member(text: &str, path: &str) -> Option<String> {
+    let mut text = text.to_owned();
+    for name in path.split('.') {
+        text = LAST.with_borrow_mut(|objects| {
+            if !objects.iter().any(|(known, _)| *known == text) {
+                objects.truncate(3);
+                objects.insert(0, (text.clone(), serde_json::from_str(&text).ok()?));
+            }
+            let (_, members) = objects.iter().find(|(known, _)| *known == text)?;
+            Some(members.get(name)?.get().to_owned())
+        })?;
+    }
+    Some(plain(&text))
+}
+
+/// A JSON value as the text of a field: a string without its quotes.
+pub(super) fn plain(value: &str) -> String {
+    serde_json::from_str::<String>(value).unwrap_or_else(|_| value.to_owned())
 }
 
 struct Reader<'a> {

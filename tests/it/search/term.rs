@@ -121,15 +121,16 @@ impl Reader<'_> {
 }
 
 fn has(fields: &Fields, name: &str, wanted: &str) -> bool {
-    let fits = |found: &String| {
-        let (found, wanted) = (found.to_lowercase(), wanted.to_lowercase());
-        match wanted.split_once('*') {
-            Some((start, end)) => {
-                assert!(!end.contains('*'), "{wanted} is not known here");
-                found.len() >= start.len() + end.len() && found.starts_with(start) && found.ends_with(end)
-            }
-            None => found == wanted,
-        }
-    };
+    let fits = |found: &String| like(&found.to_lowercase(), &wanted.to_lowercase());
     fields.get(name).is_some_and(|values| values.iter().any(fits))
+}
+
+/// Whether a text is what is wanted, in which `*` stands for anything.
+fn like(found: &str, wanted: &str) -> bool {
+    match wanted.split_once('*') {
+        None => found == wanted,
+        Some((start, rest)) => found
+            .strip_prefix(start)
+            .is_some_and(|found| (0..=found.len()).filter(|at| found.is_char_boundary(*at)).any(|at| like(&found[at..], rest))),
+    }
 }

@@ -92,6 +92,11 @@ fn entity(scene: &mut Scene<'_>, kind: &str, category: &str) -> Values {
         }
         "File" | "Process" => {
             let program = scene.program();
+            // What was tried on it; long enough, in some records, to stand before the title like a wall.
+            let tried = if scene.chance.percent(30) { 60 } else { 1 };
+            let provider =
+                object! { "RemediationState" => "Active", "RemediationDate" => scene.at, "Type" => "remediation-provider" };
+            more = more.with(object! { "RemediationProviders" => Json::List(vec![provider; tried]) });
             let mut values = vec![
                 ("FileName", program.name.into()),
                 ("FolderPath", program.path.rsplit_once(['\\', '/']).map_or("", |(folder, _)| folder).into()),
