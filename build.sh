@@ -2,12 +2,13 @@
 # The one script: sees the add-on work, tests it, packs it for Splunk, and has Splunk's own check look at the package.
 set -euo pipefail
 
-usage='usage: ./build.sh demo [--keep] | test | package | inspect
+usage='usage: ./build.sh demo [--keep] | test | package | inspect | bench [--quick | --runs N]
 
   demo      build, then play a day with Splunk and Microsoft against stand-ins; --keep leaves the stand-ins running
   test      format, lints, tests, documentation, package, inspect: everything CI runs
   package   dist/TA_defender-<version>.tgz, ready to install
-  inspect   package, then Splunk AppInspect; any failure, error or future failure fails'
+  inspect   package, then Splunk AppInspect; any failure, error or future failure fails
+  bench     what the program costs, side by side with its peers where they are at hand; writes BENCHMARKS.md, but not with --quick'
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$root"
@@ -227,6 +228,64 @@ web_tests() {
     TARGET=$target/debug node --test --test-concurrency=1 tests/web/*.test.mjs
 }
 
+# What the peers need, in folders under target/. Sets `arguments`; a peer that cannot be had is left out, with the reason.
+peers() {
+    local scripts=${TA_DEFENDER_SHARED:-$root/../shared}/bench folder=$target/bench/peers python=$target/bench/venv reason
+    if [[ ! -f $scripts/peer_a.py ]]; then
+        arguments+=(--no-peers "all peers: their scripts are in a folder beside the repository, ../shared/bench, which is absent.")
+        return
+    fi
+    # Copied, since they look for their libraries beside themselves.
+    mkdir -p "$folder/scripts" "$folder/peerC"
+    cp "$scripts"/{peer_a.py,peer_b.py,peer_c.js,config.xml.in,validate.xml} "$folder/scripts/"
+    chmod -R u+w "$folder/scripts"
+    arguments+=(--peers "$folder/scripts")
+
+    if [[ ! -f $python/installed ]] || ! cmp -s "$python/installed" build/bench-requirements.txt; then
+        say "Python peers into ${python#"$root"/}"
+        if reason=$(python3 -m venv --clear "$python" 2>&1 &&
+            "$python/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: \
+                --requirement build/bench-requirements.txt 2>&1); then
+            cp build/bench-requirements.txt "$python/installed"
+        fi
+    fi
+    if [[ -f $python/installed ]]; then
+        arguments+=(--python "$python/bin/python")
+    else
+        arguments+=(--no-peers "the Python peers: ${reason##*$'\n'}")
+    fi
+
+    # Later versions have no modular inputs.
+    if [[ ! -d $folder/peerC/node_modules/splunk-sdk ]]; then
+        say "JavaScript peer into ${folder#"$root"/}"
+        reason=$(npm install --prefix "$folder/peerC" --no-audit --no-fund --loglevel=error --save-exact splunk-sdk@1.11.0 2>&1) || true
+    fi
+    if [[ -d $folder/peerC/node_modules/splunk-sdk ]] && command -v node >/dev/null; then
+        arguments+=(--node "$(command -v node)")
+    else
+        arguments+=(--no-peers "the JavaScript peer: ${reason##*$'\n'}")
+    fi
+}
+
+bench() {
+    local arguments=() report=(--report "$root/BENCHMARKS.md") option
+    for option in "$@"; do [[ $option == --quick ]] && report=(); done
+    need_rust
+    say "Building the program for release, and the stand-ins"
+    cargo build --locked --release --package ta-defender --bin defender --package download --bin download
+    cargo build --locked --package simulator --bin bench --bin streaming
+    peers
+    say "Measuring"
+    "$target/debug/bench" --program "$target/release/defender" --download "$target/release/download" \
+        "${arguments[@]}" "${report[@]}" "$@"
+    need_event_hubs_client
+    arguments=(--program "$target/release/defender")
+    if [[ -x $TA_DEFENDER_AZURE ]]; then arguments+=(--python "$TA_DEFENDER_AZURE"); fi
+    for option in "$@"; do if [[ $option == --quick ]]; then arguments+=(--messages 200 --blocked 3); fi; done
+    say "An event hub"
+    "$target/debug/streaming" "${arguments[@]}"
+}
+
 # Microsoft's own client of Event Hubs, for the tests of the stand-in. Without it they are skipped, and say so.
 need_event_hubs_client() {
     local client=$target/azure wanted reason
@@ -273,6 +332,7 @@ all_tests() {
 
 case ${1:-} in
     demo) shift; demo "$@" ;;
+    bench) shift; bench "$@" ;;
     test | package | inspect)
         [[ $# -eq 1 ]] || { printf '%s\n' "$usage" >&2; exit 2; }
         if [[ $1 == test ]]; then all_tests; else "$1"; fi ;;

@@ -1,8 +1,8 @@
 //! The Defender Add-on for Splunk: Microsoft Defender incidents and alerts into Splunk, status changes back.
 //!
 //! **In**: `main` → `mode` → `stream` (or `validate`): `splunk::definition` → `input`, `account` → `collect`, which asks
-//! `microsoft::client` what `cursor` wants asked, lets the `feeds` turn objects into events, writes them with
-//! `splunk::event`, and only then saves the `checkpoint`.
+//! `microsoft::client` what `cursor` wants asked, reads rows with `microsoft::page` as they come, lets the `feeds` turn them
+//! into events, writes them with `splunk::event`, and only at the answer's end saves the `checkpoint`.
 //!
 //! **Back**: `main` → `mode` → `respond`: `splunk::alert` → `account` → `microsoft::update` → one result per row.
 //!

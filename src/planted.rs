@@ -33,6 +33,10 @@ pub(crate) enum Planted {
     StartNotSaved,
     /// What is left of the history is dropped at a restart.
     DropsHistory,
+    /// An answer that broke off is taken for a whole one.
+    BrokenIsComplete,
+    /// What was written of an answer that broke off is not remembered.
+    ForgetsBroken,
     /// A new link of a partition begins where the input began.
     ReattachesAtStart,
     /// A partition whose numbers went back is read again from its beginning.
@@ -53,10 +57,6 @@ pub(crate) enum Planted {
     BlobsHalfLineForgotten,
     /// A blob's position is saved before its records are flushed.
     BlobsSavedFirst,
-    /// An answer that broke off is taken for a whole one.
-    BrokenIsComplete,
-    /// What was written of an answer that broke off is not remembered.
-    ForgetsBroken,
 }
 
 /// Whether this fault is planted in the running test.

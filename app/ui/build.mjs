@@ -1,11 +1,11 @@
 // Bundles the configuration page: node build.mjs [folder] writes configuration.js and third-party.txt there.
 import { build } from 'esbuild';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const out = process.argv[2] ?? join(here, '../../target/page');
+const out = resolve(process.argv[2] ?? join(here, '../../target/page'));
 const LARGEST = 1_500_000;
 
 mkdirSync(out, { recursive: true });

@@ -4,6 +4,7 @@
 mod der;
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -100,9 +101,9 @@ pub(crate) fn splunkd() -> Result<Served, Failure> {
 /// A certificate for an application, and its private key, both PEM, and the certificate as DER; it may have lapsed.
 pub(crate) fn client(has_lapsed: bool) -> Result<(String, String, Vec<u8>), Failure> {
     let mut params = CertificateParams::new(Vec::new())?;
-    if has_lapsed {
-        params.not_after = date_time_ymd(2025, 12, 31);
-    }
+    // As long as a secret or certificate usually lasts; rcgen's own end is in the year 4096.
+    params.not_after =
+        if has_lapsed { date_time_ymd(2025, 12, 31) } else { (SystemTime::now() + Duration::from_secs(180 * 86_400)).into() };
     params.distinguished_name.push(DnType::CommonName, "Defender Add-on");
     let key = PrivatePkcs8KeyDer::from(pkcs8(CLIENT_KEY)?);
     let key = KeyPair::from_pkcs8_der_and_sign_algo(&key, &rcgen::PKCS_RSA_SHA256)?;

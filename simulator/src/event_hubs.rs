@@ -105,6 +105,11 @@ impl EventHubs {
         self.service.ring();
     }
 
+    /// The names of the hubs there are.
+    pub fn hubs(&self) -> Vec<String> {
+        self.service.namespace(|namespace| namespace.hubs().map(|hub| hub.name.clone()).collect())
+    }
+
     /// Adds a consumer group to a hub.
     ///
     /// # Panics

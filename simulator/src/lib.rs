@@ -34,6 +34,7 @@ mod graph;
 pub mod json;
 pub mod model;
 mod odata;
+pub mod preload;
 pub mod proxy;
 pub mod run;
 pub mod samples;

@@ -3,6 +3,7 @@
 // What this program prints is its purpose.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +12,9 @@ use std::time::{Duration, Instant, SystemTime};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use simulator::chance::Chance;
+use simulator::faults::{Fault, FaultKind, Route, When};
+use simulator::preload::{self, Evidence, Kind, Plan};
+use simulator::splunkd::schedule::PROGRAM;
 use simulator::{Config, Simulator, Time, accounts, generate};
 
 const USAGE: &str = "usage: simulator [options]
@@ -25,10 +29,15 @@ const USAGE: &str = "usage: simulator [options]
   --publish-every TIME  an event with records of any table into each partition of each hub, every so often
   --hub-port PORT       the port of Event Hubs (a free one)
   --no-limits           no throttling
-  --web PROGRAM         Splunk Web with the app's page, inputs tried out and run with that program (needs ./build.sh page)
+  --web PROGRAM         Splunk Web with the app's page, inputs tried out and run with that program; the page is the one that
+                        ./build.sh demo --keep, test or package built last
   --web-port PORT       its port (a free one)
+  --pages KIND,ROWS,PAGES
+                        Graph serves so many pages that are ready, of alerts or incidents, for measurements
   --first-run           splunkd as right after the installation: no account, no input
-  --no-handler          the app's REST handler is missing";
+  --no-handler          the app's REST handler is missing
+  --silent-handler      it takes requests and never answers
+  --log FILE            what inputs wrote before, a line each: seconds ago, level, text";
 
 /// What the command line asks for.
 struct Options {
@@ -41,6 +50,9 @@ struct Options {
     web_port: u16,
     first_run: bool,
     handler: bool,
+    silent: bool,
+    log: Option<PathBuf>,
+    pages: Option<Plan>,
 }
 
 fn main() -> ExitCode {
@@ -71,6 +83,9 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         web_port: 0,
         first_run: false,
         handler: true,
+        silent: false,
+        log: None,
+        pages: None,
     };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -84,8 +99,11 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             "--no-limits" => config.limits = simulator::throttle::Limits::Off,
             "--web" => options.web = Some(value()?.into()),
             "--web-port" => options.web_port = number(value()?)? as u16,
+            "--pages" => options.pages = Some(plan(&value()?)?),
             "--first-run" => options.first_run = true,
             "--no-handler" => options.handler = false,
+            "--silent-handler" => options.silent = true,
+            "--log" => options.log = Some(value()?.into()),
             "--port-file" => options.port_file = Some(value()?),
             "--change-every" => options.change_every = Some(duration(&value()?)?),
             "--hub" => options.hubs.push(hub(&value()?)?),
@@ -103,6 +121,20 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         }
     }
     Ok(options)
+}
+
+/// `alerts,1000,20`
+fn plan(text: &str) -> Result<Plan, String> {
+    let wrong = || format!("--pages: {text} is not like alerts,1000,20 or incidents,50,20");
+    let parts: Vec<&str> = text.split(',').collect();
+    let [kind, rows, pages] = parts[..] else { return Err(wrong()) };
+    let kind = match kind {
+        "alerts" => Kind::Alerts,
+        "incidents" => Kind::Incidents,
+        _ => return Err(wrong()),
+    };
+    let (Ok(rows @ 2..), Ok(pages @ 1..)) = (rows.parse(), pages.parse()) else { return Err(wrong()) };
+    Ok(Plan { kind, evidence: Evidence::Some, rows, pages })
 }
 
 /// A hub's name and how many partitions it has.
@@ -131,6 +163,14 @@ fn serve(options: &Options) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let simulator = Simulator::try_start(options.config.clone())?;
     furnish(&simulator, options);
+    if options.silent {
+        simulator.faults().push(Fault::new(Route::SplunkHandler, When::Always, FaultKind::Silent));
+    }
+    if let Some(path) = &options.log {
+        let text = fs::read_to_string(path)?;
+        simulator.world(|world| write_log(world, &text)).map_err(|line| io::Error::other(format!("{line}: no line of a log")))?;
+    }
+    let preload = options.pages.map(|plan| simulator.preload(plan));
     for (hub, partitions) in &options.hubs {
         simulator.event_hubs().create(hub, *partitions);
     }
@@ -154,12 +194,25 @@ fn serve(options: &Options) -> io::Result<()> {
         }
         // Readers wait for the file to appear; it must be whole when it does.
         let unfinished = format!("{path}.new");
-        std::fs::write(&unfinished, lines)?;
-        std::fs::rename(&unfinished, path)?;
+        fs::write(&unfinished, lines)?;
+        fs::rename(&unfinished, path)?;
     }
     print!("{}", simulator.directions());
     if let Some(web) = &web {
         println!("\nThe app's page: {}", web.url());
+    }
+    if let Some(preload) = preload {
+        println!(
+            "\nGraph serves {} objects in pages that are ready, {} MB of JSON, {} MB compressed:
+  by links    {}/pages/0
+  by windows  an input with start = {}, lookback = {}",
+            preload.rows().len(),
+            preload.bytes() / 1_000_000,
+            preload.gzip_bytes() / 1_000_000,
+            simulator.graph_url(),
+            preload.start(),
+            preload::LOOKBACK,
+        );
     }
     println!("\nCtrl-C stops.");
 
@@ -216,6 +269,16 @@ fn furnish(simulator: &Simulator, options: &Options) {
     if options.web.is_some() {
         simulator.furnish_page();
     }
+}
+
+/// Puts lines such as `600 ERROR defender://x: …` into the log, that long ago; the line that cannot be read otherwise.
+fn write_log(world: &mut simulator::World, text: &str) -> Result<(), String> {
+    for line in text.lines() {
+        let (ago, said) = line.split_once(' ').ok_or(line)?;
+        let ago = Duration::from_secs(ago.parse().map_err(|_| line)?);
+        world.splunkd.journal.log(said, PROGRAM, Time::from_system(SystemTime::now() - ago));
+    }
+    Ok(())
 }
 
 /// Half of the changes are new alerts, the others touch one that is there.

@@ -6,6 +6,7 @@ mod incident;
 pub mod spelling;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub use alert::{Account, Alert, Comment, Device};
 pub use behaviour::{Behaviour, Determinations, Links, MissingRole, Order, OrderBy, Pairs, Stamps, Ties, Transfer};
@@ -13,6 +14,7 @@ pub use incident::Incident;
 
 use crate::entra::Entra;
 use crate::faults::Faults;
+use crate::preload::Preload;
 use crate::samples::Samples;
 use crate::splunkd::Splunkd;
 use crate::storage::Storage;
@@ -58,6 +60,8 @@ pub struct World {
     pub traffic: Traffic,
     /// Files served in place of the objects.
     pub samples: Samples,
+    /// Pages that Graph serves in place of everything else.
+    pub preload: Option<Arc<Preload>>,
     /// Containers and blobs of the storage account.
     pub storage: Storage,
 }
@@ -80,6 +84,7 @@ impl World {
             faults: Faults::default(),
             traffic: Traffic::default(),
             samples: Samples::default(),
+            preload: None,
             storage: Storage::default(),
         }
     }

@@ -16,6 +16,7 @@ use crate::event_hubs::{self, EventHubs};
 use crate::faults::{Fault, Route};
 use crate::generate;
 use crate::model::{Transfer, World};
+use crate::preload::{self, Plan, Preload};
 use crate::proxy::{Access, Proxy};
 use crate::run::Instance;
 use crate::server::{Encoding, Handler, Listener};
@@ -249,6 +250,16 @@ impl Simulator {
         look(&mut lock(&self.world))
     }
 
+    /// Lets Graph serve these pages from now on, and nothing else in their place; see [`preload`](crate::preload).
+    pub fn preload(&self, plan: Plan) -> Arc<Preload> {
+        let preload = Arc::new(Preload::new(plan, Time::from_system(SystemTime::now()), self.graph_url()));
+        self.world(|world| {
+            world.clock_ahead = preload::AHEAD;
+            world.preload = Some(Arc::clone(&preload));
+        });
+        preload
+    }
+
     /// The faults that wait for their request.
     pub fn faults(&self) -> FaultQueue<'_> {
         FaultQueue(&self.world)
@@ -385,6 +396,17 @@ impl Simulator {
         } else {
             String::new()
         };
+        // The add-on speaks plain AMQP to a loopback address alone; with TLS the way in is a proxy.
+        let hubs: Vec<String> = if graph.starts_with("https") { Vec::new() } else { self.event_hubs.hubs() };
+        let streams: String = hubs
+            .iter()
+            .map(|hub| {
+                let at = self.event_hubs.address();
+                format!(
+                    "    [defender://demo_{hub}]\n    feed = event_hub\n    account = demo\n    event_hub_namespace = {at}\n    event_hub_name = {hub}\n    start = earliest\n"
+                )
+            })
+            .collect();
         format!(
             "Stand-ins are up:
   Entra ID   {login}
@@ -412,7 +434,7 @@ To point a real Splunk on this host at them, install the app and put into its lo
     [defender://demo_alerts]
     feed = alerts
     account = demo
-",
+{streams}",
             self.session_key(),
             self.event_hubs.address(),
         )
@@ -526,6 +548,10 @@ fn handler(world: &Arc<Mutex<World>>, service: Service, handlers: &Arc<OnceLock<
         }
         let mut world = lock(&world);
         let now = clock(&world);
+        let preload = world.preload.clone().filter(|_| service == Service::Graph);
+        if let Some(response) = preload.and_then(|preload| preload.answer(request)) {
+            return (response.dated(now), Transfer::Chunked, Encoding::Identity);
+        }
         let response = crate::answer(&mut world, service, request, now);
         let lists = matches!(service, Service::Graph | Service::Defender);
         let transfer = if lists { world.behaviour.transfer } else { Transfer::Length };

@@ -236,7 +236,7 @@ pub fn answer(world: &mut World, request: &Request, now: Time) -> Response {
         ["data", "indexes"] if request.method == "GET" => objects::indexes(splunkd, request, now),
         ["apps", "local", name] => objects::app(splunkd, request, &user, name, now),
         ["saved", "searches"] if request.method == "GET" => objects::saved_searches(splunkd, request, now),
-        ["search", "jobs"] if request.method == "POST" => search::answer(splunkd, request, now),
+        ["search", "jobs"] if request.method == "POST" => search::answer(splunkd, request, &user, now),
         ["messages"] if request.method == "POST" => {
             let value =
                 |key: &str| request.form().into_iter().find(|(name, _)| name == key).map(|(_, value)| value).unwrap_or_default();

@@ -9,6 +9,7 @@ mod definition;
 mod event_hub;
 mod faults;
 mod kill;
+mod preload;
 mod respond;
 mod rest;
 mod resume;

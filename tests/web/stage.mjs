@@ -1,14 +1,15 @@
 // A stand-in of Splunk with the app's page, and a browser that looks at it.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const { chromium } = createRequire(join(root, 'app/ui/package.json'))('playwright-core');
+const of_the_page = createRequire(join(root, 'app/ui/package.json'));
+const { chromium } = of_the_page('playwright-core');
 const target = process.env.TARGET ?? join(root, 'target/debug');
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
@@ -16,6 +17,15 @@ export const ANALYST = 'analyst0Vm6Pa9wQ3kDq8Fz1nXb7Lr5T';
 export const TENANT = 'b3c1b5fc-828c-45fa-a1e1-10d74f6d6e9c';
 export const CLIENT = '4e7a1f0c-95d2-4c1b-9f5e-2d9a6c1b7f31';
 export const SECRET = 'dEm8Q~simulated.not.a.secret-0123456789ab';
+
+/** A module of the page, for what needs no browser. */
+export async function ui(path) {
+    const { outputFiles } = await of_the_page('esbuild').build({ entryPoints: [join(root, 'app/ui/src', path)], bundle: true, format: 'esm', write: false, logLevel: 'error', loader: { '.tsx': 'tsx' }, jsx: 'automatic' });
+    return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString('base64')}`);
+}
+
+/** The parameters of the program's scheme. */
+export const scheme = () => [...execFileSync(join(target, 'defender'), ['--scheme'], { encoding: 'utf8' }).matchAll(/<arg name="(\w+)">/g)].map(([, name]) => name);
 
 /** Starts splunkd's stand-in and Splunk Web; `options` are those of the program `simulator`. */
 export async function splunk(...options) {
@@ -38,26 +48,106 @@ export async function splunk(...options) {
     return { at, browser, stop };
 }
 
-/** A page of its own session. What the browser complains about is kept in `complaints`, and what it sent in `sent`. */
-export async function visit({ at, browser }, tab = 'accounts', { session, theme = 'light' } = {}) {
-    const context = await browser.newContext({ viewport: { width: 1400, height: 900 } });
+/** Keeps what the page's scripts read of answers. */
+const overhear = () => {
+    window.overheard = [];
+    for (const way of ['text', 'json']) {
+        const read = Response.prototype[way];
+        Response.prototype[way] = async function () {
+            const value = await read.call(this);
+            window.overheard.push(typeof value === 'string' ? value : JSON.stringify(value));
+            return value;
+        };
+    }
+};
+
+const open_pages = [];
+
+/**
+ * A page of its own session, looked at by `all_sound` after the test. Chromium complains about each answer that is an error;
+ * `refusals` are the statuses that the test is about.
+ */
+export async function visit({ at, browser }, tab = 'accounts', { session, theme = 'light', refusals = [], width = 1400 } = {}) {
+    const context = await browser.newContext({ viewport: { width, height: 900 } });
     const { port } = new URL(at.web);
     if (session) await context.addCookies([{ name: `splunkd_${port}`, value: session, url: at.web }]);
+    await context.addInitScript(overhear);
     const page = await context.newPage();
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(30_000);
+    page.said = [];
     page.complaints = [];
     page.sent = [];
-    page.on('console', (message) => ['error', 'warning'].includes(message.type()) && page.complaints.push(`${message.text()} ${message.location().url}`));
+    page.on('console', (message) => {
+        page.said.push(message.text());
+        const status = Number(message.text().match(/^Failed to load resource: .* status of (\d+)/)?.[1]);
+        if (['error', 'warning'].includes(message.type()) && !refusals.includes(status)) page.complaints.push(`${message.text()} ${message.location().url}`);
+    });
     page.on('pageerror', (error) => page.complaints.push(String(error)));
     page.on('request', (request) => page.sent.push({ method: request.method(), url: request.url(), body: request.postData() ?? '' }));
     await page.goto(`${at.web}?theme=${theme}#${tab}`);
     await page.getByRole('heading', { name: 'Microsoft Defender', exact: true }).waitFor();
+    open_pages.push(page);
     return page;
+}
+
+/** After each test: no page has complained, every control has a name, no id is there twice. Closes the pages. */
+export async function all_sound() {
+    for (const page of open_pages.splice(0)) {
+        await sound(page);
+        await page.context().close();
+    }
+}
+
+const CONTROLS = ['button', 'textbox', 'combobox', 'searchbox', 'switch', 'checkbox', 'radio', 'tab', 'link', 'option', 'menuitem', 'dialog', 'progressbar'];
+
+/** What can be said of any state of the page. */
+export async function sound(page) {
+    assert.deepEqual(page.complaints, []);
+    const twice = await page.evaluate(() => {
+        const ids = [...document.querySelectorAll('[id]')].map(({ id }) => id);
+        return ids.filter((id, at) => ids.indexOf(id) !== at);
+    });
+    assert.deepEqual(twice, [], 'no id is there twice');
+    const inspector = await page.context().newCDPSession(page);
+    const { nodes } = await inspector.send('Accessibility.getFullAXTree');
+    const nameless = nodes.filter(({ ignored, role, name }) => !ignored && CONTROLS.includes(role?.value) && !name?.value?.trim());
+    assert.deepEqual(nameless.map(({ role, properties }) => [role.value, properties]), [], 'every control has a name');
+}
+
+/** What names the control that has the focus: its own label, that of the form, or its text. Runs in the page. */
+const name_of_focus = () => {
+    const one = document.activeElement;
+    const labels = (one.getAttribute('aria-labelledby') ?? '').split(' ').map((id) => document.getElementById(id)?.textContent ?? '');
+    const name = one.getAttribute('aria-label') ?? one.labels?.[0]?.textContent ?? (labels.join(' ').trim() || one.textContent);
+    return name.replace(/^\s*\*/, '').trim();
+};
+export const focused = (page) => page.evaluate(name_of_focus);
+
+/** Focus comes back a moment after a dialog has gone. */
+export async function gets_focus(page, name) {
+    const has_it = async () => (await focused(page)) === name;
+    for (let looks = 0; looks < 100 && !(await has_it()); looks += 1) await page.waitForTimeout(50);
+    assert.equal(await focused(page), name);
 }
 
 export const dialog = (page) => page.getByRole('dialog');
 export const row = (page, name) => page.getByRole('row').filter({ has: page.getByRole('cell', { name, exact: true }) });
 
+/** Picks an option of a list in the dialog, or types into a list that takes anything. */
+export async function pick(page, label, option) {
+    const control = dialog(page).getByRole('combobox', { name: label }).or(dialog(page).getByRole('button', { name: label }));
+    await control.first().click();
+    await page.getByRole('option', { name: option }).first().click();
+}
+
+/** Begins an input in the form. */
+export async function begin_input(page, { name, account }) {
+    await page.getByRole('button', { name: /^(Set up another input|Add input)$/ }).click();
+    const form = dialog(page);
+    await form.locator('input[name="name"]').fill(name);
+    await pick(page, 'Account', account);
+    return form;
+}
 
 /** Fills the form of an account that signs in at the stand-ins. */
 export async function fill_account(page, at, { name, secret = SECRET }) {
@@ -73,15 +163,55 @@ export async function fill_account(page, at, { name, secret = SECRET }) {
     }
 }
 
-/** splunkd itself, asked as splunk-system-user. */
-export async function splunkd({ at }, path) {
-    const response = await fetch(`${at.splunkd}/servicesNS/nobody/TA_defender/${path}${path.includes('?') ? '&' : '?'}output_mode=json`, { headers: { Authorization: `Splunk ${at.session_key}` } });
-    return { status: response.status, entry: (await response.json()).entry ?? [] };
+/** splunkd itself, asked as splunk-system-user; with a form it is a POST. */
+export async function splunkd({ at }, path, form) {
+    const response = await fetch(`${at.splunkd}/servicesNS/nobody/TA_defender/${path}${path.includes('?') ? '&' : '?'}output_mode=json`, {
+        method: form ? 'POST' : 'GET',
+        headers: { Authorization: `Splunk ${at.session_key}` },
+        body: form ? new URLSearchParams(form) : undefined,
+    });
+    const { entry, messages } = await response.json();
+    return { status: response.status, entry: entry ?? [], messages };
 }
 
-/** No secret in an address, and none left in the page. */
+/** Writes the log that inputs left, for the option `--log`: lines of seconds ago, level and text. */
+export function log_file(lines) {
+    const file = join(mkdtempSync(join(tmpdir(), 'defender-log-')), 'lines');
+    writeFileSync(file, lines.join('\n'));
+    return file;
+}
+
+/** A poll's line as the program writes it. */
+export const poll = (ago, input, { requests = 2, rows = 10, events = 10, throttled = '0.0', lag = 60, left = 0, took = '1.0' } = {}) =>
+    `${ago} INFO defender://${input}: poll requests=${requests} rows=${rows} events=${events} repeats=0 halved=0 throttled_s=${throttled} settled=2026-01-31T00:00:00.000Z lag_s=${lag} history_left_s=${left} set_aside=0 duration_s=${took}`;
+
+/** A secret is in no address, no line of the console, nothing that scripts read, no storage, no control and no state of React's. */
 export async function keeps_secrets(page, secret) {
-    for (const { url } of page.sent) assert.ok(!url.includes(encodeURIComponent(secret)) && !url.includes(secret), `a secret in ${url}`);
-    const held = await page.evaluate(() => document.documentElement.outerHTML + [...document.querySelectorAll('input, textarea')].map((one) => one.value).join('\n'));
-    assert.ok(!held.includes(secret), 'a secret is left in the page');
+    for (const { url } of page.sent) assert.ok(!decodeURIComponent(url).includes(secret), `a secret in ${url}`);
+    assert.ok(!page.said.join('\n').includes(secret), 'a secret in the console');
+    const places = await page.evaluate((secret) => {
+        const found = [];
+        const note = (where, text) => typeof text === 'string' && text.includes(secret) && found.push(where);
+        for (const text of window.overheard) note('what scripts read', text);
+        note('the page', document.documentElement.outerHTML);
+        for (const one of document.querySelectorAll('input, textarea')) note('a control', one.value);
+        for (const store of [localStorage, sessionStorage]) note('storage', JSON.stringify(store));
+        note('the address', location.href + JSON.stringify(history.state));
+        // React keeps the tree of what it drew at the element it draws into: state and props of every component are in it.
+        const root = document.getElementById('ta-defender-configuration');
+        const seen = new Set();
+        const walk = (value, path, depth) => {
+            note(`state at ${path}`, value);
+            if (value === null || typeof value !== 'object' || seen.has(value) || depth > 60) return;
+            if (value instanceof Node || value instanceof Window) return;
+            seen.add(value);
+            for (const key of Object.keys(value)) {
+                if (key !== 'return') walk(value[key], `${path}.${key}`.slice(-120), ['child', 'sibling'].includes(key) ? depth : depth + 1);
+            }
+        };
+        walk(root[Object.keys(root).find((key) => key.startsWith('__reactContainer$'))], 'root', 0);
+        return { found, size: seen.size };
+    }, secret);
+    assert.ok(places.size > 1000, `the state of React was looked through: ${places.size} objects`);
+    assert.deepEqual(places.found, []);
 }

@@ -14,6 +14,7 @@ export type TabId = keyof typeof TABS;
 // Dialogs are drawn outside of the page's own element and would else take the type of the page around.
 const Type = createGlobalStyle`
     #ta-defender-configuration, [data-test="modal"] { font-family: ${variables.fontFamily}; }
+    #ta-defender-configuration td, [data-test="modal"] td { vertical-align: middle; }
 `;
 
 const Frame = styled.div`
@@ -50,7 +51,7 @@ export function Page() {
                     <TabBar.Tab key={id} tabId={id} label={label} ariaControls={`panel-${id}`} />
                 ))}
             </TabBar>
-            <section id={`panel-${tab}`} role="tabpanel" aria-label={TABS[tab]} style={{ paddingTop: 16 }}>
+            <section id={`panel-${tab}`} role="tabpanel" aria-label={TABS[tab]} tabIndex={-1} style={{ paddingTop: 16 }}>
                 {tab === 'accounts' && <AccountsTab go={go} />}
                 {tab === 'inputs' && <InputsTab go={go} />}
                 {tab === 'settings' && <SettingsTab />}

@@ -116,6 +116,10 @@ impl Namespace {
         self.hubs.get(&name.to_ascii_lowercase())
     }
 
+    pub(crate) fn hubs(&self) -> impl Iterator<Item = &Hub> {
+        self.hubs.values()
+    }
+
     pub(crate) fn hub_mut(&mut self, name: &str) -> Option<&mut Hub> {
         self.hubs.get_mut(&name.to_ascii_lowercase())
     }

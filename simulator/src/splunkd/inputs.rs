@@ -7,7 +7,7 @@ use crate::time::Time;
 use crate::wire::{Request, Response};
 
 /// The arguments of the scheme (required ones first), and those of every input.
-const ARGUMENTS: [&str; 16] = [
+const ARGUMENTS: [&str; 25] = [
     "feed",
     "account",
     "api",
@@ -18,6 +18,15 @@ const ARGUMENTS: [&str; 16] = [
     "events",
     "evidence",
     "page_size",
+    "event_hub_namespace",
+    "event_hub_name",
+    "consumer_group",
+    "partitions",
+    "transport",
+    "storage_account",
+    "tables",
+    "shape",
+    "dedupe",
     "name",
     "index",
     "host",

@@ -86,7 +86,9 @@ pub(super) fn answer(splunkd: &mut Splunkd, request: &Request, user: &User, name
                 }
                 "DELETE" => {
                     splunkd.passwords.remove(&key);
-                    return listed(request, path, Vec::new(), 200, now);
+                    // splunkd answers with what is left.
+                    let left = splunkd.passwords.iter().map(|((realm, user), password)| entry(realm, user, password, masking));
+                    return listed(request, path, left.collect(), 200, now);
                 }
                 _ => return message(request, 405, "ERROR", "Method Not Allowed"),
             }

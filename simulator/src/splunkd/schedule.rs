@@ -11,6 +11,9 @@ use crate::model::World;
 use crate::run::{Instance, stream};
 use crate::simulator::{clock, lock};
 
+/// What log lines name as the program of inputs.
+pub const PROGRAM: &str = "/opt/splunk/etc/apps/TA_defender/bin/defender";
+
 /// How often it looks for inputs that are due.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -35,7 +38,9 @@ impl Schedule {
                 // An input that is edited or enabled starts at once.
                 ran.retain(|name, (values, _)| inputs.get(name) == Some(values));
                 for (name, values) in inputs.into_iter().filter(|(_, values)| !is_disabled(values)) {
-                    let interval = values.get("interval").and_then(|text| text.parse().ok()).unwrap_or(60);
+                    // Cron schedules are not played: such an input waits for ever.
+                    let interval = values.get("interval").map_or("60", String::as_str);
+                    let Ok(interval) = interval.parse() else { continue };
                     let due = ran.get(&name).is_none_or(|(_, at)| at.elapsed() >= Duration::from_secs(interval));
                     if let Some(instance) = instance.as_ref().filter(|_| due) {
                         ran.insert(name.clone(), (values.clone(), Instant::now()));
@@ -63,6 +68,12 @@ fn is_disabled(values: &Stanza) -> bool {
 }
 
 fn run(world: &Mutex<World>, instance: &Instance, name: &str, values: &Stanza) {
+    if values.get("feed").is_some_and(|feed| feed == "event_hub") {
+        // It would stay running, and every other input would wait for it.
+        let mut world = lock(world);
+        let (now, line) = (clock(&world), format!("ERROR defender://{name}: this stand-in of splunkd keeps no input running"));
+        return world.splunkd.journal.log(&line, PROGRAM, now);
+    }
     let mut params = values.clone();
     for (key, value) in [("interval", "60"), ("index", "default"), ("host", "$decideOnStartup"), ("start_by_shell", "false")] {
         params.entry(key.to_string()).or_insert_with(|| value.to_string());
@@ -70,16 +81,15 @@ fn run(world: &Mutex<World>, instance: &Instance, name: &str, values: &Stanza) {
     let outcome = instance.poll(name, &params);
     let mut world = lock(world);
     let now = clock(&world);
-    let program = "/opt/splunk/etc/apps/TA_defender/bin/defender";
     match outcome.and_then(|run| Ok((stream::events(&run.stdout)?, run.stderr))) {
         Ok((events, stderr)) => {
             for event in &events {
                 world.splunkd.journal.index(event, &params);
             }
             for line in stderr.lines() {
-                world.splunkd.journal.log(line, program, now);
+                world.splunkd.journal.log(line, PROGRAM, now);
             }
         }
-        Err(error) => world.splunkd.journal.log(&format!("ERROR {error}"), program, now),
+        Err(error) => world.splunkd.journal.log(&format!("ERROR {error}"), PROGRAM, now),
     }
 }

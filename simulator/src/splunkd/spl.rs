@@ -256,13 +256,14 @@ fn words_of_stats(text: &str) -> Vec<String> {
 fn aggregate(function: &str, field: &str, rows: &[&Record]) -> Result<Option<String>, String> {
     let mut values = rows.iter().filter_map(|row| row.get(field));
     Ok(match function {
-        "count" => Some(rows.len().to_string()),
+        "count" if field.is_empty() => Some(rows.len().to_string()),
+        "count" => Some(values.count().to_string()),
         "latest" => values.next().cloned(),
         "earliest" => values.next_back().cloned(),
         "max" => values.max_by(|a, b| compare(Some(a), Some(b))).cloned(),
         "sum" => {
-            let sum: f64 = values.filter_map(|text| text.parse::<f64>().ok()).sum();
-            Some(format!("{sum}"))
+            // Of nothing there is no sum.
+            values.filter_map(|text| text.parse::<f64>().ok()).reduce(|sum, value| sum + value).map(|sum| sum.to_string())
         }
         other => return Err(format!("stats: the function '{other}' is not played here.")),
     })

@@ -1,6 +1,8 @@
 //! Event Hubs, asked by a client nobody here has written: Microsoft's own for Python. It has to be installed beforehand, as
 //! `build.sh test` does; without it these tests are skipped and say so.
 
+mod wire;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -12,7 +12,8 @@ fn run(arguments: &[&str]) -> std::process::Output {
 fn it_serves_until_it_is_told_to_stop() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ports");
-    let arguments = ["--tls", "--alerts", "5", "--incidents", "2", "--change-every", "20ms", "--port-file"];
+    let arguments = ["--tls", "--alerts", "5", "--incidents", "2", "--change-every", "20ms"];
+    let arguments = [&arguments[..], &["--hub", "hub:3", "--publish-every", "20ms", "--port-file"]].concat();
     let mut child =
         Command::new(env!("CARGO_BIN_EXE_simulator")).args(arguments).arg(&file).stdout(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
@@ -28,6 +29,7 @@ fn it_serves_until_it_is_told_to_stop() {
         let address = values[name].strip_prefix("https://").unwrap();
         std::net::TcpStream::connect(address).unwrap();
     }
+    std::net::TcpStream::connect(values["event_hubs"]).unwrap();
     assert!(std::fs::read_to_string(values["ca_bundle"]).unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
     std::thread::sleep(Duration::from_millis(200));
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
@@ -45,6 +47,7 @@ fn a_wrong_option_is_named() {
         (vec!["--seed", "x"], "x is not a number"),
         (vec!["--change-every", "5 days"], "is not a duration"),
         (vec!["--change-every", "5d"], "d is not a unit of time"),
+        (vec!["--hub", "hub:0"], "hub:0 is not a name, a colon and a number of partitions"),
         (vec!["--ports", "1,2"], "is not four port numbers"),
     ] {
         let output = run(&arguments);

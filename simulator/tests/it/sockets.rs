@@ -185,6 +185,36 @@ fn microsofts_own_names_lead_here_through_the_proxy() {
 }
 
 #[test]
+fn event_hubs_are_reached_through_the_proxy_as_a_web_socket() {
+    let sim = Simulator::start(Config { tls: true, ..Config::default() });
+    let proxy = sim.proxy(Access::Open).unwrap();
+    let host = "contoso.servicebus.windows.net";
+    let mut stream = TcpStream::connect(proxy.url().strip_prefix("http://").unwrap()).unwrap();
+    write!(stream, "CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n").unwrap();
+    let mut head = [0; 39];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(head.as_slice(), b"HTTP/1.1 200 Connection established\r\n\r\n");
+    let mut secure = tls(host, sim.ca_bundle(), stream);
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: amqp";
+    let upgrade = format!("Host: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{key}");
+    write!(secure, "GET /$servicebus/websocket HTTP/1.1\r\n{upgrade}\r\n\r\n").unwrap();
+    // A masked frame with AMQP's header for SASL; the mask is nought.
+    secure.write_all(b"\x82\x88\0\0\0\0AMQP\x03\x01\x00\x00").unwrap();
+    let mut answer = Vec::new();
+    while !answer.windows(9).any(|window| window == b"ANONYMOUS") {
+        let mut buffer = [0; 1024];
+        let read = secure.read(&mut buffer).unwrap();
+        assert_ne!(read, 0, "{}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&buffer[..read]);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    assert!(answer[end] == 0x82 && answer[end + 2..].starts_with(b"AMQP\x03\x01\x00\x00"), "{:x?}", &answer[end..]);
+    let connection = sim.event_hubs().record().connections[0].clone();
+    assert_eq!((connection.tls, connection.web_socket), (true, true));
+}
+
+#[test]
 fn the_proxy_leads_nowhere_else() {
     let sim = Simulator::start(Config::default());
     let proxy = sim.proxy(Access::Open).unwrap();

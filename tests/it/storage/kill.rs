@@ -15,13 +15,22 @@ const KILLS: usize = 60;
 /// Bytes read after which the position is saved, and a piece that may come on top.
 const UNSAVED: usize = 2 * (4 << 20);
 
+/// Does something at the end, however it comes.
+struct Finally<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Finally<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 /// Lets blobs of three tables and several hours grow until the work is done.
 fn while_growing<T>(stage: &Stage, work: impl FnOnce() -> T) -> T {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut chance = Chance::new(3);
-            let mut n = 1_000_000;
+            let mut n = 10_000_000;
             while !done.load(Ordering::Relaxed) {
                 let table = *chance.pick(&["AlertInfo", "DeviceEvents", "EmailEvents"]);
                 let records: Vec<String> = (0..1 + chance.below(40))
@@ -43,9 +52,9 @@ fn while_growing<T>(stage: &Stage, work: impl FnOnce() -> T) -> T {
                 }
             }
         });
-        let result = work();
-        done.store(true, Ordering::Relaxed);
-        result
+        // Also when the work fails, or its failure would wait for the growth for ever.
+        let _end = Finally(|| done.store(true, Ordering::Relaxed));
+        work()
     })
 }
 
@@ -61,23 +70,27 @@ fn is_all(stage: &Stage, runs: &[Ended], kills: usize) {
     say(&format!("{} runs, {kills} ended early; {} records, {extra} bytes came again", runs.len(), times.len()));
 }
 
+/// A record of 1.7 kB.
+fn large(n: u64) -> String {
+    record(n).replace("\"N\":", &format!("\"Filler\":\"{}\",\"N\":", "x".repeat(1_500)))
+}
+
 #[test]
 fn nothing_is_lost_by_sixty_crashes_and_what_comes_again_is_bounded() {
     let stage = stage();
-    // Enough for several pieces, so that a run saves in its middle.
-    let filler = "x".repeat(1_500);
-    let large: Vec<String> =
-        (0..14_000).map(|n| record(n).replace("\"N\":", &format!("\"Filler\":\"{filler}\",\"N\":"))).collect();
-    deliver(&stage, "DeviceProcessEvents", 2, &large);
     let input = input(&stage);
     let mut chance = Chance::new(21);
     let (mut runs, mut kills) = (Vec::new(), 0);
     while_growing(&stage, || {
         while kills < KILLS {
             assert!(runs.len() < 4 * KILLS, "{kills} kills in {} runs", runs.len());
+            // Something to read for every run; now and then enough for several pieces, so that it saves in its middle.
+            let (count, bytes) = if runs.len() % 5 == 0 { (6_000, 9_000_000) } else { (300, 50_000) };
+            let records: Vec<String> = (0..count).map(|at| large(runs.len() as u64 * 10_000 + at)).collect();
+            deliver(&stage, "DeviceProcessEvents", chance.below(4), &records);
             let mut running = input.start();
-            let (asked, written) = (stage.asked(Route::StorageBlob) + chance.below(8) as usize, chance.below(9_000_000) as usize);
-            let (after, how, begun) = (Duration::from_millis(chance.below(150)), chance.below(3), Instant::now());
+            let (asked, written) = (stage.asked(Route::StorageBlob) + chance.below(3) as usize, chance.below(bytes) as usize);
+            let (after, how, begun) = (Duration::from_millis(chance.below(80)), chance.below(3), Instant::now());
             while !running.is_over() {
                 let come = match how {
                     0 => begun.elapsed() >= after,

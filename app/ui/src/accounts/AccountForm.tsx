@@ -1,6 +1,6 @@
 import CollapsiblePanel from '@splunk/react-ui/CollapsiblePanel';
 import { useRef, useState, type FormEvent } from 'react';
-import { ChoiceField, name_problem, SecretArea, SecretField, TextField } from '../form/Field';
+import { ChoiceField, Inside, name_problem, SecretArea, SecretField, TextField } from '../form/Field';
 import { FormDialog } from '../form/FormDialog';
 import { useBusy } from '../form/useLoaded';
 import { save_account, type Account, type Secret } from '../splunkd/accounts';
@@ -12,10 +12,12 @@ const HOSTS: [string, string, string][] = [
     ['graph_url', 'Graph URL', 'In place of the Microsoft Graph host.'],
     ['defender_url', 'Defender URL', 'In place of the hosts of both Defender APIs.'],
 ];
-const AUTHS = [
+export const AUTHS = [
     { value: 'client_secret', label: 'Client secret' },
     { value: 'certificate', label: 'Certificate' },
+    { value: 'connection_string', label: 'Connection string', description: 'In place of an app registration; for event hubs and storage accounts alone' },
 ];
+const SECRET_OF: Record<string, Secret> = { client_secret: 'client_secret', certificate: 'certificate_key', connection_string: 'connection_string' };
 
 type Props = { account?: Account; taken: string[]; onSaved: (is_new: boolean) => Promise<void>; onClose: () => void };
 
@@ -27,6 +29,7 @@ export function AccountForm({ account, taken, onSaved, onClose }: Props) {
     const secret = useRef<HTMLInputElement>(null);
     const key = useRef<HTMLTextAreaElement>(null);
     const by_certificate = values.auth === 'certificate';
+    const by_string = values.auth === 'connection_string';
     // Blank keeps the stored one, unless the way to sign in has changed.
     const keeps = account !== undefined && (account.content.auth || 'client_secret') === values.auth;
     const set = (setting: string) => (value: string) => set_values((old) => ({ ...old, [setting]: value }));
@@ -38,12 +41,11 @@ export function AccountForm({ account, taken, onSaved, onClose }: Props) {
             const wrong = problems(account ? undefined : name, values, taken, entered !== '' || keeps);
             set_errors(wrong);
             if (Object.keys(wrong).length > 0) return;
-            const kind: Secret = by_certificate ? 'certificate_key' : 'client_secret';
             const trimmed = Object.fromEntries(Object.entries(values).map(([setting, value]) => [setting, value.trim()]));
             // A conf value is one line; the program reads \n as a line break.
             trimmed.certificate = trimmed.certificate.replace(/\r?\n/g, '\\n');
             try {
-                await save_account(name, trimmed, !account, entered ? [kind, entered] : undefined);
+                await save_account(name, trimmed, !account, entered ? [SECRET_OF[values.auth], entered] : undefined);
             } catch (failure) {
                 set_errors({ form: text_of(failure) });
                 return;
@@ -58,23 +60,33 @@ export function AccountForm({ account, taken, onSaved, onClose }: Props) {
         <TextField name={setting} label={label} help={help} value={values[setting]} error={errors[setting]} onChange={set(setting)} {...extra} />
     );
     return (
-        <FormDialog title={account ? `Edit ${account.name}` : 'Add account'} width={680} error={errors.form} busy={busy} doing="Saving…" onSave={save} onClose={onClose}>
+        <FormDialog title={account ? `Edit ${account.name}` : 'Add account'} width={680} errors={errors} busy={busy} doing="Saving…" onSave={save} onClose={onClose}>
             <TextField name="name" label="Name" required value={name} error={errors.name} disabled={Boolean(account)} onChange={set_name} help="Inputs and alert actions use this name. Letters, digits, _ and -." />
-            <ChoiceField name="cloud" label="Cloud" value={values.cloud} choices={CLOUDS} onChange={set('cloud')} help="Where the tenant is. It decides which hosts are asked." />
-            {text('tenant_id', 'Tenant ID', 'Directory (tenant) ID of the app registration, or a domain of the tenant.', { required: true })}
-            {text('client_id', 'Client ID', 'Application (client) ID of the app registration.', { required: true })}
             <ChoiceField name="auth" label="Sign in with" value={values.auth} choices={AUTHS} onChange={set('auth')} />
-            {by_certificate ? (
+            {!by_string && (
+                <>
+                    <ChoiceField name="cloud" label="Cloud" value={values.cloud} choices={CLOUDS} onChange={set('cloud')} help="Where the tenant is. It decides which hosts are asked." />
+                    {text('tenant_id', 'Tenant ID', 'Directory (tenant) ID of the app registration, or a domain of the tenant.', { required: true })}
+                    {text('client_id', 'Client ID', 'Application (client) ID of the app registration.', { required: true })}
+                </>
+            )}
+            {by_certificate && (
                 <>
                     {text('certificate', 'Certificate', 'The public part, PEM. The same that is uploaded to the app registration.', { required: true, rows: 4 })}
                     <SecretArea name="certificate_key" label="Private key" required={!keeps} inputRef={key} error={errors.secret} help={stored ?? "PEM, without a passphrase. Kept in Splunk's password store."} />
                 </>
-            ) : (
-                <SecretField name="client_secret" label="Client secret" required={!keeps} inputRef={secret} error={errors.secret} placeholder={stored} help="The secret's value, not its ID. Kept in Splunk's password store." />
             )}
-            <CollapsiblePanel title="Advanced" defaultOpen={HOSTS.some(([setting]) => values[setting])}>
-                <div style={{ padding: '16px 0 0' }}>{HOSTS.map(([setting, label, help]) => text(setting, label, `${help} https, or http on this machine.`, { key: setting }))}</div>
-            </CollapsiblePanel>
+            {by_string && (
+                <SecretField key="string" name="connection_string" label="Connection string" required={!keeps} inputRef={secret} error={errors.secret} placeholder={stored} help="As the Azure portal gives it, with its key or shared access signature. Kept in Splunk's password store." />
+            )}
+            {!by_certificate && !by_string && (
+                <SecretField key="secret" name="client_secret" label="Client secret" required={!keeps} inputRef={secret} error={errors.secret} placeholder={stored} help="The secret's value, not its ID. Kept in Splunk's password store." />
+            )}
+            {!by_string && (
+                <CollapsiblePanel title="Advanced" defaultOpen={HOSTS.some(([setting]) => values[setting])}>
+                    <Inside>{HOSTS.map(([setting, label, help]) => text(setting, label, `${help} https, or http on this machine.`, { key: setting }))}</Inside>
+                </CollapsiblePanel>
+            )}
         </FormDialog>
     );
 }
@@ -87,14 +99,17 @@ function pick(content: Settings = {}): Settings {
     return kept;
 }
 
+const MISSING: Settings = { client_secret: 'Enter the client secret.', certificate: 'Paste the private key.', connection_string: 'Enter the connection string.' };
+
 function problems(name: string | undefined, values: Settings, taken: string[], has_secret: boolean): Settings {
     const found: Settings = {};
     const name_wrong = name === undefined ? undefined : name_problem(name, taken);
     if (name_wrong) found.name = name_wrong;
+    if (!has_secret) found.secret = MISSING[values.auth];
+    if (values.auth === 'connection_string') return found;
     if (!values.tenant_id.trim()) found.tenant_id = 'Enter the directory (tenant) ID.';
     if (!values.client_id.trim()) found.client_id = 'Enter the application (client) ID.';
     if (values.auth === 'certificate' && !values.certificate.includes('BEGIN CERTIFICATE')) found.certificate = 'Paste the certificate as PEM, with its BEGIN and END lines.';
-    if (!has_secret) found.secret = values.auth === 'certificate' ? 'Paste the private key.' : 'Enter the client secret.';
     for (const [setting] of HOSTS) {
         const url = values[setting].trim();
         if (url && !/^(https:\/\/[^\s/]+|http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?)/.test(url)) found[setting] = 'Use https, or http on this machine.';

@@ -7,14 +7,14 @@ import WaitSpinner from '@splunk/react-ui/WaitSpinner';
 import { useState } from 'react';
 import { Confirm } from '../form/Confirm';
 import { Problem } from '../form/Field';
-import { Acts, Bar, Empty } from '../form/Layout';
+import { Acts, Bar, Empty, Wrapped } from '../form/Layout';
 import { useLoaded } from '../form/useLoaded';
 import type { TabId } from '../Page';
 import { delete_account, load_accounts, users_of, type Account } from '../splunkd/accounts';
 import { load_inputs } from '../splunkd/inputs';
 import { mark_configured } from '../splunkd/settings';
 import { SplunkdError } from '../splunkd/rest';
-import { AccountForm } from './AccountForm';
+import { AccountForm, AUTHS } from './AccountForm';
 import { CLOUDS } from './clouds';
 import { TestConnection } from './TestConnection';
 
@@ -54,23 +54,31 @@ export function AccountsTab({ go }: { go: (tab: TabId) => void }) {
                         <span>An account is a tenant and an app registration in it. Inputs and alert actions use it by its name.</span>
                         <Button appearance="primary" label="Add account" onClick={() => set_dialog({ kind: 'add' })} />
                     </Bar>
-                    <Table stripeRows>
+                    <Table stripeRows horizontalOverflow="scroll">
                         <Table.Head>
                             {['Name', 'Cloud', 'Tenant', 'Client', 'Signs in with', 'Actions'].map((title) => (
-                                <Table.HeadCell key={title}>{title}</Table.HeadCell>
+                                <Table.HeadCell truncate={false} key={title}>{title}</Table.HeadCell>
                             ))}
                         </Table.Head>
                         <Table.Body>
                             {accounts.map((account) => (
                                 <Table.Row key={account.name}>
-                                    <Table.Cell>{account.name}</Table.Cell>
-                                    <Table.Cell>{CLOUDS.find((cloud) => cloud.value === (account.content.cloud || 'commercial'))?.label ?? account.content.cloud}</Table.Cell>
-                                    <Table.Cell>{account.content.tenant_id}</Table.Cell>
-                                    <Table.Cell>{account.content.client_id}</Table.Cell>
-                                    <Table.Cell>{account.content.auth === 'certificate' ? 'Certificate' : 'Client secret'}</Table.Cell>
+                                    <Table.Cell>
+                                        <Wrapped>{account.name}</Wrapped>
+                                    </Table.Cell>
+                                    <Table.Cell>{account.content.auth === 'connection_string' ? '–' : (CLOUDS.find((cloud) => cloud.value === (account.content.cloud || 'commercial'))?.label ?? account.content.cloud)}</Table.Cell>
+                                    <Table.Cell>
+                                        <Wrapped $least="12ch">{account.content.tenant_id}</Wrapped>
+                                    </Table.Cell>
+                                    <Table.Cell>
+                                        <Wrapped $least="12ch">{account.content.client_id}</Wrapped>
+                                    </Table.Cell>
+                                    <Table.Cell>{AUTHS.find((auth) => auth.value === (account.content.auth || 'client_secret'))?.label ?? account.content.auth}</Table.Cell>
                                     <Table.Cell>
                                         <Acts>
-                                            <Button appearance="subtle" label="Test connection" aria-label={`Test connection of ${account.name}`} onClick={() => set_dialog({ kind: 'test', account })} />
+                                            {account.content.auth !== 'connection_string' && (
+                                                <Button appearance="subtle" label="Test connection" aria-label={`Test connection of ${account.name}`} onClick={() => set_dialog({ kind: 'test', account })} />
+                                            )}
                                             <Button appearance="subtle" label="Edit" aria-label={`Edit ${account.name}`} onClick={() => set_dialog({ kind: 'edit', account })} />
                                             <Button appearance="subtle" label="Delete" aria-label={`Delete ${account.name}`} onClick={() => set_dialog({ kind: 'delete', account })} />
                                         </Acts>

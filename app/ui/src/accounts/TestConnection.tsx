@@ -6,9 +6,9 @@ import Modal from '@splunk/react-ui/Modal';
 import Paragraph from '@splunk/react-ui/Paragraph';
 import Table from '@splunk/react-ui/Table';
 import WaitSpinner from '@splunk/react-ui/WaitSpinner';
-import { Muted } from '../form/Layout';
-import { useLoaded } from '../form/useLoaded';
-import { test_account, type Finding, type Outcome, type Permission } from '../splunkd/accounts';
+import { Dialog } from '../form/Dialog';
+import { useBusy, useLoaded } from '../form/useLoaded';
+import { PATIENCE, test_account, type Finding, type Outcome, type Permission } from '../splunkd/accounts';
 import { SplunkdError } from '../splunkd/rest';
 
 const APIS: Record<string, string> = {
@@ -34,34 +34,35 @@ async function test(account: string): Promise<Answer> {
 
 export function TestConnection({ account, onClose }: { account: string; onClose: () => void }) {
     const { value, error, reload } = useLoaded(() => test(account));
+    const { busy, run } = useBusy();
+    const asking = busy || (!value && !error);
     return (
-        <Modal open onRequestClose={onClose} returnFocus={() => undefined} style={{ width: 720 }}>
-            <Modal.Header title={`Connection of ${account}`} />
+        <Dialog title={`Connection of ${account}`} width={720} onClose={onClose}>
             <Modal.Body>
                 <div aria-live="polite">
-                    {!value && !error && (
+                    {asking && (
                         <Paragraph>
-                            <WaitSpinner size="small" /> Asking Entra ID for a token, and each API for one row…
+                            <WaitSpinner size="small" /> Asking Entra ID for a token, and each API for one row… An answer takes up to 20 seconds. It is given up after {PATIENCE} seconds.
                         </Paragraph>
                     )}
-                    {error && (
+                    {!asking && error && (
                         <Message appearance="fill" type="error">
                             {error}
                         </Message>
                     )}
-                    {value && 'unavailable' in value && (
+                    {!asking && value && 'unavailable' in value && (
                         <Message appearance="fill" type="warning">
                             The test is not available on this instance: {value.unavailable} The account is saved all the same, and saving an input tries it out.
                         </Message>
                     )}
-                    {value && 'findings' in value && value.findings.map((finding) => <Api key={finding.api} finding={finding} />)}
+                    {!asking && value && 'findings' in value && value.findings.map((finding) => <Api key={finding.api} finding={finding} />)}
                 </div>
             </Modal.Body>
             <Modal.Footer>
-                <Button appearance="secondary" label="Test again" disabled={!value && !error} onClick={() => void reload()} />
+                <Button appearance="secondary" label="Test again" disabled={asking} onClick={() => void run(reload)} />
                 <Button appearance="primary" label="Close" onClick={onClose} />
             </Modal.Footer>
-        </Modal>
+        </Dialog>
     );
 }
 
@@ -73,17 +74,15 @@ function Api({ finding }: { finding: Finding }) {
                 {APIS[finding.api] ?? finding.api}
                 <Chip appearance={works ? 'success' : 'error'}>{works ? 'Works' : 'Does not work'}</Chip>
             </Heading>
-            <Paragraph>
-                <Muted>{finding.host}</Muted>
-            </Paragraph>
-            <Step what="Token" outcome={finding.token} />
-            {finding.call && <Step what="Read" outcome={finding.call} />}
+            <Paragraph>{finding.host}</Paragraph>
+            <Step what="Token" done="received" outcome={finding.token} />
+            {finding.call && <Step what="Read" done="succeeded" outcome={finding.call} />}
             {finding.permissions.length > 0 && (
-                <Table>
+                <Table horizontalOverflow="scroll">
                     <Table.Head>
-                        <Table.HeadCell>Permission</Table.HeadCell>
-                        <Table.HeadCell>Needed by</Table.HeadCell>
-                        <Table.HeadCell>State</Table.HeadCell>
+                        <Table.HeadCell truncate={false}>Permission</Table.HeadCell>
+                        <Table.HeadCell truncate={false}>Needed by</Table.HeadCell>
+                        <Table.HeadCell truncate={false}>State</Table.HeadCell>
                     </Table.Head>
                     <Table.Body>
                         {finding.permissions.map((permission) => (
@@ -102,8 +101,8 @@ function Api({ finding }: { finding: Finding }) {
     );
 }
 
-function Step({ what, outcome }: { what: string; outcome: Outcome }) {
-    if (outcome.ok) return <Message type="success">{what}: received</Message>;
+function Step({ what, done, outcome }: { what: string; done: string; outcome: Outcome }) {
+    if (outcome.ok) return <Message type="success">{what}: {done}</Message>;
     return (
         <Message type="error">
             {what}: {outcome.error}

@@ -3,6 +3,7 @@ import Modal from '@splunk/react-ui/Modal';
 import Paragraph from '@splunk/react-ui/Paragraph';
 import { useState, type ReactNode } from 'react';
 import { text_of } from '../splunkd/rest';
+import { Dialog } from './Dialog';
 import { Problem } from './Field';
 import { useBusy } from './useLoaded';
 
@@ -22,16 +23,15 @@ export function Confirm({ title, act, children, onConfirm, onClose }: Props) {
             }
         });
     return (
-        <Modal open onRequestClose={onClose} returnFocus={() => undefined} style={{ width: 520 }}>
-            <Modal.Header title={title} />
+        <Dialog title={title} width={520} onClose={onClose}>
             <Modal.Body>
                 <Problem>{error}</Problem>
                 <Paragraph>{children}</Paragraph>
             </Modal.Body>
             <Modal.Footer>
                 <Button appearance="secondary" onClick={onClose} label="Cancel" />
-                <Button appearance="destructive" disabled={busy} onClick={confirm} label={act} />
+                <Button appearance="destructive" disabled={busy} onClick={confirm} label={busy ? 'Deleting…' : act} />
             </Modal.Footer>
-        </Modal>
+        </Dialog>
     );
 }

@@ -1,16 +1,28 @@
+import ComboBox from '@splunk/react-ui/ComboBox';
 import ControlGroup from '@splunk/react-ui/ControlGroup';
 import Message from '@splunk/react-ui/Message';
 import Select from '@splunk/react-ui/Select';
 import Text from '@splunk/react-ui/Text';
 import TextArea from '@splunk/react-ui/TextArea';
-import type { ReactNode, Ref } from 'react';
+import { createContext, useContext, type ReactNode, type Ref } from 'react';
 
 type Common = { label: string; help?: ReactNode; error?: string; required?: boolean; disabled?: boolean; name: string };
+
+const LabelWidth = createContext(160);
+
+/** Fields in a panel of a form, which is 16 pixels narrower on each side: the controls are in line with those outside. */
+export function Inside({ children }: { children: ReactNode }) {
+    return (
+        <LabelWidth.Provider value={144}>
+            <div style={{ paddingTop: 16 }}>{children}</div>
+        </LabelWidth.Provider>
+    );
+}
 
 /** A labelled row of a form. The error stands in place of the help, next to what it is about. */
 function Row({ label, help, error, required, children }: Common & { children: ReactNode }) {
     return (
-        <ControlGroup label={label} help={error ?? help} error={Boolean(error)} required={required} labelPosition="left" labelWidth={160} controlsLayout="fill">
+        <ControlGroup label={label} help={error ?? help} error={Boolean(error)} data-error={Boolean(error)} required={required} labelPosition="left" labelWidth={useContext(LabelWidth)} controlsLayout="fill">
             {children}
         </ControlGroup>
     );
@@ -53,6 +65,20 @@ export function ChoiceField(props: Common & { value: string; choices: Choice[]; 
                     <Select.Option key={choice.value} value={choice.value} label={choice.label} description={choice.description} />
                 ))}
             </Select>
+        </Row>
+    );
+}
+
+/** One of the choices, or something else that is typed. */
+export function SuggestField(props: Common & { value: string; choices: string[]; onChange: (value: string) => void }) {
+    const { value, choices, onChange, error, disabled, name } = props;
+    return (
+        <Row {...props}>
+            <ComboBox value={value} name={name} error={Boolean(error)} disabled={disabled} onChange={(_, data) => onChange(data.value)}>
+                {choices.map((choice) => (
+                    <ComboBox.Option key={choice} value={choice} />
+                ))}
+            </ComboBox>
         </Row>
     );
 }

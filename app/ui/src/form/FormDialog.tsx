@@ -1,12 +1,15 @@
 import Button from '@splunk/react-ui/Button';
 import Modal from '@splunk/react-ui/Modal';
-import type { FormEvent, ReactNode } from 'react';
+import { useEffect, useRef, type FormEvent, type ReactNode } from 'react';
+import type { Settings } from '../splunkd/rest';
+import { Dialog } from './Dialog';
 import { Problem } from './Field';
 
 type Props = {
     title: string;
     width: number;
-    error?: string;
+    /** What is wrong, by field; `form` is about none of them. */
+    errors: Settings;
     busy: boolean;
     /** What the button says while it is busy. */
     doing: string;
@@ -16,13 +19,14 @@ type Props = {
 };
 
 /** A form in a dialog, saved by its button or the Enter key. */
-export function FormDialog({ title, width, error, busy, doing, children, onSave, onClose }: Props) {
+export function FormDialog({ title, width, errors, busy, doing, children, onSave, onClose }: Props) {
+    const form = useRef<HTMLFormElement>(null);
+    useEffect(() => to_first_error(form.current, errors), [errors]);
     return (
-        <Modal open onRequestClose={onClose} returnFocus={() => undefined} style={{ width }}>
-            <Modal.Header title={title} />
+        <Dialog title={title} width={width} onClose={onClose}>
             <Modal.Body>
-                <form onSubmit={onSave} noValidate autoComplete="off">
-                    <Problem>{error}</Problem>
+                <form ref={form} onSubmit={onSave} noValidate autoComplete="off">
+                    <Problem>{errors.form}</Problem>
                     {children}
                     <input type="submit" hidden />
                 </form>
@@ -31,6 +35,12 @@ export function FormDialog({ title, width, error, busy, doing, children, onSave,
                 <Button appearance="secondary" label="Cancel" onClick={onClose} />
                 <Button appearance="primary" label={busy ? doing : 'Save'} disabled={busy} onClick={() => onSave()} />
             </Modal.Footer>
-        </Modal>
+        </Dialog>
     );
+}
+
+/** Whoever does not see the red finds the field by its focus. A problem of the whole form is above all fields. */
+export function to_first_error(form: HTMLElement | null, errors: Settings) {
+    if (errors.form) form?.querySelector('[role="alert"]')?.scrollIntoView({ block: 'nearest' });
+    else if (Object.keys(errors).length > 0) form?.querySelector<HTMLElement>('[data-error="true"] :is(input, textarea, button)')?.focus();
 }

@@ -8,16 +8,19 @@ export const Bar = styled.div`
     justify-content: space-between;
     gap: 16px;
     margin-bottom: 12px;
-    color: ${variables.contentColorMuted};
+    color: ${variables.contentColorDefault};
 `;
 
 export const Acts = styled.div`
     display: flex;
     flex-wrap: wrap;
+    align-items: center;
     gap: 4px;
     /* In line with the text of the other cells. */
     td & {
+        flex-wrap: nowrap;
         margin: -4px 0 -4px -8px;
+        white-space: nowrap;
     }
 `;
 
@@ -29,10 +32,22 @@ export const Empty = styled.div`
     border: 1px solid ${variables.borderColor};
     border-radius: 4px;
     background: ${variables.backgroundColorSection};
+    && > * + * {
+        margin-top: 12px;
+    }
 `;
 
+/** What is said when there is nothing to say. The toolkit's muted colour has a contrast of 3 to 1, which is too little. */
 export const Muted = styled.span`
-    color: ${variables.contentColorMuted};
+    font-style: italic;
+`;
+
+/** Long names and addresses break where they must, rather than widen the table. */
+export const Wrapped = styled.span<{ $least?: string; $most?: string }>`
+    display: block;
+    min-width: ${({ $least = '20ch' }) => $least};
+    max-width: ${({ $most = '36ch' }) => $most};
+    overflow-wrap: anywhere;
 `;
 
 /** `3 min ago`, `2 d ago`. */

@@ -5,7 +5,6 @@ import Table from '@splunk/react-ui/Table';
 import WaitSpinner from '@splunk/react-ui/WaitSpinner';
 import { createURL } from '@splunk/splunk-utils/url';
 import { Problem } from '../form/Field';
-import { Muted } from '../form/Layout';
 import { useLoaded } from '../form/useLoaded';
 import { arrivals, type Row } from '../splunkd/search';
 
@@ -25,12 +24,12 @@ export function Arriving({ index }: { index: string }) {
             )}
             {value && value.length > 0 && (
                 <>
-                    <Table stripeRows>
+                    <Table stripeRows horizontalOverflow="scroll">
                         <Table.Head>
-                            <Table.HeadCell width={210}>Last update</Table.HeadCell>
-                            <Table.HeadCell width={240}>Sourcetype</Table.HeadCell>
-                            <Table.HeadCell width={110}>Severity</Table.HeadCell>
-                            <Table.HeadCell>Title</Table.HeadCell>
+                            <Table.HeadCell truncate={false} width={210}>Last update</Table.HeadCell>
+                            <Table.HeadCell truncate={false} width={240}>Sourcetype</Table.HeadCell>
+                            <Table.HeadCell truncate={false} width={110}>Severity</Table.HeadCell>
+                            <Table.HeadCell truncate={false}>Title</Table.HeadCell>
                         </Table.Head>
                         <Table.Body>
                             {value.slice(0, 10).map((row, at) => (
@@ -49,6 +48,8 @@ export function Arriving({ index }: { index: string }) {
     );
 }
 
+const time = (text: string) => new Date(Number.isNaN(Number(text)) ? text : Number(text) * 1000).toLocaleString([], { dateStyle: 'medium', timeStyle: 'medium' });
+
 function Event({ row }: { row: Row }) {
     let event: Record<string, unknown> = {};
     try {
@@ -59,12 +60,10 @@ function Event({ row }: { row: Row }) {
     const text = (...names: string[]) => String(names.map((name) => event[name]).find(Boolean) ?? '');
     return (
         <Table.Row>
-            <Table.Cell>{new Date(Number.isNaN(Number(row._time)) ? row._time : Number(row._time) * 1000).toLocaleString()}</Table.Cell>
-            <Table.Cell>
-                <Muted>{row.sourcetype}</Muted>
-            </Table.Cell>
+            <Table.Cell style={{ whiteSpace: 'nowrap' }}>{time(row._time)}</Table.Cell>
+            <Table.Cell>{row.sourcetype}</Table.Cell>
             <Table.Cell>{text('severity')}</Table.Cell>
-            <Table.Cell>{text('displayName', 'title', 'incidentName')}</Table.Cell>
+            <Table.Cell>{text('displayName', 'title', 'incidentName', 'category')}</Table.Cell>
         </Table.Row>
     );
 }

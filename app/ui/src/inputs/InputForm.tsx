@@ -1,11 +1,11 @@
 import CollapsiblePanel from '@splunk/react-ui/CollapsiblePanel';
 import { useState, type FormEvent } from 'react';
-import { ChoiceField, name_problem, TextField } from '../form/Field';
+import { ChoiceField, Inside, name_problem, SuggestField, TextField } from '../form/Field';
 import { FormDialog } from '../form/FormDialog';
 import { useBusy } from '../form/useLoaded';
 import { save_input, type Input } from '../splunkd/inputs';
 import { text_of, type Settings } from '../splunkd/rest';
-import { field_of, FEEDS, fits, PARAMETERS, to_form, to_send, type Parameter } from './parameters';
+import { field_of, FEEDS, fits, INDEX_HELP, PARAMETERS, to_form, to_send, type Parameter } from './parameters';
 
 type Props = {
     /** The input that is edited, or that a new one begins as. */
@@ -25,12 +25,14 @@ export function InputForm({ input, is_new, taken, accounts, indexes, onSaved, on
     const [advanced, set_advanced] = useState(false);
     const { busy, run } = useBusy();
     const { feed, api } = values;
+    const usable = PARAMETERS.filter((parameter) => fits(parameter, feed));
     const set = (setting: string) => (value: string) =>
         set_values((old) => {
             const next = { ...old, [setting]: value };
             // A default that depends on feed and API follows them; what was typed stays.
-            const pages = PARAMETERS.find((one) => one.name === 'page_size');
-            if (pages && old.page_size === pages.standard(old.feed, old.api)) next.page_size = pages.standard(next.feed, next.api);
+            for (const { name: one, standard } of PARAMETERS) {
+                if (one !== setting && old[one] === standard(old.feed, old.api)) next[one] = standard(next.feed, next.api);
+            }
             return next;
         });
 
@@ -41,7 +43,8 @@ export function InputForm({ input, is_new, taken, accounts, indexes, onSaved, on
             const name_wrong = is_new ? name_problem(name, taken) : undefined;
             if (name_wrong) wrong.name = name_wrong;
             if (!values.account) wrong.account = 'Choose an account.';
-            if (!values.index) wrong.index = 'Choose an index.';
+            if (!values.index.trim()) wrong.index = 'Choose an index.';
+            for (const parameter of usable) if (parameter.required && !values[parameter.name]?.trim()) wrong[parameter.name] = 'This is required.';
             set_errors(wrong);
             if (Object.keys(wrong).length > 0) return;
             try {
@@ -58,21 +61,20 @@ export function InputForm({ input, is_new, taken, accounts, indexes, onSaved, on
     };
 
     const field = (parameter: Parameter) => {
-        const common = { name: parameter.name, label: parameter.label, help: parameter.help(feed, api), value: values[parameter.name], error: errors[parameter.name], onChange: set(parameter.name) };
+        const common = { name: parameter.name, label: parameter.label, help: parameter.help(feed, api), required: parameter.required, value: values[parameter.name], error: errors[parameter.name], onChange: set(parameter.name) };
         return parameter.choices ? <ChoiceField key={parameter.name} {...common} choices={parameter.choices} /> : <TextField key={parameter.name} {...common} />;
     };
-    const usable = PARAMETERS.filter((parameter) => fits(parameter, feed));
     const hidden = usable.filter((parameter) => parameter.advanced);
     const named = (names: string[], held: string) => [...new Set(held && !names.includes(held) ? [...names, held] : names)].map((value) => ({ value, label: value }));
     return (
-        <FormDialog title={is_new ? (input ? `Clone ${input.name}` : 'Add input') : `Edit ${input?.name}`} width={720} error={errors.form} busy={busy} doing="Trying it out…" onSave={save} onClose={onClose}>
+        <FormDialog title={is_new ? (input ? `Clone ${input.name}` : 'Add input') : `Edit ${input?.name}`} width={680} errors={errors} busy={busy} doing="Trying it out…" onSave={save} onClose={onClose}>
             <TextField name="name" label="Name" required value={name} error={errors.name} disabled={!is_new} onChange={set_name} help="Letters, digits, _ and -. The position of the input is kept under this name." />
             <ChoiceField name="feed" label="Feed" required value={feed} choices={FEEDS} error={errors.feed} onChange={set('feed')} help="What to collect." />
-            <ChoiceField name="account" label="Account" required value={values.account} choices={named(accounts, values.account)} error={errors.account} onChange={set('account')} help="Saving asks Entra ID for a token and makes one small read." />
-            <ChoiceField name="index" label="Index" required filter value={values.index} choices={named(indexes, values.index)} error={errors.index} onChange={set('index')} help="Where the events go. The macro defender_addon_index has to name it." />
+            <ChoiceField name="account" label="Account" required value={values.account} choices={named(accounts, values.account)} error={errors.account} onChange={set('account')} help={FEEDS.find((one) => one.value === feed)?.account} />
+            <SuggestField name="index" label="Index" required value={values.index} choices={indexes} error={errors.index} onChange={set('index')} help={INDEX_HELP} />
             {usable.filter((parameter) => !parameter.advanced).map(field)}
             <CollapsiblePanel title="Advanced" open={advanced} onChange={() => set_advanced(!advanced)}>
-                <div style={{ padding: '16px 0 0' }}>{hidden.map(field)}</div>
+                <Inside>{hidden.map(field)}</Inside>
             </CollapsiblePanel>
         </FormDialog>
     );

@@ -2,7 +2,9 @@ import Button from '@splunk/react-ui/Button';
 import Switch from '@splunk/react-ui/Switch';
 import Table from '@splunk/react-ui/Table';
 import { useBusy } from '../form/useLoaded';
-import { Acts, ago, Muted } from '../form/Layout';
+import { Acts, ago, Muted, Wrapped } from '../form/Layout';
+import { is_resolved } from '../health/errors';
+import { FEEDS } from './parameters';
 import { is_enabled, type Input } from '../splunkd/inputs';
 import type { Row } from '../splunkd/search';
 
@@ -19,37 +21,38 @@ type Props = {
 const TITLES = ['Name', 'Feed', 'Account', 'Index', 'Interval', 'Status', 'Newest event', 'Last error', 'Actions'];
 
 export function InputTable({ inputs, polled, failed, onEdit, onClone, onDelete, onSwitch }: Props) {
-    const { busy, run } = useBusy();
+    const { run } = useBusy();
     return (
-        <Table stripeRows>
+        <Table stripeRows horizontalOverflow="scroll">
             <Table.Head>
                 {TITLES.map((title) => (
-                    <Table.HeadCell key={title} width={title === 'Last error' ? 260 : undefined}>
-                        {title}
-                    </Table.HeadCell>
+                    <Table.HeadCell truncate={false} key={title}>{title}</Table.HeadCell>
                 ))}
             </Table.Head>
             <Table.Body>
                 {inputs.map((input) => {
                     const poll = polled.find((row) => row.input === input.name);
                     const error = failed.find((row) => row.input === input.name && row.log_level === 'ERROR');
-                    // An error that a later poll left behind is history.
-                    const open = error && !(poll && Number(poll.last) > Number(error.last)) ? error : undefined;
                     const on = is_enabled(input);
                     return (
                         <Table.Row key={input.name}>
-                            <Table.Cell>{input.name}</Table.Cell>
-                            <Table.Cell>{input.content.feed}</Table.Cell>
-                            <Table.Cell>{input.content.account}</Table.Cell>
-                            <Table.Cell>{input.content.index || 'default'}</Table.Cell>
-                            <Table.Cell>{every(input.content.interval)}</Table.Cell>
                             <Table.Cell>
-                                <Switch appearance="toggle" selected={on} disabled={busy} value={input.name} onClick={() => void run(() => onSwitch(input, !on))}>
+                                <Wrapped>{input.name}</Wrapped>
+                            </Table.Cell>
+                            <Table.Cell>{FEEDS.find((feed) => feed.value === input.content.feed)?.label ?? input.content.feed}</Table.Cell>
+                            <Table.Cell>
+                                <Wrapped $least="12ch">{input.content.account}</Wrapped>
+                            </Table.Cell>
+                            <Table.Cell>{input.content.index || 'default'}</Table.Cell>
+                            <Table.Cell style={{ whiteSpace: 'nowrap' }}>{every(input.content.interval)}</Table.Cell>
+                            <Table.Cell>
+                                <Acts style={{ marginLeft: 0 }}>
+                                    <Switch appearance="toggle" inline selected={on} value={input.name} aria-label={`Collect ${input.name}`} onClick={() => void run(() => onSwitch(input, !on))} />
                                     {on ? 'Enabled' : 'Disabled'}
-                                </Switch>
+                                </Acts>
                             </Table.Cell>
                             <Table.Cell>{poll?.newest ? ago(Number(poll.newest)) : <Muted>none in 24 h</Muted>}</Table.Cell>
-                            <Table.Cell>{open ? `${ago(Number(open.last))}: ${open.message}` : <Muted>none</Muted>}</Table.Cell>
+                            <Table.Cell>{error ? <LastError error={error} resolved={is_resolved(error, polled)} /> : <Muted>none in 24 h</Muted>}</Table.Cell>
                             <Table.Cell>
                                 <Acts>
                                     <Button appearance="subtle" label="Edit" aria-label={`Edit ${input.name}`} onClick={() => onEdit(input)} />
@@ -62,6 +65,16 @@ export function InputTable({ inputs, polled, failed, onEdit, onClone, onDelete, 
                 })}
             </Table.Body>
         </Table>
+    );
+}
+
+function LastError({ error, resolved }: { error: Row; resolved: boolean }) {
+    const when = ago(Number(error.last));
+    if (resolved) return <Muted>{when}, resolved</Muted>;
+    return (
+        <Wrapped $least="30ch" $most="60ch">
+            {when}: {error.message}
+        </Wrapped>
     );
 }
 

@@ -11,9 +11,10 @@ import type { TabId } from '../Page';
 import { load_accounts } from '../splunkd/accounts';
 import { delete_input, load_indexes, load_inputs, switch_input, type Input } from '../splunkd/inputs';
 import { text_of } from '../splunkd/rest';
-import { polls, troubles } from '../splunkd/search';
+import { polls, progress, troubles } from '../splunkd/search';
 import { Arriving } from './Arriving';
 import { FirstInputs } from './FirstInputs';
+import { History } from './History';
 import { InputForm } from './InputForm';
 import { InputTable } from './InputTable';
 
@@ -25,8 +26,8 @@ const load = async () => {
 };
 /** Who may not search _internal still sees the inputs. */
 const load_log = async () => {
-    const [polled, failed] = await Promise.all([polls(), troubles()]);
-    return { polled, failed };
+    const [polled, failed, moving] = await Promise.all([polls(), troubles(), progress()]);
+    return { polled, failed, moving };
 };
 
 export function InputsTab({ go }: { go: (tab: TabId) => void }) {
@@ -47,9 +48,9 @@ export function InputsTab({ go }: { go: (tab: TabId) => void }) {
         }
         await reload();
     };
-    const saved = async () => {
+    const saved = async (problem?: string) => {
         close();
-        // Also after half a failure: what was made is shown.
+        set_problem(problem);
         const inputs = await load_inputs().catch(() => []);
         if (value?.inputs.length === 0 && inputs.length > 0) set_watched(inputs[0].content.index || 'main');
         await reload();
@@ -94,6 +95,7 @@ export function InputsTab({ go }: { go: (tab: TabId) => void }) {
                     />
                 </>
             )}
+            {log.value && <History inputs={inputs} polled={log.value.polled} moving={log.value.moving} />}
             {watched && <Arriving index={watched} />}
             {dialog?.kind === 'form' && <InputForm {...dialog} taken={inputs.map((one) => one.name)} accounts={accounts} indexes={indexes} onSaved={saved} onClose={close} />}
             {dialog?.kind === 'delete' && (

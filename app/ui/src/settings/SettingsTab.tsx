@@ -4,6 +4,7 @@ import Message from '@splunk/react-ui/Message';
 import WaitSpinner from '@splunk/react-ui/WaitSpinner';
 import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { ChoiceField, Problem, SecretField, TextField } from '../form/Field';
+import { to_first_error } from '../form/FormDialog';
 import { useBusy, useLoaded } from '../form/useLoaded';
 import { text_of, type Settings } from '../splunkd/rest';
 import { delete_proxy_password, load_settings, save_settings, store_proxy_password } from '../splunkd/settings';
@@ -23,7 +24,9 @@ export function SettingsTab() {
     const [saved, set_saved] = useState(false);
     const { busy, run } = useBusy();
     const password = useRef<HTMLInputElement>(null);
+    const form = useRef<HTMLFormElement>(null);
     useEffect(() => set_values((held) => held ?? value), [value]);
+    useEffect(() => to_first_error(form.current, errors), [errors]);
 
     const save = (event?: FormEvent) => {
         event?.preventDefault();
@@ -60,7 +63,7 @@ export function SettingsTab() {
     }
     const field = (name: string) => ({ name, value: values[name], error: errors[name], onChange: (text: string) => set_values({ ...values, [name]: text }) });
     return (
-        <form onSubmit={save} noValidate autoComplete="off" style={{ maxWidth: 760 }}>
+        <form ref={form} onSubmit={save} noValidate autoComplete="off" style={{ maxWidth: 760 }}>
             <Problem>{errors.form}</Problem>
             <Heading level={3} style={{ margin: '0 0 12px' }}>
                 Proxy
@@ -72,7 +75,7 @@ export function SettingsTab() {
             <Heading level={3} style={{ margin: '28px 0 12px' }}>Certificate authorities</Heading>
             <TextField {...field('ca_bundle')} label="CA bundle" placeholder="/etc/pki/tls/certs/corporate-ca.pem" help="A PEM file on this machine, for a network that opens TLS. Only its authorities are trusted then. Empty for the public ones, which are built in." />
             <Heading level={3} style={{ margin: '28px 0 12px' }}>Logging</Heading>
-            <ChoiceField {...field('level')} label="Log level" choices={LEVELS} help="What inputs write to _internal. Takes effect with the next poll." />
+            <ChoiceField {...field('level')} label="Log level" choices={LEVELS} help="What inputs write to _internal, from their next poll on. With WARN or ERROR the tabs Inputs and Health have little to tell." />
             <div role="status">{saved && <Message type="success">Saved. Inputs and alert actions use it from their next run on.</Message>}</div>
             <Button appearance="primary" type="submit" label={busy ? 'Saving…' : 'Save'} disabled={busy} />
         </form>

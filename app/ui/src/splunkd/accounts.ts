@@ -1,11 +1,13 @@
 // Accounts: stanzas of defender_account.conf, with their secrets in storage/passwords.
 import { ask, list, part, SplunkdError, type Entry, type Settings } from './rest';
-import { delete_secret, store_secret } from './secrets';
+import { delete_secrets, store_secret } from './secrets';
 
 const CONF = 'configs/conf-defender_account';
 const REALM = 'defender_account';
 
-export type Secret = 'client_secret' | 'certificate_key';
+const SECRETS = ['client_secret', 'certificate_key', 'connection_string'] as const;
+
+export type Secret = (typeof SECRETS)[number];
 export type Account = Entry;
 
 export const load_accounts = (): Promise<Account[]> => list(CONF);
@@ -20,14 +22,14 @@ export async function save_account(name: string, values: Settings, is_new: boole
     } catch (error) {
         const why = error instanceof SplunkdError ? error.message : '';
         if (is_new) await ask(`${CONF}/${part(name)}`, { method: 'DELETE' }).catch(() => undefined);
-        throw new SplunkdError(0, `The secret cannot be stored, so ${is_new ? 'the account was not made' : 'the old one stays'}. ${why}`);
+        throw new SplunkdError(0, `The secret cannot be stored, so ${is_new ? 'the account was not made' : 'the old one stays; the other settings are saved'}. ${why}`);
     }
 }
 
+/** Removes an account, then its secrets. */
 export async function delete_account(name: string) {
-    await ask(`${CONF}/${part(name)}`, { method: 'DELETE' });
-    await delete_secret(REALM, `${name}.client_secret`);
-    await delete_secret(REALM, `${name}.certificate_key`);
+    const secrets = SECRETS.map((secret) => `${name}.${secret}`);
+    await delete_secrets(REALM, secrets, () => ask(`${CONF}/${part(name)}`, { method: 'DELETE' }));
 }
 
 const ACTIONS = ['defender_incident_update', 'defender_alert_update'];
@@ -51,8 +53,11 @@ export type Outcome = { ok: true } | { ok: false; error: string; remedy: string 
 export type Permission = { name: string; needed_by: string[]; state: 'granted' | 'missing' | 'more_than_needed' };
 export type Finding = { api: string; host: string; token: Outcome; permissions: Permission[]; call?: Outcome };
 
+/** Seconds that the handler is waited for; it answers within 20 whatever the services do. */
+export const PATIENCE = 25;
+
 /** Asks the add-on's own REST handler. It gets the account's name and nothing else. */
 export async function test_account(account: string): Promise<Finding[]> {
-    const answer = await ask('defender/test_connection', { method: 'POST', form: { account }, limit: 25_000 });
+    const answer = await ask('defender/test_connection', { method: 'POST', form: { account }, limit: PATIENCE * 1000 });
     return answer.apis;
 }

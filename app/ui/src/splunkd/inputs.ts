@@ -24,9 +24,10 @@ export const switch_input = (name: string, on: boolean) =>
 
 export const delete_input = (name: string) => ask(`${INPUTS}/${part(name)}`, { method: 'DELETE' });
 
-/** Indexes for events, by name. */
+/** Indexes for events that this instance knows, by name. A forwarder does not know those of its indexers; who may not list any
+ * can still type one. */
 export async function load_indexes(): Promise<string[]> {
-    const entries = await list('data/indexes', { query: 'datatype=event' });
+    const entries = await list('data/indexes', { query: 'datatype=event' }).catch(() => []);
     const usable = entries.filter(({ content }) => !/^(1|true)$/i.test(content.isInternal ?? '') && !/^(1|true)$/i.test(content.disabled ?? ''));
     return usable.map((entry) => entry.name).sort();
 }

@@ -17,13 +17,14 @@ export class SplunkdError extends Error {
     }
 }
 
-type Options = { method?: 'GET' | 'POST' | 'DELETE'; form?: Settings; query?: string; owner?: string; app?: string; limit?: number };
+/** `unread`: what is answered to a success stays unread, since it may hold secrets. */
+type Options = { method?: 'GET' | 'POST' | 'DELETE'; form?: Settings; query?: string; owner?: string; app?: string; limit?: number; unread?: boolean };
 
 /** Longer than the program's own patience when an input is tried out (10 s). */
 const LIMIT = 30_000;
 
 export async function ask(path: string, options: Options = {}): Promise<any> {
-    const { method = 'GET', form, query, owner = 'nobody', app = APP, limit = LIMIT } = options;
+    const { method = 'GET', form, query, owner = 'nobody', app = APP, limit = LIMIT, unread = false } = options;
     const url = `${createRESTURL(path, { owner, app })}?output_mode=json${query ? `&${query}` : ''}`;
     const stop = new AbortController();
     const timer = setTimeout(() => stop.abort(), limit);
@@ -34,6 +35,10 @@ export async function ask(path: string, options: Options = {}): Promise<any> {
             signal: stop.signal,
             body: form ? new URLSearchParams(form).toString() : undefined,
         } as RequestInit);
+        if (unread && response.ok) {
+            await response.body?.cancel();
+            return null;
+        }
         const text = await response.text();
         let body: any = null;
         try {

@@ -1,5 +1,6 @@
 // storage/passwords: short values whole, longer ones in pieces (`<name>.1`, `<name>.2`, …), as the program reads them.
-import { ask, list, part } from './rest';
+import { ask, part, type Settings } from './rest';
+import { password_names } from './search';
 
 /** Characters that fit one stored value. */
 const PIECE = 250;
@@ -19,28 +20,32 @@ export function pieces(value: string): string[] {
     }
 }
 
+/** splunkd answers a change of the store with what is in it, in clear text: no script reads that. */
+const change = (path: string, method: 'POST' | 'DELETE', form?: Settings) => ask(path, { method, form, unread: true });
 const address = (realm: string, name: string) => `storage/passwords/${part(`${realm}:${name}:`)}`;
 
-/** The stored names of one secret, whole or in pieces. Only names are asked for: no stored value comes to the browser. */
-async function stored(realm: string, name: string): Promise<string[]> {
-    const entries = await list('storage/passwords', { query: `f=realm&f=username&search=${part(name)}` });
-    const names = entries.filter((entry) => entry.content.realm === realm).map((entry) => entry.content.username);
-    return names.filter((one) => one === name || /^\d+$/.test(one.startsWith(`${name}.`) ? one.slice(name.length + 1) : ''));
+/** The stored names of some secrets, whole or in pieces. */
+async function stored(realm: string, secrets: string[]): Promise<string[]> {
+    const is_of = (one: string) => (name: string) => one === name || (one.startsWith(`${name}.`) && /^\d+$/.test(one.slice(name.length + 1)));
+    return (await password_names(realm)).filter((one) => secrets.some(is_of(one)));
 }
 
 /** Stores a secret and removes what an earlier, longer or shorter one left. */
 export async function store_secret(realm: string, name: string, value: string) {
-    const before = await stored(realm, name);
+    const before = await stored(realm, [name]);
     const parts = pieces(value);
     const after = parts.map((text, at) => [parts.length === 1 ? name : `${name}.${at + 1}`, text]);
     // The first piece last: until it is there, the old value is still whole or is seen to be incomplete.
     for (const [one, password] of after.reverse()) {
-        if (before.includes(one)) await ask(address(realm, one), { method: 'POST', form: { password } });
-        else await ask('storage/passwords', { method: 'POST', form: { realm, name: one, password } });
+        if (before.includes(one)) await change(address(realm, one), 'POST', { password });
+        else await change('storage/passwords', 'POST', { realm, name: one, password });
     }
-    for (const one of before.filter((old) => !after.some(([kept]) => kept === old))) await ask(address(realm, one), { method: 'DELETE' });
+    for (const one of before.filter((old) => !after.some(([kept]) => kept === old))) await change(address(realm, one), 'DELETE');
 }
 
-export async function delete_secret(realm: string, name: string) {
-    for (const one of await stored(realm, name)) await ask(address(realm, one), { method: 'DELETE' });
+/** Removes secrets. Their names are looked up before `first` is done, so that nothing is done when that is not allowed. */
+export async function delete_secrets(realm: string, names: string[], first: () => Promise<unknown>) {
+    const found = await stored(realm, names);
+    await first();
+    for (const one of found) await change(address(realm, one), 'DELETE');
 }

@@ -1,6 +1,6 @@
 // defender_settings.conf, and whether the app has been set up.
 import { ask, is_missing, list, type Settings } from './rest';
-import { delete_secret, store_secret } from './secrets';
+import { delete_secrets, store_secret } from './secrets';
 
 const CONF = 'configs/conf-defender_settings';
 
@@ -23,7 +23,7 @@ export async function save_settings(stanza: string, values: Settings) {
 }
 
 export const store_proxy_password = (password: string) => store_secret('defender_settings', 'proxy', password);
-export const delete_proxy_password = () => delete_secret('defender_settings', 'proxy');
+export const delete_proxy_password = () => delete_secrets('defender_settings', ['proxy'], async () => undefined);
 
 /** Without this, Splunk leads everybody who opens the app to its setup again. */
 export const mark_configured = () => ask('apps/local/TA_defender', { method: 'POST', form: { configured: 'true' } });

@@ -3,7 +3,9 @@
 // What this program prints is its purpose.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod event_hub;
 mod splunk;
+mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -72,14 +74,18 @@ fn story(program: PathBuf, keep: bool) -> Result<(), String> {
     if more > 0 {
         return Err(format!("5, third poll: {more} events came though nothing had changed"));
     }
+    heading("6  Raw events of the streaming API, from a storage account");
+    storage::tell(&splunk, &simulator).map_err(|error| format!("6, storage: {error}"))?;
+    heading("7  Raw events of the streaming API, from an event hub");
+    event_hub::tell(&splunk, &simulator).map_err(|error| format!("7, event hub: {error}"))?;
     println!("\nAll steps did what they should. {} requests were made.", simulator.requests().len());
 
     if keep {
         simulator.furnish_page();
         println!("\n{}", simulator.directions());
-        let app = simulator.open_app(&splunk.program, true, 0).map_err(|error| format!("6, Splunk Web: {error}"))?;
+        let app = simulator.open_app(&splunk.program, true, 0).map_err(|error| format!("8, Splunk Web: {error}"))?;
         println!("The app's page in Splunk Web, with inputs that run:\n  {}\n\nCtrl-C stops.", app.url());
-        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("6, waiting: {error}"))?;
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("8, waiting: {error}"))?;
         signals.forever().next();
     }
     Ok(())

@@ -39,22 +39,35 @@ impl Splunk<'_> {
     }
 
     pub(crate) fn stream(&self, input: &Input) -> Result<Run, String> {
-        let params = params(&[
+        self.stream_of(input.name, &[("api", input.api), ("feed", input.feed)])
+    }
+
+    /// Runs an input of that name with these parameters and those that splunkd merges in.
+    pub(crate) fn stream_of(&self, name: &str, own: &[(&str, &str)]) -> Result<Run, String> {
+        let merged = [
             ("account", "demo"),
-            ("api", input.api),
             ("disabled", "0"),
-            ("feed", input.feed),
             ("host", "$decideOnStartup"),
             ("index", "default"),
             ("interval", "60"),
             ("start_by_shell", "false"),
-        ]);
+        ];
+        let params = params(&[&merged[..], own].concat());
         let xml = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<input>\n{}<configuration>\n<stanza name=\"defender://{}\" app=\"TA_defender\">{params}</stanza>\n</configuration>\n</input>\n",
             self.service(),
-            input.name
+            name
         );
         self.run(&[], &xml)
+    }
+
+    /// What splunkd writes to an input that it starts.
+    pub(crate) fn definition(&self, name: &str, pairs: &[(&str, &str)]) -> String {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<input>{}<configuration><stanza name=\"defender://{name}\" app=\"TA_defender\">{}</stanza></configuration></input>\n",
+            self.service(),
+            params(pairs)
+        )
     }
 
     /// Runs an alert action on rows of a search, given as columns and values.
