@@ -37,11 +37,12 @@ fn file(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The settings of every stanza of a conf file or its spec. A value that goes on in the next line is cut there.
+/// The settings of every stanza of a conf file or its spec. A value may go on in the next line.
 fn stanzas(path: &str) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut all: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let mut stanza = String::new();
-    for line in file(path).lines().map(str::trim) {
+    // A backslash at the end of a line goes on in the next.
+    for line in file(path).replace("\\\n", " ").lines().map(str::trim) {
         if line.is_empty() || line.starts_with(['#', '*']) {
             continue;
         }
@@ -169,7 +170,8 @@ fn the_page_of_data_inputs_shows_every_argument() {
 #[test]
 fn every_sourcetype_the_program_writes_has_its_props() {
     let props = stanzas("default/props.conf");
-    let written: BTreeSet<&str> = SOURCETYPES.into_iter().chain(["ms:defender:writeback"]).collect();
+    let streamed = ["ms:defender:eventhub", "mscs:azure:eventhub:defender:advancedhunting", "ms:defender:eventhub:unparsed"];
+    let written: BTreeSet<&str> = SOURCETYPES.into_iter().chain(streamed).chain(["ms:defender:writeback"]).collect();
     assert_eq!(names(props.keys()), written);
     for (sourcetype, settings) in props {
         let fixed = [
@@ -182,7 +184,10 @@ fn every_sourcetype_the_program_writes_has_its_props() {
         for (name, value) in fixed {
             assert_eq!(settings.get(name).map(String::as_str), Some(value), "[{sourcetype}] {name}");
         }
-        assert!(settings.contains_key("TIME_PREFIX") && !settings.contains_key("TIME_FORMAT"), "[{sourcetype}]");
+        // What is no record has no time of its own: the input's is kept.
+        let of_the_input = settings.get("DATETIME_CONFIG").map(String::as_str) == Some("NONE");
+        assert_eq!(of_the_input, sourcetype.ends_with(":unparsed"), "[{sourcetype}]");
+        assert!(settings.contains_key("TIME_PREFIX") != of_the_input && !settings.contains_key("TIME_FORMAT"), "[{sourcetype}]");
     }
 }
 
