@@ -52,8 +52,8 @@ fn serve_or_fail(
     stream.set_write_timeout(Some(Duration::from_millis(100)))?;
     thread::Builder::new().name("hub-read".to_string()).spawn(move || read(reading, &sender))?;
     let tls = tls.map(|config| ServerConnection::new(Arc::clone(config))).transpose().map_err(io::Error::other)?;
-    let mut wire = Wire { stream, tls, web_socket: None, first: true, stop, service, dropped: 0 };
-    wire.dropped = service.dropped.load(Ordering::SeqCst);
+    let dropped = service.dropped.load(Ordering::SeqCst);
+    let mut wire = Wire { stream, tls, web_socket: None, first: true, stop, service, dropped };
     let outcome = converse(&mut wire, &input, &bell, service);
     // Wakes the thread that reads as well.
     let _ = wire.stream.shutdown(Shutdown::Both);
@@ -86,6 +86,7 @@ struct Wire<'a> {
     first: bool,
     stop: &'a AtomicBool,
     service: &'a Service,
+    /// How often all connections had been dropped when this one came.
     dropped: u64,
 }
 
@@ -183,12 +184,10 @@ impl Wire<'_> {
         if out.is_empty() {
             return Ok(());
         }
-        match &self.web_socket {
-            Some(web_socket) => {
-                let framed = web_socket.outgoing(out);
-                self.write(&framed)?;
-            }
-            None => self.write(out)?,
+        if self.web_socket.is_some() {
+            self.write(&web_socket::frame(out))?;
+        } else {
+            self.write(out)?;
         }
         out.clear();
         Ok(())

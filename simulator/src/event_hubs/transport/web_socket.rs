@@ -56,14 +56,13 @@ impl WebSocket {
         }
         Ok(inside)
     }
+}
 
-    /// A frame with octets of AMQP.
-    #[allow(clippy::unused_self)]
-    pub(super) fn outgoing(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut framed = header(0x82, bytes.len());
-        framed.extend_from_slice(bytes);
-        framed
-    }
+/// A frame with octets of AMQP.
+pub(super) fn frame(bytes: &[u8]) -> Vec<u8> {
+    let mut framed = header(0x82, bytes.len());
+    framed.extend_from_slice(bytes);
+    framed
 }
 
 fn header(first: u8, length: usize) -> Vec<u8> {
