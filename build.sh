@@ -273,11 +273,17 @@ bench() {
     need_rust
     say "Building the program for release, and the stand-ins"
     cargo build --locked --release --package ta-defender --bin defender --package download --bin download
-    cargo build --locked --package simulator --bin bench
+    cargo build --locked --package simulator --bin bench --bin streaming
     peers
     say "Measuring"
     "$target/debug/bench" --program "$target/release/defender" --download "$target/release/download" \
         "${arguments[@]}" "${report[@]}" "$@"
+    need_event_hubs_client
+    arguments=(--program "$target/release/defender")
+    if [[ -x $TA_DEFENDER_AZURE ]]; then arguments+=(--python "$TA_DEFENDER_AZURE"); fi
+    for option in "$@"; do if [[ $option == --quick ]]; then arguments+=(--messages 200 --blocked 3); fi; done
+    say "An event hub"
+    "$target/debug/streaming" "${arguments[@]}"
 }
 
 # Microsoft's own client of Event Hubs, for the tests of the stand-in. Without it they are skipped, and say so.

@@ -21,10 +21,10 @@ use crate::account::{APP, Account, ClearText, Settings};
 use crate::error::{Error, Exit};
 use crate::mode::Action;
 use crate::splunk::alert::{self, Payload, Row, Rows};
-use crate::splunk::lock::Lock;
 use crate::splunk::log::set_level;
 use crate::splunk::rest::{RestError, Settings as Stanza, Splunkd};
 use crate::splunk::stop::Stop;
+use crate::splunk::turn::Turn;
 
 use hand::Hand;
 use object::Rules;
@@ -38,7 +38,7 @@ use wave::{Objects, Tempo};
 /// whatever it does.
 const MAXTIME: Duration = Duration::from_secs(300);
 /// Between two looks whether another process has ended.
-const TURN: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(50);
 /// The most rows, and the bytes of them, that are held at once.
 const WINDOW: (usize, usize) = (1000, 8 << 20);
 
@@ -167,7 +167,7 @@ struct Start {
 
 impl Start {
     /// Tells `end` when it may not be waited for any longer, as soon as that is known.
-    fn objects(self, end: &dyn Fn(Instant)) -> Result<(Objects, Option<Lock>), Error> {
+    fn objects(self, end: &dyn Fn(Instant)) -> Result<(Objects, Option<Turn>), Error> {
         let (payload, parameters) = (&self.payload, &self.parameters);
         let splunkd = Splunkd::new(&payload.server_uri, payload.session_key.clone(), APP, self.splunk_home.as_deref())?;
         let time = Time::within(maxtime(&splunkd, payload, self.action)?);
@@ -178,18 +178,18 @@ impl Start {
         let account = Account::load(&splunkd, &parameters.account, ClearText::Use)?;
         let client = account.client(&settings.http(time.exchange)?, parameters.resource.api())?;
         let until = self.begun + time.work;
-        let lock = self.lock(until)?;
+        let turn = self.turn(until)?;
         let rules = Rules { resource: parameters.resource, dry_run: parameters.dry_run, if_changed: parameters.if_changed };
-        Ok((Objects::new(client, rules, self.tempo, until, self.stop), lock))
+        Ok((Objects::new(client, rules, self.tempo, until, self.stop), turn))
     }
 
     /// One process at a time for each search job: two that were started in the same moment would both find an object
     /// without their comment, and both post it.
-    fn lock(&self, until: Instant) -> Result<Option<Lock>, Error> {
+    fn turn(&self, until: Instant) -> Result<Option<Turn>, Error> {
         let Some(home) = self.splunk_home.as_deref().filter(|_| !self.parameters.dry_run) else { return Ok(None) };
         let name = format!("{}_{}", self.action.name(), self.parameters.run());
-        match Lock::take(home, &name, || self.stop.sleep(TURN) || Instant::now() >= until) {
-            Ok(Some(lock)) => Ok(Some(lock)),
+        match Turn::take(home, &name, || self.stop.sleep(LOOK) || Instant::now() >= until) {
+            Ok(Some(turn)) => Ok(Some(turn)),
             Ok(None) => Err(Error::AtWork(self.payload.sid.clone())),
             Err(reason) => {
                 log::warn!(

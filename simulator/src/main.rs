@@ -13,8 +13,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use simulator::chance::Chance;
 use simulator::faults::{Fault, FaultKind, Route, When};
-use simulator::splunkd::schedule::PROGRAM;
 use simulator::preload::{self, Evidence, Kind, Plan};
+use simulator::splunkd::schedule::PROGRAM;
 use simulator::{Config, Simulator, Time, accounts, generate};
 
 const USAGE: &str = "usage: simulator [options]

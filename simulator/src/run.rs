@@ -43,13 +43,17 @@ impl Instance {
     /// # Errors
     /// When the program cannot be run.
     pub fn poll(&self, name: &str, params: &Stanza) -> Result<child::Run, String> {
-        let xml = format!(
+        child::run(&self.program, &[], &self.definition(name, params), &self.splunk_home)
+    }
+
+    /// What the program reads on stdin when it runs an input.
+    pub fn definition(&self, name: &str, params: &Stanza) -> String {
+        format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<input>{}<configuration><stanza name=\"defender://{}\" app=\"TA_defender\">{}</stanza></configuration></input>\n",
             self.service(),
             escape(name),
             params_xml(params)
-        );
-        child::run(&self.program, &[], &xml, &self.splunk_home)
+        )
     }
 
     fn service(&self) -> String {

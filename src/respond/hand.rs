@@ -12,8 +12,8 @@ use super::outcome::{Done, Outcome, Trace};
 use super::plan::Task;
 use super::wave::{OUT_OF_TIME, Objects, STOPPED};
 use crate::error::Error;
-use crate::splunk::lock::Lock;
 use crate::splunk::stop::Stop;
+use crate::splunk::turn::Turn;
 
 /// Between two looks for a stop.
 const LOOK: Duration = Duration::from_millis(20);
@@ -39,8 +39,8 @@ pub(super) struct Ends {
 enum Told {
     /// It is not to be waited for after this.
     Until(Instant),
-    /// It is ready, and takes so many objects at a time. Until the end this lock is held.
-    Ready(usize, Option<Lock>),
+    /// It is ready, and takes so many objects at a time. It is its turn until the end.
+    Ready(usize, Option<Turn>),
     /// It cannot begin.
     Unable(Box<Error>),
     /// These tasks are over.
@@ -54,7 +54,7 @@ pub(super) struct Hand {
     told: Receiver<Told>,
     stop: Stop,
     until: Instant,
-    _lock: Option<Lock>,
+    _turn: Option<Turn>,
     /// Why nobody answers, where that is so.
     gone: Option<String>,
     /// How many objects it takes at a time.
@@ -65,7 +65,7 @@ impl Hand {
     /// Begins. The error is why nobody can be asked; then every object fails for that reason. Nothing is waited for after
     /// `until`, or what `begin` tells in its place.
     pub(super) fn new(
-        begin: impl FnOnce(&dyn Fn(Instant)) -> Result<(Objects, Option<Lock>), Error> + Send + 'static,
+        begin: impl FnOnce(&dyn Fn(Instant)) -> Result<(Objects, Option<Turn>), Error> + Send + 'static,
         until: Instant,
         stop: Stop,
     ) -> (Self, Option<Error>) {
@@ -74,11 +74,11 @@ impl Hand {
         stay_after_panics();
         thread::spawn(move || {
             PANICS.set(Some(tell.clone()));
-            let (mut objects, lock) = match begin(&|until| _ = tell.send(Told::Until(until))) {
+            let (mut objects, turn) = match begin(&|until| _ = tell.send(Told::Until(until))) {
                 Ok(begun) => begun,
                 Err(error) => return drop(tell.send(Told::Unable(Box::new(error)))),
             };
-            if tell.send(Told::Ready(objects.wave(), lock)).is_err() {
+            if tell.send(Told::Ready(objects.wave(), turn)).is_err() {
                 return;
             }
             for tasks in due {
@@ -89,9 +89,9 @@ impl Hand {
                 }
             }
         });
-        let mut hand = Self { tasks, told, stop, until, _lock: None, gone: None, wave: usize::MAX };
+        let mut hand = Self { tasks, told, stop, until, _turn: None, gone: None, wave: usize::MAX };
         match hand.hear() {
-            Some(Told::Ready(wave, lock)) => (hand.wave, hand._lock) = (wave, lock),
+            Some(Told::Ready(wave, turn)) => (hand.wave, hand._turn) = (wave, turn),
             Some(Told::Unable(error)) => {
                 hand.gone = Some(error.full());
                 return (hand, Some(*error));

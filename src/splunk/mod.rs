@@ -6,7 +6,6 @@ pub mod definition;
 pub mod event;
 #[cfg(test)]
 mod fixtures;
-pub mod lock;
 pub mod log;
 pub mod modalert;
 pub mod persistent;
@@ -17,6 +16,7 @@ pub mod scheme;
 pub mod spool;
 pub mod stdout;
 pub mod stop;
+pub mod turn;
 mod xml;
 
 use std::path::PathBuf;

@@ -200,13 +200,13 @@ fn a_large_blob_takes_little_memory() {
     let mut running = input(&stage).start();
     let mut peak = 0;
     while !running.is_over() {
-        peak = peak.max(running.peak_memory_kb());
+        peak = peak.max(running.peak_while_it_lives_kb().unwrap_or(0));
         std::thread::sleep(Duration::from_millis(2));
     }
     let ended = running.end().exits(0).quietly();
     assert_eq!(ended.events().len(), count);
     say(&format!("{} bytes in {} s, {peak} kB at most", of_poll(&ended, "bytes"), of_poll(&ended, "duration_s")));
-    assert!(peak < 40_000, "{peak} kB");
+    assert!((1..40_000).contains(&peak), "{peak} kB");
 }
 
 #[allow(clippy::print_stdout, reason = "what was measured")]

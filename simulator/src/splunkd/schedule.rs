@@ -68,6 +68,12 @@ fn is_disabled(values: &Stanza) -> bool {
 }
 
 fn run(world: &Mutex<World>, instance: &Instance, name: &str, values: &Stanza) {
+    if values.get("feed").is_some_and(|feed| feed == "event_hub") {
+        // It would stay running, and every other input would wait for it.
+        let mut world = lock(world);
+        let (now, line) = (clock(&world), format!("ERROR defender://{name}: this stand-in of splunkd keeps no input running"));
+        return world.splunkd.journal.log(&line, PROGRAM, now);
+    }
     let mut params = values.clone();
     for (key, value) in [("interval", "60"), ("index", "default"), ("host", "$decideOnStartup"), ("start_by_shell", "false")] {
         params.entry(key.to_string()).or_insert_with(|| value.to_string());

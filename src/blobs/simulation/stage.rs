@@ -19,7 +19,7 @@ use super::super::{End, Outside, Poll, Sizes, position};
 use crate::checkpoint::{self, CheckpointError};
 use crate::feeds::Streaming;
 use crate::feeds::records::{Reader, Record, UNPARSED};
-use crate::http::{Http, HttpError, Request, Response};
+use crate::http::{Body, Http, HttpError, Request, Response};
 use crate::input::{Begin, Dedupe, Shape, StorageInput, StreamInput, Tables};
 use crate::microsoft::cloud::{Audience, Cloud, Hosts, Overrides};
 use crate::microsoft::storage::{Access, Storage, StorageError};
@@ -394,7 +394,9 @@ fn storage(theatre: &Rc<RefCell<Theatre>>) -> Storage {
     let account =
         token::Account { cloud: Cloud::Commercial, hosts: &hosts, tenant_id: accounts::TENANT, client_id: accounts::CLIENT_ID };
     let theatre = Rc::clone(theatre);
-    let http = Http::stand_in(move |request| theatre.borrow_mut().answer(&request));
+    let http = Http::stand_in(move |request| {
+        Ok(theatre.borrow_mut().answer(&request)?.map(|body| Body::stand_in(std::io::Cursor::new(body))))
+    });
     let credential = Credential::Secret(Secret::new(accounts::CLIENT_SECRET));
     let tokens = TokenSource::new(http.clone(), account, Audience::Storage, credential).unwrap();
     Storage::new(http, "https://storage.simulated", Access::Token(Box::new(tokens)))

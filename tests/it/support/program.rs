@@ -264,9 +264,14 @@ impl Running {
 
     /// The most memory it had so far.
     pub(crate) fn peak_memory_kb(&self) -> u64 {
+        self.peak_while_it_lives_kb().unwrap()
+    }
+
+    /// The same of a process that may have ended: then there is nothing to see.
+    pub(crate) fn peak_while_it_lives_kb(&self) -> Option<u64> {
         let status = std::fs::read_to_string(self.proc("status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix(" kB").unwrap().parse().ok()
     }
 
     fn pid(&self) -> Pid {

@@ -27,7 +27,8 @@ pub(crate) fn tell(splunk: &Splunk<'_>, simulator: &Simulator) -> Result<(), Str
     }
     let events = poll(splunk, simulator)?;
     let mut found: Vec<&str> = events.iter().map(|event| event.data.as_str()).collect();
-    (found.sort_unstable(), delivered.sort_unstable());
+    found.sort_unstable();
+    delivered.sort_unstable();
     if found != delivered {
         return Err(format!("{} records were delivered and {} events came, or others", delivered.len(), found.len()));
     }

@@ -1,17 +1,17 @@
-//! A lock that processes of one machine take in turn, each for one piece of work.
+//! Processes of one machine that do one piece of work one after the other, by a lock on a file.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A lock that is held. The operating system gives it back when the process dies, in whichever way.
+/// A lock on a piece of work that is held. The operating system gives it back when the process dies, in whichever way.
 #[derive(Debug)]
-pub struct Lock {
+pub struct Turn {
     path: PathBuf,
     file: File,
 }
 
-impl Lock {
+impl Turn {
     /// Takes the lock `name` (of file-name characters) in `$SPLUNK_HOME/var/run/splunk`, where Splunk keeps what a restart
     /// may clear. While another process has it, `wait` is called between tries and ends the waiting by answering `true`:
     /// then there is none.
@@ -34,7 +34,7 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for Turn {
     /// Takes the file away, as each piece of work has its own, and then gives the lock back.
     fn drop(&mut self) {
         // On Windows an open file cannot be told from its successor, so the empty file stays.
@@ -76,11 +76,11 @@ mod tests {
     #[test]
     fn one_at_a_time_and_nothing_left_behind() {
         let home = home();
-        let first = Lock::take(home.path(), "a", || panic!("nobody has it")).unwrap().unwrap();
-        assert!(Lock::take(home.path(), "a", || true).unwrap().is_none(), "the waiting can be ended");
-        let _other = Lock::take(home.path(), "b", || panic!("another one")).unwrap().unwrap();
+        let first = Turn::take(home.path(), "a", || panic!("nobody has it")).unwrap().unwrap();
+        assert!(Turn::take(home.path(), "a", || true).unwrap().is_none(), "the waiting can be ended");
+        let _other = Turn::take(home.path(), "b", || panic!("another one")).unwrap().unwrap();
         let (mut first, mut tries) = (Some(first), 0);
-        let second = Lock::take(home.path(), "a", || {
+        let second = Turn::take(home.path(), "a", || {
             tries += 1;
             first = first.take().filter(|_| tries < 3);
             false
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!((second.unwrap().is_some(), tries), (true, 3));
         let left: Vec<_> = fs::read_dir(home.path().join("var/run/splunk")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(left, ["b.lock"]);
-        assert!(Lock::take(&home.path().join("nowhere"), "a", || true).is_err());
+        assert!(Turn::take(&home.path().join("nowhere"), "a", || true).is_err());
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..50 {
-                        let lock = Lock::take(path, "a", || {
+                        let lock = Turn::take(path, "a", || {
                             thread::yield_now();
                             false
                         });

@@ -1,0 +1,196 @@
+//! What it costs to read an event hub: this add-on's program beside Microsoft's client for Python, doing the same work, and
+//! what either keeps in memory while nobody reads its output. After `./build.sh test` has installed that client:
+//! `cargo run -p simulator --bin streaming -- --program target/release/defender --python target/azure/bin/python`
+
+// What this program prints is its purpose.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use simulator::chance::Chance;
+use simulator::run::Instance;
+use simulator::{Config, Simulator};
+
+const USAGE: &str = "usage: streaming --program DEFENDER [options]
+  --python FILE    an interpreter with azure-eventhub, for the peer
+  --messages N     how many messages there are (4000)
+  --records N      how many records each holds (20)
+  --blocked TIME   how many seconds nobody reads the output (15)";
+
+const HUB: &str = "defender";
+const PARTITIONS: usize = 4;
+/// Clock ticks of `/proc/<pid>/stat` in a second; Linux has told every program so since 2.4.
+const TICKS: f64 = 100.0;
+
+/// Who is measured.
+struct Contestant {
+    name: &'static str,
+    program: PathBuf,
+    arguments: Vec<String>,
+    stdin: String,
+}
+
+fn main() -> ExitCode {
+    match measure(std::env::args().skip(1)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
+    let (mut program, mut python) = (None, None);
+    let (mut messages, mut records, mut blocked) = (4000, 20, 15);
+    while let Some(argument) = arguments.next() {
+        let value = arguments.next().ok_or(format!("{argument} needs a value\n{USAGE}"))?;
+        let number = || value.parse::<usize>().map_err(|_| format!("{argument}: {value} is not a number\n{USAGE}"));
+        match argument.as_str() {
+            "--program" => program = Some(PathBuf::from(value)),
+            "--python" => python = Some(PathBuf::from(value)),
+            "--messages" => messages = number()?,
+            "--records" => records = number()?,
+            "--blocked" => blocked = number()?,
+            other => return Err(format!("{other} is not an option\n{USAGE}")),
+        }
+    }
+    let program = program.ok_or(format!("--program is missing\n{USAGE}"))?;
+    let simulator = Simulator::try_start(Config { alerts: 0, incidents: 0, ..Config::default() })
+        .map_err(|error| format!("the stand-ins did not start: {error}"))?;
+    let hubs = simulator.event_hubs();
+    hubs.create(HUB, PARTITIONS);
+    let mut chance = Chance::new(1);
+    let octets: usize =
+        (0..messages).map(|number| hubs.publish_records(HUB, number % PARTITIONS, &mut chance, records).len()).sum();
+    let all = messages * records;
+    println!("{messages} messages in {PARTITIONS} partitions, {all} records, {:.1} MB", octets as f64 / 1e6);
+    println!("{:<22} {:>8} {:>8} {:>16} {:>10} {:>16}", "", "wall s", "CPU s", "records/CPU s", "peak MB", "peak MB blocked");
+    for contestant in contestants(&simulator, program, python)? {
+        let held = stuck(&contestant, Duration::from_secs(blocked as u64))?;
+        forget(&simulator.checkpoint_dir())?;
+        let (wall, cpu, peak) = free(&contestant, all)?;
+        let rate = all as f64 / cpu;
+        println!("{:<22} {wall:>8.2} {cpu:>8.2} {rate:>16.0} {peak:>10.1} {held:>16.1}", contestant.name);
+    }
+    Ok(())
+}
+
+/// Removes the positions of the run before.
+fn forget(folder: &Path) -> Result<(), String> {
+    let again = fs::remove_dir_all(folder).and_then(|()| fs::create_dir(folder));
+    again.map_err(|error| format!("{}: {error}", folder.display()))
+}
+
+fn contestants(simulator: &Simulator, program: PathBuf, python: Option<PathBuf>) -> Result<Vec<Contestant>, String> {
+    let hubs = simulator.event_hubs();
+    let instance = Instance {
+        program: program.clone(),
+        server_uri: simulator.splunkd_url().to_string(),
+        session_key: simulator.session_key().to_string(),
+        checkpoint_dir: simulator.checkpoint_dir(),
+        splunk_home: simulator.splunk_home(),
+    };
+    let params = [
+        ("feed", "event_hub"),
+        ("account", "demo"),
+        ("event_hub_namespace", &hubs.address()),
+        ("event_hub_name", HUB),
+        ("start", "earliest"),
+    ];
+    let params = params.map(|(name, value)| (name.to_string(), value.to_string())).into();
+    let stdin = instance.definition("bench", &params);
+    let mut all = vec![Contestant { name: "defender", program, arguments: Vec::new(), stdin }];
+    if let Some(python) = python {
+        let folder = simulator.splunk_home().join("peer");
+        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let asked = serde_json::json!({
+            "connection": hubs.connection_string(None),
+            "hub": HUB,
+            "partitions": PARTITIONS,
+            "folder": folder,
+        });
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/peer.py");
+        let arguments = vec![script.display().to_string(), asked.to_string()];
+        all.push(Contestant { name: "azure-eventhub 5.15.1", program: python, arguments, stdin: String::new() });
+    }
+    Ok(all)
+}
+
+/// A contestant at work; it is killed when this is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Contestant {
+    fn start(&self) -> Result<Running, String> {
+        let mut child = Command::new(&self.program)
+            .args(&self.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("{} cannot be started: {error}", self.program.display()))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            let _ = stdin.write_all(self.stdin.as_bytes());
+        }
+        Ok(Running(child))
+    }
+}
+
+/// Seconds and CPU seconds until all records are out, and the peak of the memory in MB.
+fn free(contestant: &Contestant, all: usize) -> Result<(f64, f64, f64), String> {
+    let begun = Instant::now();
+    let mut running = contestant.start()?;
+    let mut stdout = running.0.stdout.take().ok_or("no stdout")?;
+    let (mut block, mut events, mut tail) = (vec![0; 256 * 1024], 0, Vec::new());
+    while events < all {
+        let read = stdout.read(&mut block).map_err(|error| error.to_string())?;
+        if read == 0 {
+            return Err(format!("{} ended after {events} of {all} records", contestant.name));
+        }
+        // An end tag may lie across two blocks.
+        tail.extend_from_slice(&block[..read]);
+        events += tail.windows(8).filter(|window| window == b"</event>").count();
+        tail.drain(..tail.len().saturating_sub(7));
+    }
+    let wall = begun.elapsed().as_secs_f64();
+    Ok((wall, cpu(&running.0)?, memory(&running.0)?))
+}
+
+/// The peak of the memory in MB while nobody reads what is written.
+fn stuck(contestant: &Contestant, span: Duration) -> Result<f64, String> {
+    let running = contestant.start()?;
+    thread::sleep(span);
+    memory(&running.0)
+}
+
+/// User and system time of all threads, in seconds.
+fn cpu(child: &Child) -> Result<f64, String> {
+    let stat = proc(child, "stat")?;
+    // The name, in parentheses, may hold anything.
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).ok_or("stat is not as expected");
+    Ok((ticks(11)? + ticks(12)?) / TICKS)
+}
+
+fn memory(child: &Child) -> Result<f64, String> {
+    let status = proc(child, "status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("it has ended")?;
+    line.trim().trim_end_matches(" kB").parse::<f64>().map(|kilo| kilo / 1024.0).map_err(|error| error.to_string())
+}
+
+fn proc(child: &Child, what: &str) -> Result<String, String> {
+    let path = format!("/proc/{}/{what}", child.id());
+    fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))
+}
