@@ -227,6 +227,18 @@ fn an_account_may_hold_a_connection_string() {
 }
 
 #[test]
+fn a_token_may_be_accepted_with_another_status() {
+    let stage = stage(1);
+    let hubs = stage.sim.event_hubs();
+    publish(hubs, 1, 0..3);
+    hubs.accept_tokens_with(200);
+    let mut running = input(&stage).start();
+    until(&mut running, 3);
+    stopped(running).quietly();
+    assert!(hubs.record().tokens.iter().all(|put| put.status == 200));
+}
+
+#[test]
 fn a_websocket_carries_the_same() {
     let stage = stage(2);
     let hubs = stage.sim.event_hubs();
