@@ -26,6 +26,17 @@ enum Written {
     Since(String),
 }
 
+impl Place {
+    /// Whether a partition holds events behind this place. `newest` is when its newest event was enqueued, where that is known.
+    pub fn is_behind(self, holding: Holding, newest: Option<Ticks>) -> bool {
+        !holding.empty
+            && match self {
+                Self::After(sequence) => holding.last > sequence,
+                Self::Since(at) => newest.is_some_and(|newest| newest >= at),
+            }
+    }
+}
+
 impl Serialize for Place {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -225,6 +236,22 @@ mod tests {
             let mut position = Position::resume(read);
             assert_eq!(position.compare(holding), deleted, "{read:?} {holding:?}");
             assert_eq!(position.place(), place, "{read:?} {holding:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_behind_what_would_come_from_there() {
+        let expired = Holding { first: 41, last: 40, empty: true };
+        for (place, holding, newest, behind) in [
+            (Place::After(8), holding(0, 9), None, true),
+            (Place::After(9), holding(0, 9), None, false),
+            (Place::After(9), expired, None, false),
+            (Place::Since(Ticks(5)), holding(0, 9), Some(Ticks(5)), true),
+            (Place::Since(Ticks(5)), holding(0, 9), Some(Ticks(4)), false),
+            (Place::Since(Ticks(5)), holding(0, 9), None, false),
+            (Place::Since(Ticks(5)), expired, Some(Ticks(6)), false),
+        ] {
+            assert_eq!(place.is_behind(holding, newest), behind, "{place:?} {holding:?} {newest:?}");
         }
     }
 

@@ -69,15 +69,19 @@ pub struct PartitionFacts {
     pub last: i64,
     /// Whether it has none at present.
     pub empty: bool,
+    /// When the newest came.
+    pub enqueued: Option<Ticks>,
 }
 
 /// An open connection.
 #[derive(Debug)]
 pub struct Namespace {
     connection: ConnectionHandle<()>,
-    session: SessionHandle<()>,
+    /// Its session goes on for as long as the client is asked.
+    _session: SessionHandle<()>,
     tokens: MgmtClient,
-    management: Option<MgmtClient>,
+    /// With a session of its own.
+    management: Option<(SessionHandle<()>, MgmtClient)>,
     host: String,
     hub: String,
 }
@@ -101,7 +105,7 @@ impl Namespace {
         let mut session = begin(&mut connection, 64).await?;
         let client = MgmtClient::builder().management_node_address("$cbs").client_node_addr("cbs").attach(&mut session);
         let tokens = answered("$cbs", client).await?.map_err(|error| Fault::client("$cbs", &error))?;
-        Ok(Self { connection, session, tokens, management: None, host: host.to_owned(), hub: hub.to_owned() })
+        Ok(Self { connection, _session: session, tokens, management: None, host: host.to_owned(), hub: hub.to_owned() })
     }
 
     /// What a token is put for, and a shared access signature is made for: the hub with all that is in it.
@@ -132,10 +136,7 @@ impl Namespace {
         let object = format!("the hub {}", self.hub);
         let read = Read { hub: self.hub.clone(), partition: None, token: token.text().clone() };
         let facts = self.read(&object, read).await?;
-        let created = facts.get("created_at").and_then(|value| match value {
-            Value::Timestamp(ms) => Some(Ticks(ms.milliseconds().checked_mul(PER_MS)?)),
-            _ => None,
-        });
+        let created = facts.get("created_at").and_then(instant);
         let partitions = facts.get("partition_ids").map(texts).unwrap_or_default();
         if partitions.is_empty() {
             return Err(Fault::new(What::Refused, object, "the answer names no partitions"));
@@ -160,31 +161,27 @@ impl Namespace {
             first: number("begin_sequence_number")?,
             last: number("last_enqueued_sequence_number")?,
             empty: matches!(facts.get("is_partition_empty"), Some(Value::Bool(true))),
+            enqueued: facts.get("last_enqueued_time_utc").and_then(instant),
         })
     }
 
     async fn read(&mut self, object: &str, read: Read) -> Result<Facts, Fault> {
-        // Only with a token may it be attached to.
-        let management = match &mut self.management {
+        // What failed, or was not waited for, may still be answered, and be taken for the next answer then: only after a good
+        // one the links are kept. A late answer to links that are gone ends their session, which for that has nothing else.
+        let (session, mut management) = match self.management.take() {
             Some(management) => management,
-            empty => {
-                let client = MgmtClient::builder().client_node_addr("management").attach(&mut self.session);
+            // Only with a token may it be attached to.
+            None => {
+                let mut session = begin(&mut self.connection, 64).await?;
+                let client = MgmtClient::builder().client_node_addr("management").attach(&mut session);
                 let client = while_open(&self.connection, object, client).await?;
-                empty.insert(client.map_err(|error| Fault::client(object, &error))?)
+                (session, client.map_err(|error| Fault::client(object, &error))?)
             }
         };
-        match while_open(&self.connection, object, management.call(read)).await {
-            Ok(Ok(facts)) => Ok(facts),
-            // What was asked may still be answered, and be taken for the next answer then: the links are made anew.
-            Ok(Err(error)) => {
-                self.management = None;
-                Err(Fault::call(object, &error))
-            }
-            Err(fault) => {
-                self.management = None;
-                Err(fault)
-            }
-        }
+        let answer = while_open(&self.connection, object, management.call(read)).await?;
+        let facts = answer.map_err(|error| Fault::call(object, &error))?;
+        self.management = Some((session, management));
+        Ok(facts)
     }
 
     /// A session for the links of one partition, of so many frames at a time.
@@ -230,6 +227,14 @@ async fn while_open<T>(connection: &ConnectionHandle<()>, object: &str, answer: 
 /// Waits for an answer, but not for ever.
 pub(super) async fn answered<T>(object: &str, answer: impl Future<Output = T>) -> Result<T, Fault> {
     timeout(PATIENCE, answer).await.map_err(|_| Fault::silent(object, PATIENCE.as_secs()))
+}
+
+/// A timestamp.
+fn instant(value: &Value) -> Option<Ticks> {
+    match value {
+        Value::Timestamp(ms) => ms.milliseconds().checked_mul(PER_MS).map(Ticks),
+        _ => None,
+    }
 }
 
 /// The strings of a list or an array.
