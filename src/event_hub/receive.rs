@@ -475,9 +475,8 @@ impl Reading {
             let message = match link.next().await {
                 Ok(message) => message,
                 Err(Some(fault)) => return Err(fault),
-                // The gap it leaves is counted with the next.
                 Err(None) => {
-                    log::warn!("{}: partition {partition}: a message could not be decoded", input.stream);
+                    self.leave_out();
                     self.credit.took(0);
                     continue;
                 }
@@ -485,6 +484,27 @@ impl Reading {
             self.credit.took(message.body.len());
             self.hand_on(message).await;
         }
+    }
+
+    /// Counts a message that cannot be decoded, its own number included.
+    fn leave_out(&self) {
+        let (place, is_new) = {
+            let mut position = lock(&self.position);
+            (position.place(), position.leave_out())
+        };
+        if !is_new {
+            return;
+        }
+        self.board.with(&self.partition, |counters| counters.missing += 1);
+        let behind = match place {
+            Place::After(sequence) => format!("after message {sequence}"),
+            Place::Since(at) => format!("after {at}, before any other"),
+        };
+        log::warn!(
+            "{}: partition {}: a message could not be decoded and is left out; it came {behind}",
+            self.input.stream,
+            self.partition
+        );
     }
 
     /// Hands a message to the writing half once there is space. Position and parcel change together: nothing waits between.
@@ -498,8 +518,8 @@ impl Reading {
             Arrival::New { missing } => {
                 if missing > 0 {
                     log::warn!(
-                        "{}: partition {}: {missing} messages before message {} are missing: the hub deleted them, or they could not \
-                         be decoded",
+                        "{}: partition {}: {missing} messages before message {} are missing: the hub deleted them, or did not \
+                         send them",
                         self.input.stream,
                         self.partition,
                         message.sequence
