@@ -204,6 +204,11 @@ impl EventHubs {
         self.service.silent.store(with_silence, Ordering::SeqCst);
     }
 
+    /// The status that says that a token is accepted: 202 from the start, and clients have to take 200 as well.
+    pub fn accept_tokens_with(&self, status: i32) {
+        self.service.accepted.store(status, Ordering::SeqCst);
+    }
+
     /// Sets a fault.
     pub fn push_fault(&self, fault: Fault) {
         self.service.faults().push(fault);

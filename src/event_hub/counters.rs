@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::feeds::records::Tally;
+use crate::feeds::records::{Tally, UNPARSED};
+use crate::microsoft::event_hubs::Message;
 use crate::time::Ticks;
 
 /// Of one partition, since its last line.
@@ -26,6 +27,10 @@ pub(super) struct Counters {
     pub(super) throttled: u64,
     /// The first message with something that is no record.
     pub(super) unparsed_at: Option<i64>,
+    /// The first message with a record without a readable `Timestamp`.
+    pub(super) undated_at: Option<i64>,
+    /// The first message with something beside its list of records.
+    pub(super) beside_at: Option<i64>,
     /// The last message written. It stays from line to line, as do the next two.
     pub(super) written: Option<i64>,
     /// When the service took it.
@@ -35,6 +40,47 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    /// A message was written, and that became of it.
+    pub(super) fn wrote(&mut self, message: &Message, tally: Tally) {
+        let sequence = message.sequence;
+        self.messages += 1;
+        self.bytes += message.body.len() as u64;
+        self.tally.add(tally);
+        (self.written, self.enqueued) = (Some(sequence), message.enqueued);
+        for (count, first) in
+            [(tally.unparsed, &mut self.unparsed_at), (tally.undated, &mut self.undated_at), (tally.beside, &mut self.beside_at)]
+        {
+            if count > 0 {
+                first.get_or_insert(sequence);
+            }
+        }
+    }
+
+    /// What of the messages did not go the usual way: how much, and where it began.
+    fn warnings(&self) -> Vec<String> {
+        let Tally { unparsed, undated, beside, .. } = self.tally;
+        let mut warnings = Vec::new();
+        if let Some(at) = self.unparsed_at {
+            warnings.push(format!(
+                "{unparsed} pieces are no records of the streaming API and went to the sourcetype {UNPARSED}, the first in message \
+                 {at}: something else writes into this hub"
+            ));
+        }
+        if let Some(at) = self.undated_at {
+            warnings.push(format!(
+                "{undated} records have no Timestamp that can be read, the first in message {at}: their _time is that of their \
+                 envelope, or of their message"
+            ));
+        }
+        if let Some(at) = self.beside_at {
+            warnings.push(format!(
+                "{beside} members beside a list of records are in no event, the first in message {at}: the streaming API is not \
+                 known to write there"
+            ));
+        }
+        warnings
+    }
+
     /// Messages that wait at the service; `None` before anything is known.
     pub(super) fn behind(&self) -> Option<u64> {
         let (newest, written) = (self.newest?, self.written?);
@@ -45,13 +91,15 @@ impl Counters {
     fn line(&self, now: Ticks) -> String {
         use fmt::Write;
         let mut line = format!(
-            "messages={} records={} bytes={} filtered={} repeats={} unparsed={} missing={} reattached={} throttled={}",
+            "messages={} records={} bytes={} filtered={} repeats={} unparsed={} undated={} beside={} missing={} reattached={} throttled={}",
             self.messages,
             self.tally.records,
             self.bytes,
             self.tally.filtered,
             self.repeats + self.tally.repeats,
             self.tally.unparsed,
+            self.tally.undated,
+            self.tally.beside,
             self.missing,
             self.reattached,
             self.throttled,
@@ -88,13 +136,8 @@ impl Board {
         for id in ids {
             let Some(counters) = board.get_mut(&id) else { continue };
             log::info!("{input}: partition={id} {}", counters.line(now));
-            if let Some(at) = counters.unparsed_at {
-                log::warn!(
-                    "{input}: partition {id}: {} pieces are no records of the streaming API and went to the sourcetype {}, the first in \
-                     message {at}: something else writes into this hub",
-                    counters.tally.unparsed,
-                    crate::feeds::records::UNPARSED,
-                );
+            for warning in counters.warnings() {
+                log::warn!("{input}: partition {id}: {warning}");
             }
             let Counters { written, enqueued, newest, .. } = *counters;
             *counters = Counters { written, enqueued, newest, ..Counters::default() };
@@ -116,7 +159,8 @@ mod tests {
         let mut counters =
             Counters { messages: 2, bytes: 30, enqueued: Ticks::parse("2026-11-22T11:59:00Z"), ..Counters::default() };
         counters.tally.records = 40;
-        let start = "messages=2 records=40 bytes=30 filtered=0 repeats=0 unparsed=0 missing=0 reattached=0 throttled=0";
+        let start = "messages=2 records=40 bytes=30 filtered=0 repeats=0 unparsed=0 undated=0 beside=0 missing=0 reattached=0 \
+                     throttled=0";
         assert_eq!(counters.line(now), start, "before the service said anything");
         (counters.written, counters.newest) = (Some(7), Some(17));
         assert_eq!(counters.line(now), format!("{start} lag_events=10 lag_s=60"));

@@ -134,16 +134,7 @@ impl<'a> Delivery<'a> {
         })?;
         self.ledgers.entry(Arc::clone(partition)).or_default().wrote(message.sequence);
         self.unsaved = true;
-        self.board.with(partition, |counters| {
-            counters.messages += 1;
-            counters.bytes += message.body.len() as u64;
-            counters.tally.add(tally);
-            counters.written = Some(message.sequence);
-            counters.enqueued = message.enqueued;
-            if tally.unparsed > 0 {
-                counters.unparsed_at.get_or_insert(message.sequence);
-            }
-        });
+        self.board.with(partition, |counters| counters.wrote(message, tally));
         Ok(())
     }
 

@@ -26,6 +26,17 @@ enum Written {
     Since(String),
 }
 
+impl Place {
+    /// Whether a partition holds events behind this place. `newest` is when its newest event was enqueued, where that is known.
+    pub fn is_behind(self, holding: Holding, newest: Option<Ticks>) -> bool {
+        !holding.empty
+            && match self {
+                Self::After(sequence) => holding.last > sequence,
+                Self::Since(at) => newest.is_some_and(|newest| newest >= at),
+            }
+    }
+}
+
 impl Serialize for Place {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -114,12 +125,16 @@ pub struct Position {
     /// between would all come again, or, with `latest`, those that arrived while there was no link would never come.
     delivered: Place,
     begun: Place,
+    /// Events behind it that cannot be decoded and are counted as missing, and how many of these this link brought: they have
+    /// no number to know them by when they come again.
+    left_out: u64,
+    left_out_here: u64,
 }
 
 impl Position {
     /// Goes on from a place.
     pub fn resume(place: Place) -> Self {
-        Self { delivered: place, begun: place }
+        Self { delivered: place, begun: place, left_out: 0, left_out_here: 0 }
     }
 
     /// Where it stands.
@@ -133,6 +148,7 @@ impl Position {
     /// # Errors
     /// [`Rewound`]: going on would skip everything up to the old number, and beginning anew is not ours to decide.
     pub fn compare(&mut self, holding: Holding) -> Result<u64, Rewound> {
+        self.left_out_here = 0;
         let Place::After(read) = self.delivered else { return Ok(0) };
         if holding.last < read {
             if planted(Planted::AcceptsRewind) {
@@ -142,20 +158,32 @@ impl Position {
             return Err(Rewound { read, last: holding.last });
         }
         let Place::After(before) = holding.beginning() else { return Ok(0) };
-        let deleted = u64::try_from(before.saturating_sub(read)).unwrap_or(0);
+        let mut deleted = u64::try_from(before.saturating_sub(read)).unwrap_or(0);
         if deleted > 0 {
             self.delivered = Place::After(before);
+            let counted = self.left_out.min(deleted);
+            self.left_out -= counted;
+            deleted -= counted;
         }
         Ok(if planted(Planted::SilentGap) { 0 } else { deleted })
+    }
+
+    /// Takes an event that cannot be decoded, nor handed on therefore. False when an earlier link brought it: then it is counted.
+    pub fn leave_out(&mut self) -> bool {
+        self.left_out_here += 1;
+        let is_new = self.left_out_here > self.left_out;
+        self.left_out = self.left_out.max(self.left_out_here);
+        is_new
     }
 
     /// Takes an event that is about to be handed on.
     pub fn take(&mut self, sequence: i64) -> Arrival {
         let missing = match self.delivered {
             Place::After(read) if sequence <= read && !planted(Planted::TakesRepeats) => return Arrival::Repeat,
-            Place::After(read) => u64::try_from(sequence - read - 1).unwrap_or(0),
+            Place::After(read) => u64::try_from(sequence - read - 1).unwrap_or(0).saturating_sub(self.left_out),
             Place::Since(_) => 0,
         };
+        (self.left_out, self.left_out_here) = (0, 0);
         self.delivered = Place::After(sequence);
         Arrival::New { missing: if planted(Planted::SilentGap) { 0 } else { missing } }
     }
@@ -229,6 +257,22 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_behind_what_would_come_from_there() {
+        let expired = Holding { first: 41, last: 40, empty: true };
+        for (place, holding, newest, behind) in [
+            (Place::After(8), holding(0, 9), None, true),
+            (Place::After(9), holding(0, 9), None, false),
+            (Place::After(9), expired, None, false),
+            (Place::Since(Ticks(5)), holding(0, 9), Some(Ticks(5)), true),
+            (Place::Since(Ticks(5)), holding(0, 9), Some(Ticks(4)), false),
+            (Place::Since(Ticks(5)), holding(0, 9), None, false),
+            (Place::Since(Ticks(5)), expired, Some(Ticks(6)), false),
+        ] {
+            assert_eq!(place.is_behind(holding, newest), behind, "{place:?} {holding:?} {newest:?}");
+        }
+    }
+
+    #[test]
     fn events_are_told_from_repeats_and_gaps_are_counted() {
         let mut position = Position::resume(Place::Since(Ticks(0)));
         for (sequence, arrival) in [
@@ -241,6 +285,21 @@ mod tests {
             assert_eq!(position.take(sequence), arrival, "{sequence}");
         }
         assert_eq!(position.place(), Place::After(12));
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_counted_once() {
+        let mut position = Position::resume(Place::After(3));
+        assert!(position.leave_out() && position.leave_out());
+        assert_eq!(position.place(), Place::After(3));
+        // The next link brings both again, and one more.
+        assert_eq!(position.compare(holding(0, 8)), Ok(0));
+        assert_eq!([position.leave_out(), position.leave_out(), position.leave_out()], [false, false, true]);
+        assert_eq!(position.take(8), Arrival::New { missing: 1 }, "4 to 7, of which three are counted");
+        // Or they are deleted.
+        assert!(position.leave_out());
+        assert_eq!(position.compare(holding(12, 20)), Ok(2), "9 to 11, of which one is counted");
+        assert!(position.leave_out());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, sleep_until, timeout};
 
 use super::counters::Board;
 use super::credit::{Credit, window};
@@ -38,6 +38,8 @@ const SPACE: usize = 4 << 20;
 /// Between two looks at the token, and between two at the hub.
 const TOKEN_LOOK: Duration = Duration::from_secs(30);
 const HUB_LOOK: Duration = Duration::from_secs(60);
+/// The most an answer about a partition may take while links and token wait for it.
+const SOON: Duration = Duration::from_secs(10);
 /// Between two looks at the wish to stop.
 const STOP_LOOK: Duration = Duration::from_millis(50);
 /// A link or a connection that lived so long was a healthy one.
@@ -174,7 +176,9 @@ impl Receiving {
                 State::Linked(_) => None,
             });
             let next = due.min().unwrap_or_else(|| Instant::now() + HUB_LOOK);
+            // In this order: neither looks nor partitions that fail keep the token or the ended links waiting.
             tokio::select! {
+                biased;
                 _ = stop_look.tick() => {
                     if self.stop.requested() {
                         return Ok(());
@@ -187,14 +191,25 @@ impl Receiving {
                         return Err(Fault::new(What::Lost, &self.input.namespace, "the connection was closed").into());
                     }
                 }
+                _ = token_look.tick() => self.renew(namespace, token).await?,
                 Some(ended) = links.join_next() => {
                     // A task that panicked ended the program in a release build.
                     if let Ok(ended) = ended {
                         self.ended(namespace, ended)?;
                     }
                 }
-                _ = token_look.tick() => self.renew(namespace, token).await?,
-                _ = hub_look.tick() => self.look(namespace, &begun, token).await?,
+                _ = hub_look.tick() => match self.look(namespace, &begun, token).await {
+                    // The links do without.
+                    Err(EventHubError::Fault(fault)) if !namespace.is_closed() => {
+                        let remedy = fault.remedy().map_or_else(String::new, |remedy| format!("; {remedy}"));
+                        log::warn!(
+                            "{}: how far it is behind, and whether there are new partitions, is not known: {fault}; asking again in \
+                             a minute{remedy}",
+                            self.input.stream
+                        );
+                    }
+                    looked => looked?,
+                },
                 () = sleep_until(next) => {}
             }
         }
@@ -244,7 +259,7 @@ impl Receiving {
             let place = match resume_at(self.files.place(id)?, begun.start.get(id).copied()) {
                 Some(place) => place,
                 None => {
-                    let place = holding(namespace.partition(id, token).await?).beginning();
+                    let place = holding(soon(id, namespace.partition(id, token)).await?).beginning();
                     self.files.save(id, place)?;
                     log::info!("{}: the hub has a new partition, {id}", self.input.stream);
                     place
@@ -261,68 +276,89 @@ impl Receiving {
         Ok(())
     }
 
-    /// Makes the links that are due.
+    /// Makes the links that are due. One that fails waits like one that ended, and whoever else waits comes before the next.
     async fn link_what_is_due(
         &mut self,
         namespace: &mut Namespace,
         token: &Token,
         links: &mut JoinSet<Ended>,
     ) -> Result<(), EventHubError> {
-        let (count, now) = (self.partitions.len(), Instant::now());
-        for (id, partition) in &mut self.partitions {
-            if !matches!(partition.state, State::Waiting(due) if due <= now) {
-                continue;
-            }
-            let mut looks = LOOKS;
-            let (facts, deleted) = loop {
-                let facts = holding(namespace.partition(id, token).await?);
-                looks -= 1;
-                let compared = lock(&partition.position).compare(facts);
-                match compared {
-                    Ok(deleted) => break (facts, deleted),
-                    // What describes a partition may lag behind what sends its events.
-                    Err(_) if looks > 0 => sleep(LOOK_AGAIN).await,
-                    Err(rewound) => {
-                        return Err(EventHubError::Rewound {
-                            hub: self.input.hub.clone(),
-                            partition: id.to_string(),
-                            read: rewound.read,
-                            last: rewound.last,
-                            file: self.files.name(),
-                        });
-                    }
+        let now = Instant::now();
+        let due = |partition: &Partition| matches!(partition.state, State::Waiting(due) if due <= now);
+        let ids: Vec<_> = self.partitions.iter().filter(|(_, partition)| due(partition)).map(|(id, _)| Arc::clone(id)).collect();
+        for id in ids {
+            match self.link(namespace, token, &id).await {
+                Ok(Some(reading)) => {
+                    links.spawn(reading.run());
                 }
-            };
-            if deleted > 0 {
-                log::warn!(
-                    "{}: {deleted} messages of partition {id} were deleted before they were read: the hub keeps messages for less time \
-                     than this input was not running or was behind; raise the hub's retention",
-                    self.input.stream
-                );
+                Ok(None) => {}
+                Err(EventHubError::Fault(fault)) => {
+                    self.ended(namespace, Ended { partition: id, fault: fault.clone() })?;
+                    let waits = |partition: &Partition| partition.attempts > 0 && matches!(partition.state, State::Waiting(_));
+                    if fault.what == What::Silent && self.partitions.values().all(waits) {
+                        // Nothing is lost with this connection, and another may do better.
+                        return Err(fault.into());
+                    }
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
             }
-            self.board.with(id, |counters| {
-                counters.missing += deleted;
-                counters.newest = Some(facts.last);
-                counters.reattached += u64::from(partition.attempts > 0 || partition.looked_at.is_some());
-            });
-            partition.state = State::Linked(Instant::now());
-            partition.looked_at = Some(lock(&partition.position).place());
-            let frames = window(count, FRAME);
-            let reading = Reading {
-                input: Arc::clone(&self.input),
-                partition: Arc::clone(id),
-                position: Arc::clone(&partition.position),
-                session: namespace.session(frames).await?,
-                frames,
-                credit: Credit::new(count),
-                owned: Arc::clone(&partition.owned),
-                space: Arc::clone(&self.space),
-                parcels: self.parcels.clone(),
-                board: self.board.clone(),
-            };
-            links.spawn(reading.run());
         }
         Ok(())
+    }
+
+    /// Gets a link of a partition ready, from where its reading stands.
+    async fn link(&mut self, namespace: &mut Namespace, token: &Token, id: &Arc<str>) -> Result<Option<Reading>, EventHubError> {
+        let count = self.partitions.len();
+        let Some(partition) = self.partitions.get_mut(id) else { return Ok(None) };
+        let mut looks = LOOKS;
+        let (facts, deleted) = loop {
+            let facts = holding(soon(id, namespace.partition(id, token)).await?);
+            looks -= 1;
+            let compared = lock(&partition.position).compare(facts);
+            match compared {
+                Ok(deleted) => break (facts, deleted),
+                // What describes a partition may lag behind what sends its events.
+                Err(_) if looks > 0 => sleep(LOOK_AGAIN).await,
+                Err(rewound) => {
+                    return Err(EventHubError::Rewound {
+                        hub: self.input.hub.clone(),
+                        partition: id.to_string(),
+                        read: rewound.read,
+                        last: rewound.last,
+                        file: self.files.name(),
+                    });
+                }
+            }
+        };
+        if deleted > 0 {
+            log::warn!(
+                "{}: {deleted} messages of partition {id} were deleted before they were read: the hub keeps messages for less time \
+                 than this input was not running or was behind; raise the hub's retention",
+                self.input.stream
+            );
+        }
+        self.board.with(id, |counters| {
+            counters.missing += deleted;
+            counters.newest = Some(facts.last);
+        });
+        let frames = window(count, FRAME);
+        let session = soon(id, namespace.session(frames)).await?;
+        self.board.with(id, |counters| counters.reattached += u64::from(partition.looked_at.is_some()));
+        partition.state = State::Linked(Instant::now());
+        partition.looked_at = Some(lock(&partition.position).place());
+        Ok(Some(Reading {
+            input: Arc::clone(&self.input),
+            partition: Arc::clone(id),
+            position: Arc::clone(&partition.position),
+            session,
+            frames,
+            credit: Credit::new(count),
+            owned: Arc::clone(&partition.owned),
+            space: Arc::clone(&self.space),
+            parcels: self.parcels.clone(),
+            board: self.board.clone(),
+        }))
     }
 
     /// Decides what follows the end of a link.
@@ -378,17 +414,18 @@ impl Receiving {
 
     /// Looks for new partitions, and at how far each is behind.
     async fn look(&mut self, namespace: &mut Namespace, begun: &Begun, token: &Token) -> Result<(), EventHubError> {
-        let hub = namespace.hub(token).await?;
+        let hub = namespace.hub(token);
+        let hub = timeout(SOON, hub).await.unwrap_or_else(|_| Err(silent(format!("the hub {}", self.input.hub))))?;
         self.find_partitions(namespace, &hub, begun, token).await?;
         for (id, partition) in &mut self.partitions {
-            let facts = namespace.partition(id, token).await?;
+            let facts = soon(id, namespace.partition(id, token)).await?;
             self.board.with(id, |counters| counters.newest = Some(facts.last));
+            let State::Linked(since) = partition.state else { continue };
             let place = lock(&partition.position).place();
             let stands = partition.looked_at.replace(place) == Some(place);
-            let waits = matches!(place, Place::After(read) if facts.last > read && !facts.empty);
-            let linked = matches!(partition.state, State::Linked(since) if since.elapsed() >= HEALTHY);
+            let waits = place.is_behind(holding(facts), facts.enqueued);
             // Where splunkd takes nothing, nothing is to come.
-            if stands && waits && linked && self.space.available_permits() > SPACE / 2 {
+            if stands && waits && since.elapsed() >= HEALTHY && self.space.available_permits() > SPACE / 2 {
                 let fault = Fault::new(What::Silent, format!("partition {id}"), "messages wait there, and none came for 60 s");
                 log::warn!("{}: {fault}; {}", self.input.stream, fault.remedy().unwrap_or_default());
             }
@@ -438,9 +475,8 @@ impl Reading {
             let message = match link.next().await {
                 Ok(message) => message,
                 Err(Some(fault)) => return Err(fault),
-                // The gap it leaves is counted with the next.
                 Err(None) => {
-                    log::warn!("{}: partition {partition}: a message could not be decoded", input.stream);
+                    self.leave_out();
                     self.credit.took(0);
                     continue;
                 }
@@ -448,6 +484,27 @@ impl Reading {
             self.credit.took(message.body.len());
             self.hand_on(message).await;
         }
+    }
+
+    /// Counts a message that cannot be decoded, its own number included.
+    fn leave_out(&self) {
+        let (place, is_new) = {
+            let mut position = lock(&self.position);
+            (position.place(), position.leave_out())
+        };
+        if !is_new {
+            return;
+        }
+        self.board.with(&self.partition, |counters| counters.missing += 1);
+        let behind = match place {
+            Place::After(sequence) => format!("after message {sequence}"),
+            Place::Since(at) => format!("after {at}, before any other"),
+        };
+        log::warn!(
+            "{}: partition {}: a message could not be decoded and is left out; it came {behind}",
+            self.input.stream,
+            self.partition
+        );
     }
 
     /// Hands a message to the writing half once there is space. Position and parcel change together: nothing waits between.
@@ -461,8 +518,8 @@ impl Reading {
             Arrival::New { missing } => {
                 if missing > 0 {
                     log::warn!(
-                        "{}: partition {}: {missing} messages before message {} are missing: the hub deleted them, or they could not \
-                         be decoded",
+                        "{}: partition {}: {missing} messages before message {} are missing: the hub deleted them, or did not \
+                         send them",
                         self.input.stream,
                         self.partition,
                         message.sequence
@@ -474,6 +531,15 @@ impl Reading {
             }
         }
     }
+}
+
+/// Waits for an answer about a partition no longer than the links and the token may wait meanwhile.
+async fn soon<T>(partition: &str, answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    timeout(SOON, answer).await.unwrap_or_else(|_| Err(silent(format!("partition {partition}"))))
+}
+
+fn silent(object: String) -> Fault {
+    Fault::new(What::Silent, object, format!("no answer within {} s", SOON.as_secs()))
 }
 
 fn lock(position: &Mutex<Position>) -> std::sync::MutexGuard<'_, Position> {

@@ -149,8 +149,8 @@ fn the_minutes_line_is_written_at_the_end_as_well() {
     assert_eq!(
         line,
         format!(
-            "defender://test: partition=0 messages=5 records=5 bytes={bytes} filtered=0 repeats=0 unparsed=0 missing=0 reattached=0 \
-             throttled=0 lag_events=0 lag_s=0"
+            "defender://test: partition=0 messages=5 records=5 bytes={bytes} filtered=0 repeats=0 unparsed=0 undated=0 beside=0 missing=0 \
+             reattached=0 throttled=0 lag_events=0 lag_s=0"
         )
     );
 }
@@ -194,6 +194,32 @@ fn tables_shape_and_what_is_no_record() {
 }
 
 #[test]
+fn what_is_in_no_event_and_what_has_no_time_is_counted_and_said() {
+    let stage = stage(1);
+    let hubs = stage.sim.event_hubs();
+    hubs.publish(HUB, 0, message([0]));
+    hubs.publish(HUB, 0, message([1, 2]).replace("\"Timestamp\"", "\"When\""));
+    hubs.publish(HUB, 0, message([3]).replacen('{', r#"{"schema":1,"#, 1));
+    let input = input(&stage);
+    let mut running = input.start();
+    until_saved(&input, &mut running, 0, 2);
+    hubs.delete(HUB);
+    let ended = running.end().exits(2);
+    assert_eq!(counted(&ended.events()), (0..4).map(|n| (n, 1)).collect());
+    let line = ended.log().into_iter().find(|line| line.message.contains(": partition=0 ")).unwrap().message;
+    assert!(line.contains(" unparsed=0 undated=2 beside=1 missing=0 "), "{line}");
+    assert_eq!(
+        ended.said("WARN")[..2],
+        [
+            "defender://test: partition 0: 2 records have no Timestamp that can be read, the first in message 1: their _time is that \
+             of their envelope, or of their message",
+            "defender://test: partition 0: 1 members beside a list of records are in no event, the first in message 2: the streaming \
+             API is not known to write there",
+        ]
+    );
+}
+
+#[test]
 fn a_reader_that_comes_second_leaves_the_first_alone_and_says_so() {
     let stage = stage(1);
     let hubs = stage.sim.event_hubs();
@@ -224,6 +250,18 @@ fn an_account_may_hold_a_connection_string() {
     until(&mut running, 3);
     stopped(running).quietly();
     assert!(hubs.record().tokens.iter().all(|put| put.status == 202 && put.kind == "servicebus.windows.net:sastoken"));
+}
+
+#[test]
+fn a_token_may_be_accepted_with_another_status() {
+    let stage = stage(1);
+    let hubs = stage.sim.event_hubs();
+    publish(hubs, 1, 0..3);
+    hubs.accept_tokens_with(200);
+    let mut running = input(&stage).start();
+    until(&mut running, 3);
+    stopped(running).quietly();
+    assert!(hubs.record().tokens.iter().all(|put| put.status == 200));
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(crate) struct Event {
 pub struct Body {
     /// The data sections; one, as a rule.
     pub data: Vec<Vec<u8>>,
+    /// Octets behind them that make the message one that cannot be decoded.
+    pub broken: Vec<u8>,
     /// The properties the publisher set, such as `type`.
     pub properties: Vec<(String, String)>,
     /// The key the publisher chose the partition by.
@@ -383,6 +385,7 @@ fn encoded(body: &Body, sequence: i64, offset: i64, enqueued: Time) -> Vec<u8> {
         message::section(0x74, Value::Map(pairs), &mut out);
     }
     body.data.iter().for_each(|data| message::data(data, &mut out));
+    out.extend(&body.broken);
     out
 }
 

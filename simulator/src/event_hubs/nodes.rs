@@ -1,5 +1,7 @@
 //! `$cbs` and `$management`: requests and their answers.
 
+use std::sync::atomic::Ordering;
+
 use super::amqp::message::{self, Message};
 use super::amqp::{Failure, Value, condition};
 use super::faults::{At, HubFault};
@@ -52,7 +54,7 @@ fn put_token(request: &Message, fault: Option<Failure>, context: &mut Context<'_
         Ok(grant) => {
             context.grants.retain(|old| !old.replaces(&grant));
             context.grants.push(grant);
-            (202, "Accepted".to_string())
+            (context.service.accepted.load(Ordering::SeqCst), "Accepted".to_string())
         }
         Err(failure) => (status(&failure), context.service.tracked(&failure, "NoSystemTracker", context.now).description),
     };

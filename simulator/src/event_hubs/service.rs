@@ -1,6 +1,6 @@
 //! What all connections share: the hubs, the faults, the record, and a bell for news.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ pub(crate) struct Service {
     bells: Mutex<Vec<Weak<Bell>>>,
     /// Whether a receiver without the role is left without an answer; otherwise it is refused.
     pub(crate) silent: AtomicBool,
+    /// The status of a token that is accepted.
+    pub(crate) accepted: AtomicI32,
     /// Raised to make every connection drop that is open.
     pub(crate) dropped: AtomicU64,
     readers: AtomicU64,
@@ -71,6 +73,7 @@ impl Service {
             policies: Mutex::new(policies),
             bells: Mutex::default(),
             silent: AtomicBool::new(true),
+            accepted: AtomicI32::new(202),
             dropped: AtomicU64::new(0),
             readers: AtomicU64::new(0),
         }

@@ -8,9 +8,11 @@ use fe2o3_amqp::session::{Session, SessionHandle};
 use fe2o3_amqp::types::messaging::{AmqpValue, ApplicationProperties, Body, Message};
 use fe2o3_amqp::types::primitives::{OrderedMap, SimpleValue, Timestamp, Value};
 use fe2o3_amqp_management::client::MgmtClient;
-use fe2o3_amqp_management::error::Error as CallError;
+use fe2o3_amqp_management::error::{Error as CallError, InvalidType, StatusCodeNotFound, StatusError};
+use fe2o3_amqp_management::mgmt_ext::AmqpMessageManagementExt;
 use fe2o3_amqp_management::request::Request;
 use fe2o3_amqp_management::response::Response;
+use fe2o3_amqp_management::status::StatusCode;
 use tokio::time::{sleep, timeout};
 
 use super::fault::{Fault, What};
@@ -67,15 +69,19 @@ pub struct PartitionFacts {
     pub last: i64,
     /// Whether it has none at present.
     pub empty: bool,
+    /// When the newest came.
+    pub enqueued: Option<Ticks>,
 }
 
 /// An open connection.
 #[derive(Debug)]
 pub struct Namespace {
     connection: ConnectionHandle<()>,
-    session: SessionHandle<()>,
+    /// Its session goes on for as long as the client is asked.
+    _session: SessionHandle<()>,
     tokens: MgmtClient,
-    management: Option<MgmtClient>,
+    /// With a session of its own.
+    management: Option<(SessionHandle<()>, MgmtClient)>,
     host: String,
     hub: String,
 }
@@ -99,7 +105,7 @@ impl Namespace {
         let mut session = begin(&mut connection, 64).await?;
         let client = MgmtClient::builder().management_node_address("$cbs").client_node_addr("cbs").attach(&mut session);
         let tokens = answered("$cbs", client).await?.map_err(|error| Fault::client("$cbs", &error))?;
-        Ok(Self { connection, session, tokens, management: None, host: host.to_owned(), hub: hub.to_owned() })
+        Ok(Self { connection, _session: session, tokens, management: None, host: host.to_owned(), hub: hub.to_owned() })
     }
 
     /// What a token is put for, and a shared access signature is made for: the hub with all that is in it.
@@ -130,10 +136,7 @@ impl Namespace {
         let object = format!("the hub {}", self.hub);
         let read = Read { hub: self.hub.clone(), partition: None, token: token.text().clone() };
         let facts = self.read(&object, read).await?;
-        let created = facts.get("created_at").and_then(|value| match value {
-            Value::Timestamp(ms) => Some(Ticks(ms.milliseconds().checked_mul(PER_MS)?)),
-            _ => None,
-        });
+        let created = facts.get("created_at").and_then(instant);
         let partitions = facts.get("partition_ids").map(texts).unwrap_or_default();
         if partitions.is_empty() {
             return Err(Fault::new(What::Refused, object, "the answer names no partitions"));
@@ -158,31 +161,27 @@ impl Namespace {
             first: number("begin_sequence_number")?,
             last: number("last_enqueued_sequence_number")?,
             empty: matches!(facts.get("is_partition_empty"), Some(Value::Bool(true))),
+            enqueued: facts.get("last_enqueued_time_utc").and_then(instant),
         })
     }
 
     async fn read(&mut self, object: &str, read: Read) -> Result<Facts, Fault> {
-        // Only with a token may it be attached to.
-        let management = match &mut self.management {
+        // What failed, or was not waited for, may still be answered, and be taken for the next answer then: only after a good
+        // one the links are kept. A late answer to links that are gone ends their session, which for that has nothing else.
+        let (session, mut management) = match self.management.take() {
             Some(management) => management,
-            empty => {
-                let client = MgmtClient::builder().client_node_addr("management").attach(&mut self.session);
+            // Only with a token may it be attached to.
+            None => {
+                let mut session = begin(&mut self.connection, 64).await?;
+                let client = MgmtClient::builder().client_node_addr("management").attach(&mut session);
                 let client = while_open(&self.connection, object, client).await?;
-                empty.insert(client.map_err(|error| Fault::client(object, &error))?)
+                (session, client.map_err(|error| Fault::client(object, &error))?)
             }
         };
-        match while_open(&self.connection, object, management.call(read)).await {
-            Ok(Ok(facts)) => Ok(facts),
-            // What was asked may still be answered, and be taken for the next answer then: the links are made anew.
-            Ok(Err(error)) => {
-                self.management = None;
-                Err(Fault::call(object, &error))
-            }
-            Err(fault) => {
-                self.management = None;
-                Err(fault)
-            }
-        }
+        let answer = while_open(&self.connection, object, management.call(read)).await?;
+        let facts = answer.map_err(|error| Fault::call(object, &error))?;
+        self.management = Some((session, management));
+        Ok(facts)
     }
 
     /// A session for the links of one partition, of so many frames at a time.
@@ -230,6 +229,14 @@ pub(super) async fn answered<T>(object: &str, answer: impl Future<Output = T>) -
     timeout(PATIENCE, answer).await.map_err(|_| Fault::silent(object, PATIENCE.as_secs()))
 }
 
+/// A timestamp.
+fn instant(value: &Value) -> Option<Ticks> {
+    match value {
+        Value::Timestamp(ms) => ms.milliseconds().checked_mul(PER_MS).map(Ticks),
+        _ => None,
+    }
+}
+
 /// The strings of a list or an array.
 fn texts(value: &Value) -> Vec<String> {
     let text = |value: &Value| match value {
@@ -273,13 +280,24 @@ impl Request for PutToken {
     }
 }
 
-/// A token was accepted. The guide names 202, and 200 has been seen.
+/// A token was accepted: 202 as a rule, and Microsoft's own clients take 200 for the same.
 struct Accepted;
 
 impl Response for Accepted {
     const STATUS_CODE: u16 = 202;
     type Body = Body<Value>;
     type Error = CallError;
+
+    fn verify_status_code(message: &mut Message<Self::Body>) -> Result<StatusCode, CallError> {
+        let not_a_number =
+            || CallError::from(InvalidType { expected: "a status".to_owned(), actual: "something else".to_owned() });
+        let code = message.remove_status_code().ok_or(StatusCodeNotFound {})?.map_err(|_| not_a_number())?;
+        if matches!(code.0.get(), 200 | Self::STATUS_CODE) {
+            return Ok(code);
+        }
+        let description = message.remove_status_description().and_then(Result::ok);
+        Err(StatusError { code, description }.into())
+    }
 
     fn decode_message(_: Message<Self::Body>) -> Result<Self, CallError> {
         Ok(Self)

@@ -9,6 +9,8 @@ use simulator::generate::records::{self, TABLES};
 
 use crate::search::{Fields, Knowledge};
 use crate::support::{Event, shared};
+#[cfg(feature = "streaming")]
+use crate::support::{List, Stage};
 
 use super::{first, has_tags};
 
@@ -766,4 +768,37 @@ fn what_is_no_record_says_why() {
     let fields = unparsed(&Knowledge::load());
     assert_eq!((first(&fields, "reason"), first(&fields, "body")), ("it is not JSON (byte 0)", "hello"));
     assert_eq!(fields["tag"], [""; 0]);
+}
+
+/// The searches here read records by hand; so the program has to write them as the hand does.
+#[cfg(feature = "streaming")]
+#[test]
+fn the_program_writes_records_as_they_are_taken_here() {
+    let stage = Stage::with(simulator::Config { incidents: 0, alerts: 0, ..Stage::config() });
+    let hubs = stage.sim.event_hubs();
+    hubs.create("hunting", 1);
+    let sent: Vec<&Found> = TABLES.into_iter().flat_map(|table| &of_table(table)[..8]).collect();
+    for some in sent.chunks(40) {
+        let records: Vec<&str> = some.iter().map(|one| one.event.data.as_str()).collect();
+        hubs.publish("hunting", 0, format!(r#"{{"records":[{}]}}"#, records.join(",")));
+    }
+    hubs.publish("hunting", 0, "hello".to_owned());
+    let knowledge = Knowledge::load();
+    for (shape, sourcetype) in ["incumbent", "community"].into_iter().zip(SOURCETYPES) {
+        let input = stage.input(List::GraphAlerts).named(shape).set("feed", "event_hub").set("start", "earliest");
+        let input = input.set("event_hub_namespace", &hubs.address()).set("event_hub_name", "hunting").set("shape", shape);
+        let mut running = input.start();
+        running.wait_until("everything is written", |running| running.events_so_far().len() > sent.len());
+        running.terminate();
+        let events = running.end().exits(0).events();
+        for (event, one) in events.iter().zip(&sent) {
+            let wanted = (&one.event.time, &one.event.source, &one.event.data, sourcetype);
+            assert_eq!((&event.time, &event.source, &event.data, event.sourcetype.as_str()), wanted);
+        }
+        let (found, wanted) = (knowledge.fields(&events[sent.len()]), unparsed(&knowledge));
+        assert_eq!(found.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
+        for name in ["body", "sourcetype", "source", "encoding"] {
+            assert_eq!(found[name], wanted[name]);
+        }
+    }
 }

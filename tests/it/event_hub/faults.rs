@@ -1,6 +1,7 @@
 //! What can be wrong, and the one line that says it.
 
 use simulator::entra::Resource;
+use simulator::event_hubs::{At, Failure, Fault, HubFault};
 use simulator::{accounts, event_hubs};
 
 use super::{HUB, input, publish, stage, stopped, until, until_saved};
@@ -136,6 +137,59 @@ fn what_retention_deleted_unread_is_counted() {
     let said = ended.said("WARN");
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].starts_with("defender://test: 7 messages of partition 0 were deleted before they were read"), "{said:?}");
+}
+
+#[test]
+fn a_message_that_cannot_be_decoded_is_counted_once_and_placed() {
+    let stage = stage(1);
+    let hubs = stage.sim.event_hubs();
+    publish(hubs, 1, 0..3);
+    // A section that ends before its length.
+    let broken = event_hubs::Body { broken: vec![0x00, 0x53, 0x75, 0xb0, 0x00, 0x00, 0x00, 0x09, 0x41], ..Default::default() };
+    hubs.publish(HUB, 0, broken);
+    let input = input(&stage);
+    let mut running = input.start();
+    running.wait_until("it says so", |running| running.stderr_so_far().contains("could not be decoded"));
+    // It comes again with the next link.
+    hubs.drop_connections();
+    publish(hubs, 1, 3..5);
+    until_saved(&input, &mut running, 0, 5);
+    hubs.delete(HUB);
+    let ended = running.end().exits(2);
+    assert_eq!(super::counted(&ended.events()), (0..5).map(|n| (n, 1)).collect());
+    let said: Vec<String> = ended.said("WARN").into_iter().filter(|line| line.contains("partition 0: ")).collect();
+    let wanted = "defender://test: partition 0: a message could not be decoded and is left out; it came after message 2";
+    assert_eq!(said, [wanted]);
+    let line = ended.log().into_iter().find(|line| line.message.contains(": partition=0 ")).unwrap().message;
+    assert!(line.contains(" missing=1 "), "{line}");
+}
+
+/// The description of partitions fails, and the links go on; one partition's failure is its own.
+#[test]
+fn a_partition_that_cannot_be_described_is_tried_again_alone() {
+    let stage = stage(2);
+    let hubs = stage.sim.event_hubs();
+    publish(hubs, 2, 0..4);
+    let input = input(&stage);
+    let mut running = input.start();
+    until(&mut running, 4);
+    // The other link ends, and what would begin it anew is refused twice.
+    for _ in 0..2 {
+        let busy = Failure::new("com.microsoft:server-busy", "The service is busy.");
+        hubs.push_fault(Fault::once(At::Management, HubFault::Refuse(busy)));
+    }
+    hubs.detach(HUB, 1, &Failure::new("amqp:internal-error", "The service was unable to process the request."));
+    publish(hubs, 2, 4..8);
+    until(&mut running, 8);
+    let ended = stopped(running).says("ERROR", &[]);
+    assert_eq!(super::counted(&ended.events()), (0..8).map(|n| (n, 1)).collect());
+    let said = ended.said("WARN");
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said[0].contains("partition 1 for the consumer group $Default: amqp:internal-error: "), "{said:?}");
+    for line in &said[1..] {
+        assert!(line.starts_with("defender://test: partition 1: status 503: The service is busy."), "{said:?}");
+    }
+    assert_eq!(hubs.record().connections.len(), 1, "the other link was kept");
 }
 
 #[test]
