@@ -6,7 +6,7 @@
 use std::io::Read;
 
 use libfuzzer_sys::fuzz_target;
-use ta_defender::input::Input;
+use ta_defender::input::AnyInput;
 use ta_defender::splunk::definition::{Root, read};
 
 /// Gives one byte at a time, as a slow pipe does.
@@ -30,8 +30,9 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(whole.stanzas, slow.stanzas);
     assert!(!whole.server_uri.is_empty() && !whole.checkpoint_dir.as_os_str().is_empty());
     for stanza in &whole.stanzas {
-        match Input::read(stanza) {
-            Ok(input) => assert!(input.page_size >= 2 && input.budget.as_secs() >= 30),
+        match AnyInput::read(stanza) {
+            Ok(AnyInput::Polled(input)) => assert!(input.page_size >= 2 && input.budget.as_secs() >= 30),
+            Ok(_) => {}
             Err(error) => assert!(error.to_string().starts_with("parameter ")),
         }
     }

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ta_defender::input::Input;
+use ta_defender::input::AnyInput;
 use ta_defender::splunk::definition::{Root, read};
 
 fuzz_target!(|data: &[u8]| {
@@ -12,8 +12,8 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(definition.stanzas.len(), 1, "one item is validated at a time");
     for stanza in &definition.stanzas {
         // What passes names a file and a part of a URL.
-        if let Ok(input) = Input::read(stanza) {
-            assert!(!input.name.contains(['/', '.', '\\', '\0']) && !input.name.is_empty());
+        if let Ok(input) = AnyInput::read(stanza) {
+            assert!(!input.name().contains(['/', '.', '\\', '\0']) && !input.name().is_empty());
         }
     }
     let mut longer = data.to_vec();
