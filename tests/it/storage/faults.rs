@@ -151,8 +151,9 @@ fn a_container_that_cannot_be_read_does_not_keep_the_others() {
     // One that is not there yet.
     let ended = input.set("tables", "DeviceEvents, Misspelled").run().exits(0);
     let warned = ended.said("WARN");
+    assert_eq!(warned[0], "defender://test: parameter tables: Misspelled is not known to stream; check its spelling");
     assert_eq!(
-        warned[1],
+        warned[2],
         format!(
             "defender://test: Azure Storage: List Blobs insights-logs-advancedhunting-misspelled: HTTP 404: there is no such container: \
              ContainerNotFound: The specified container does not exist. {REQUEST}; Defender makes it with the table's first record: check \
