@@ -151,7 +151,7 @@ fn a_container_that_cannot_be_read_does_not_keep_the_others() {
     // One that is not there yet.
     let ended = input.set("tables", "DeviceEvents, Misspelled").run().exits(0);
     let warned = ended.said("WARN");
-    assert_eq!(warned[0], "defender://test: parameter tables: Misspelled is not known to stream; check its spelling");
+    assert_eq!(warned[0], "defender://test: parameter tables: misspelled is not known to stream; check its spelling");
     assert_eq!(
         warned[2],
         format!(
