@@ -1,7 +1,7 @@
 //! One poll of `feed = storage`: the blobs of a storage account into events.
 //!
 //! - Records are written, flushed and taken by splunkd, then the position that covers them is saved. A crash repeats what was
-//!   written since the last save, [`SAVE_EVERY`] at most and one piece, and loses nothing.
+//!   written since the last save, `SAVE_EVERY` at most and one piece, and loses nothing.
 //! - Hours that may still grow come first, the newest first of all; what is left of the poll's time finishes older hours,
 //!   the oldest first.
 //! - A container that cannot be read does not keep the others; an error never looks like no data.

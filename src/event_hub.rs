@@ -1,6 +1,6 @@
 //! `feed = event_hub`: a process that stays, and reads the partitions of a hub as their events arrive.
 //!
-//! Two halves, two threads. [`receive`] has the connection; [`deliver`] writes, waits for splunkd and saves. Between them
+//! Two halves, two threads. `receive` has the connection; `deliver` writes, waits for splunkd and saves. Between them
 //! goes a queue with so much space and no more. What each knows of a partition is in [`position`].
 
 mod counters;

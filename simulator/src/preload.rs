@@ -30,7 +30,7 @@ const AGE: Duration = Duration::from_secs(2 * 86_400);
 /// By how much the services' clock runs ahead of the machine's meanwhile, in seconds: a caller whose look-back reaches behind
 /// the oldest row takes every row for settled, as it would any backlog.
 pub(crate) const AHEAD: i64 = 5 * 86_400;
-/// The look-back that goes with [`AHEAD`], as an input's parameter.
+/// The look-back that goes with `AHEAD`, as an input's parameter.
 pub const LOOKBACK: &str = "3d";
 /// Alerts per incident.
 const ALERTS_PER_INCIDENT: f64 = 2.5;
