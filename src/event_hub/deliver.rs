@@ -18,8 +18,9 @@ use crate::feeds::records::Reader;
 use crate::input::StreamInput;
 use crate::microsoft::event_hubs::Message;
 use crate::splunk::event::{Event, SharedStream};
-use crate::splunk::stdout::{Drained, Stdout, drain};
+use crate::splunk::stdout::Stdout;
 use crate::splunk::stop::Stop;
+use crate::stream::flushed;
 use crate::time::Ticks;
 
 /// How long events may stay unsaved while more come.
@@ -140,14 +141,8 @@ impl<'a> Delivery<'a> {
 
     /// Flushes, waits until splunkd took everything, saves. False when a stop came first.
     fn save(&mut self) -> Result<bool, EventHubError> {
-        self.stream.flush()?;
-        loop {
-            match drain(self.stream, Duration::from_secs(3600), self.stop)? {
-                Drained::Yes | Drained::CannotTell => break,
-                Drained::Stopped => return Ok(false),
-                // splunkd's queues are full; the position waits as the events do.
-                Drained::NotInTime => log::warn!("{}: splunkd has taken no events for an hour", self.input),
-            }
+        if !flushed(self.stream, self.stop, self.input)? {
+            return Ok(false);
         }
         for (partition, ledger) in &mut self.ledgers {
             ledger.flushed();

@@ -1,5 +1,6 @@
 //! What any answer tells beyond its status: when to come back, where it wanted to send us, whose page it really is.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -71,6 +72,28 @@ pub fn plain(text: &str) -> String {
         }
     }
     out
+}
+
+/// Writes what every failed request says behind what was asked: the status, what it means, the service's code and text, and
+/// the id under which the service logged it; of each what there is.
+///
+/// # Errors
+/// The formatter's.
+pub fn describe(
+    f: &mut fmt::Formatter<'_>,
+    status: Option<u16>,
+    failure: &impl fmt::Display,
+    said: [&Option<String>; 2],
+    request_id: Option<&str>,
+) -> fmt::Result {
+    if let Some(status) = status {
+        write!(f, "HTTP {status}: ")?;
+    }
+    write!(f, "{failure}")?;
+    for text in said.into_iter().flatten() {
+        write!(f, ": {text}")?;
+    }
+    request_id.map_or(Ok(()), |id| write!(f, " (request id {id})"))
 }
 
 #[cfg(test)]

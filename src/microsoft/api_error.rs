@@ -235,19 +235,8 @@ impl fmt::Display for ApiError {
             return write!(f, "{error}");
         }
         write!(f, "{}: {} {}: ", self.api, self.method, self.path)?;
-        if let Some(status) = self.status {
-            write!(f, "HTTP {status}: ")?;
-        }
-        write!(f, "{}", self.failure)?;
-        match (&self.code, &self.message) {
-            (Some(code), Some(message)) => write!(f, ": {code}: {message}")?,
-            (Some(text), None) | (None, Some(text)) => write!(f, ": {text}")?,
-            (None, None) => {}
-        }
-        if let Some(id) = &self.request_id {
-            write!(f, " (request id {id})")?;
-        }
-        Ok(())
+        let Self { status, failure, code, message, request_id, .. } = self;
+        answer::describe(f, *status, failure, [code, message], request_id.as_deref())
     }
 }
 
