@@ -28,13 +28,16 @@ use self::receive::Receiving;
 use self::tokens::Tokens;
 use crate::account::{Access, Settings};
 use crate::input::{EventHubInput, Way};
-use crate::microsoft::event_hubs::{Filter, Link, Namespace, Place, Route, What};
+use crate::microsoft::event_hubs::{ConnectionString, Filter, Link, Namespace, Place, Route, What};
 use crate::splunk::event::SharedStream;
 use crate::splunk::stdout::Stdout;
 use crate::splunk::stop::Stop;
+use crate::time::Ticks;
 
 /// How often a run that waits for the one before looks whether it ended.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// What trials are called in the service's own logs.
+const VALIDATION: &str = "TA_defender validation";
 
 /// Reads until a stop is requested.
 ///
@@ -66,15 +69,17 @@ pub fn run(
     receiver.join().unwrap_or_else(|_| Err(EventHubError::Start(std::io::Error::other("the receiver failed"))))
 }
 
-/// Tries an input out: gets a token, asks for the hub, and attaches to one partition without taking anything.
+/// Tries an input out: gets a token, which `got_token` is told, asks for the hub, and attaches to one partition without taking
+/// anything.
 ///
 /// # Errors
 /// What came of it.
-pub fn check(input: &EventHubInput, access: Access, settings: &Settings) -> Result<(), EventHubError> {
+pub fn check(input: &EventHubInput, access: Access, settings: &Settings, got_token: impl FnOnce()) -> Result<(), EventHubError> {
     let (route, mut tokens) = (route(input, settings)?, Tokens::new(access, settings, input)?);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let token = tokens.get(false).await?;
-        let mut namespace = Namespace::open(&route, &input.namespace, &input.hub, "TA_defender validation").await?;
+        got_token();
+        let mut namespace = Namespace::open(&route, &input.namespace, &input.hub, VALIDATION).await?;
         namespace.put(&token).await?;
         let hub = namespace.hub(&token).await?;
         let Some(partition) = hub.partitions.iter().find(|id| input.partitions.contains(id)) else {
@@ -99,7 +104,24 @@ pub fn check(input: &EventHubInput, access: Access, settings: &Settings) -> Resu
     })
 }
 
-fn route(input: &EventHubInput, settings: &Settings) -> Result<Route, EventHubError> {
+/// Tries a connection string out that names no hub: has a token that is signed with it accepted by its namespace. Where there
+/// is a proxy, through that.
+///
+/// # Errors
+/// What came of it.
+pub fn check_namespace(string: &ConnectionString, settings: &Settings) -> Result<(), EventHubError> {
     // The route has limits of its own.
+    let transport = settings.transport(Duration::ZERO);
+    let route = Route::new(transport.proxy.is_some(), &transport)?;
+    let token = string.token(&Namespace::uri(string.namespace(), ""), Ticks::now())?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let mut namespace = Namespace::open(&route, string.namespace(), "", VALIDATION).await?;
+        namespace.put(&token).await?;
+        namespace.close().await;
+        Ok(())
+    })
+}
+
+fn route(input: &EventHubInput, settings: &Settings) -> Result<Route, EventHubError> {
     Ok(Route::new(input.transport == Way::WebSocket, &settings.transport(Duration::ZERO))?)
 }

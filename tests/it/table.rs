@@ -172,9 +172,11 @@ fn every_sourcetype_the_program_writes_has_its_props() {
     let props = stanzas("default/props.conf");
     let written: BTreeSet<&str> = SOURCETYPES.into_iter().chain(["ms:defender:writeback"]).collect();
     assert_eq!(names(props.keys()), written);
-    let macros: Vec<String> = stanzas("default/macros.conf").into_values().map(|mut one| one.remove("definition").unwrap()).collect();
+    let macros: Vec<String> =
+        stanzas("default/macros.conf").into_values().map(|mut one| one.remove("definition").unwrap()).collect();
     for sourcetype in &written {
-        let searched = |text: &String| text.split([' ', '(', ')']).any(|term| term.strip_prefix("sourcetype=") == Some(*sourcetype));
+        let searched =
+            |text: &String| text.split([' ', '(', ')']).any(|term| term.strip_prefix("sourcetype=") == Some(*sourcetype));
         assert!(macros.iter().any(searched), "no macro searches {sourcetype}");
     }
     for (sourcetype, settings) in props {
