@@ -76,10 +76,11 @@ impl<O: Outside> Poll<'_, O> {
             log::warn!("{}: an object without a readable id and {} was passed on as it came", self.input, names.identity.updated);
         }
         (self.input.feed.events)(&row, &reading, &mut arrival.emission);
-        for draft in arrival.emission.drafts.drain(..) {
-            self.outside.write(&draft)?;
+        arrival.emission.hand_out(|draft| {
+            self.outside.write(draft)?;
             arrival.written += 1;
-        }
+            Ok::<_, CollectError>(())
+        })?;
         Ok(self.outside.pause(Duration::ZERO).then_some(End::Stopped))
     }
 
