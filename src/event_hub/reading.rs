@@ -3,11 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::counters::Board;
-use super::credit::Credit;
+use super::credit::{Credit, Grant};
 use super::deliver::Parcel;
 use super::position::{Arrival, Place, Position};
 use crate::input::EventHubInput;
@@ -15,6 +17,8 @@ use crate::microsoft::event_hubs::{self as service, Fault, Filter, Link, Session
 
 /// Bytes of messages that may wait to be written.
 pub(super) const SPACE: usize = 4 << 20;
+/// How long room for a large event is kept while it does not come.
+const HOLD: Duration = Duration::from_secs(10);
 /// The owner level that is held.
 const OWNER: i64 = 1;
 /// The level to ask with whether somebody holds it.
@@ -35,7 +39,10 @@ pub(super) struct Reading {
     pub(super) frames: u32,
     pub(super) credit: Credit,
     pub(super) owned: Arc<AtomicBool>,
+    /// Bytes of messages that may wait to be written.
     pub(super) space: Arc<Semaphore>,
+    /// Bytes of large events that may be under way, of all links.
+    pub(super) ahead: Arc<Semaphore>,
     pub(super) parcels: Sender<Parcel>,
     pub(super) board: Board,
 }
@@ -61,11 +68,19 @@ impl Reading {
         }
         let mut link = Link::attach(&mut self.session, self.frames, &place, filter, Some(OWNER)).await?;
         self.owned.store(true, Ordering::Relaxed);
+        let mut large = None;
         loop {
-            if let Some(credit) = self.credit.due() {
-                link.grant(credit).await?;
+            if let Some(grant) = self.credit.due() {
+                // What this one had is for the next in line.
+                drop(large.take());
+                large = self.room_for(grant).await;
+                link.grant(grant.credit).await?;
             }
-            let message = match link.next().await {
+            let next = match &large {
+                None => link.next().await,
+                Some(_) => hold_while(&mut large, link.next()).await,
+            };
+            let message = match next {
                 Ok(message) => message,
                 Err(Some(fault)) => return Err(fault),
                 Err(None) => {
@@ -76,6 +91,21 @@ impl Reading {
             };
             self.credit.took(message.body.len());
             self.hand_on(message).await;
+        }
+    }
+
+    /// Waits until there is room for an event that is larger than this link's share; where one is sure to come, since a link
+    /// that waits for news would keep the room from others.
+    async fn room_for(&self, grant: Grant) -> Option<OwnedSemaphorePermit> {
+        let newest = self.board.with(&self.partition, |counters| counters.newest);
+        let behind = match lock(&self.position).place() {
+            Place::After(sequence) => newest.is_some_and(|newest| newest > sequence),
+            Place::Since(_) => true,
+        };
+        match grant.large {
+            // Never closed.
+            Some(bytes) if behind => Arc::clone(&self.ahead).acquire_many_owned(bytes).await.ok(),
+            _ => None,
         }
     }
 
@@ -122,6 +152,18 @@ impl Reading {
                 // Where nobody writes any more, the program is ending.
                 let _ = self.parcels.send(Parcel::new(Arc::clone(&self.partition), message, space));
             }
+        }
+    }
+}
+
+/// Waits for an event with its room kept, but not for ever: it may have been deleted meanwhile.
+async fn hold_while<T>(room: &mut Option<OwnedSemaphorePermit>, event: impl Future<Output = T>) -> T {
+    let mut event = std::pin::pin!(event);
+    match timeout(HOLD, event.as_mut()).await {
+        Ok(event) => event,
+        Err(_) => {
+            drop(room.take());
+            event.await
         }
     }
 }

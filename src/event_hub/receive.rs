@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, sleep_until, timeout};
 
 use super::counters::Board;
-use super::credit::{Credit, window};
+use super::credit::{AHEAD, Credit, window};
 use super::deliver::Parcel;
 use super::error::EventHubError;
 use super::files::{Begun, Files, Subject};
@@ -51,6 +51,7 @@ pub(super) struct Receiving {
     board: Board,
     parcels: Sender<Parcel>,
     space: Arc<Semaphore>,
+    ahead: Arc<Semaphore>,
     stop: Stop,
     partitions: BTreeMap<Arc<str>, Partition>,
     /// A link of this connection worked: its token gives the right to read.
@@ -103,6 +104,7 @@ impl Receiving {
             board,
             parcels,
             space: Arc::new(Semaphore::new(SPACE)),
+            ahead: Arc::new(Semaphore::new(AHEAD)),
             stop,
             partitions: BTreeMap::new(),
             worked: false,
@@ -359,6 +361,7 @@ impl Receiving {
             credit: Credit::new(count),
             owned: Arc::clone(&partition.owned),
             space: Arc::clone(&self.space),
+            ahead: Arc::clone(&self.ahead),
             parcels: self.parcels.clone(),
             board: self.board.clone(),
         }))
