@@ -141,6 +141,13 @@ impl Stage {
         self.until(&message, |stage| stage.came.contains_key(&message)).await;
     }
 
+    /// Turns half a minute on, to the minute's look, and waits until the hub and so many partitions were described.
+    async fn looks_at_the_hub(&mut self, partitions: usize) {
+        let reads = self.hubs().record().reads.len();
+        turn(30).await;
+        self.until("the look", |stage| stage.hubs().record().reads.len() > reads + partitions).await;
+    }
+
     async fn strikes(&mut self, count: usize) {
         self.until("the fault", |stage| stage.hubs().faults_happened().len() >= count).await;
     }
@@ -204,10 +211,11 @@ fn a_token_is_renewed_beside_the_links() {
         stage.hubs().detach(HUB, 0, &Failure::new("amqp:internal-error", "The service was unable to process the request."));
         stage.says("amqp:internal-error").await;
         stage.comes(0).await;
-        turn(60).await;
-        stage.says("the token is not renewed yet").await;
+        // The minute's look comes between, and is waited for: a turn would be counted against its answers.
+        stage.looks_at_the_hub(1).await;
         turn(30).await;
-        stage.until("it is", |stage| stage.hubs().record().tokens.len() == 2).await;
+        stage.says("the token is not renewed yet").await;
+        stage.until("it is renewed", |stage| stage.hubs().record().tokens.len() == 2).await;
         stage.comes(0).await;
         let record = stage.hubs().record();
         assert_eq!((record.connections.len(), record.tokens[1].status), (1, 202));
@@ -232,7 +240,7 @@ fn a_renewal_that_is_refused_asks_once_for_a_fresh_token() {
         // One that passes is tried again; refused twice is a person's to mend.
         *stage.token.lock().unwrap() += 1;
         stage.hubs().push_fault(Fault::once(At::Token, refuse(BUSY)));
-        turn(30).await;
+        stage.looks_at_the_hub(1).await;
         stage.says("the token is not renewed yet").await;
         stage.hubs().push_fault(Fault::new(At::Token, When::Always, refuse(UNAUTHORIZED)));
         turn(30).await;
@@ -272,12 +280,8 @@ fn a_link_without_an_answer_is_named_after_a_minute() {
         stage.until("it attaches", |stage| stage.hubs().record().receivers.len() == 1).await;
         turn(60).await;
         stage.says("no answer within 60 s").await;
-        stage
-            .ends(&[
-                "partition 0 for the consumer group $Default: no answer within 60 s; going on in 1.0 s; the service is silent where \
-                 the role \"Azure Event Hubs Data Receiver\" is missing",
-            ])
-            .await;
+        stage.says("the service is silent where the role \"Azure Event Hubs Data Receiver\" is missing").await;
+        stage.ends(&["partition 0 for the consumer group $Default: no answer within 60 s; going on in "]).await;
     });
 }
 
@@ -355,10 +359,12 @@ fn a_connection_that_is_accepted_and_silent_is_left() {
     play(async {
         let mut stage = Stage::start(1, |hubs| hubs.push_fault(Fault::once(At::Connect, HubFault::Silence)));
         stage.strikes(1).await;
-        turn(60).await;
+        // It was accepted before it waits for anything.
+        while said().is_empty() {
+            turn(1).await;
+        }
         stage.comes(0).await;
-        let lines = ["no answer within 60 s; connecting again in "];
-        stage.ends(&lines).await;
+        stage.ends(&["no answer within 60 s; connecting again in "]).await;
     });
 }
 
