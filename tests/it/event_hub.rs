@@ -420,7 +420,6 @@ fn memory_stays_bounded_while_splunkd_takes_nothing() {
     until(&mut running, 3_030);
     let peak = running.peak_memory_kb();
     assert_eq!(counted(&stopped(running).quietly().events()), (0..3_030).map(|n| (n, 1)).collect());
-    println!("{blocked} kB while nothing was taken, {peak} kB at most");
     assert!(blocked < 40_000 && peak < 40_000, "{blocked} kB while nothing was taken, {peak} kB at most");
 }
 
@@ -437,6 +436,5 @@ fn memory_stays_bounded_while_a_backlog_is_read() {
     until(&mut running, 160);
     let peak = running.peak_memory_kb();
     assert_eq!(counted(&stopped(running).quietly().events()), (0..160).map(|n| (n, 1)).collect());
-    println!("{peak} kB");
     assert!(peak < 40_000, "{peak} kB");
 }
