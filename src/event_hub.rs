@@ -8,7 +8,11 @@ mod credit;
 mod deliver;
 mod error;
 pub mod files;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod minutes;
 pub mod position;
+mod reading;
 mod receive;
 #[cfg(test)]
 mod simulation;
@@ -36,6 +40,10 @@ use crate::time::Ticks;
 
 /// How often a run that waits for the one before looks whether it ended.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// The stack of the receiver. The AMQP library decodes a value that nests, one call for each level, and whoever may send to the
+/// hub can nest one as deep as a message of 1 MB is long: some 350,000 levels. Without space for them that message would end
+/// this process, and every one after it. What is not used of it is no memory.
+const STACK: usize = 512 << 20;
 /// What trials are called in the service's own logs.
 const VALIDATION: &str = "TA_defender validation";
 
@@ -59,9 +67,12 @@ pub fn run(
     let (route, tokens) = (route(input, settings)?, Tokens::new(access, settings, input)?);
     let (parcels, received) = mpsc::channel();
     let board = Board::default();
-    let receiving = Receiving::new(input.clone(), route, tokens, Arc::clone(&files), board.clone(), parcels, stop.clone());
+    let receiving = Receiving::new(input.clone(), route, Arc::clone(&files), board.clone(), parcels, stop.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let receiver = thread::Builder::new().name("receive".to_owned()).spawn(move || runtime.block_on(receiving.run()))?;
+    let receiver = thread::Builder::new()
+        .name("receive".to_owned())
+        .stack_size(STACK)
+        .spawn(move || runtime.block_on(receiving.run(tokens)))?;
     Delivery::new(&input.stream, &input.hub, &files, board, stream, stop).run(&received)?;
     if stop.requested() {
         return Ok(());
@@ -79,8 +90,8 @@ pub fn check(input: &EventHubInput, access: Access, settings: &Settings, got_tok
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let token = tokens.get(false).await?;
         got_token();
-        let mut namespace = Namespace::open(&route, &input.namespace, &input.hub, VALIDATION).await?;
-        namespace.put(&token).await?;
+        let (mut namespace, mut cbs) = Namespace::open(&route, &input.namespace, &input.hub, VALIDATION).await?;
+        cbs.put(&token).await?;
         let hub = namespace.hub(&token).await?;
         let Some(partition) = hub.partitions.iter().find(|id| input.partitions.contains(id)) else {
             return Err(EventHubError::NoPartition { hub: input.hub.clone(), has: hub.partitions.join(", ") });
@@ -115,8 +126,8 @@ pub fn check_namespace(string: &ConnectionString, settings: &Settings) -> Result
     let route = Route::new(transport.proxy.is_some(), &transport)?;
     let token = string.token(&Namespace::uri(string.namespace(), ""), Ticks::now())?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let mut namespace = Namespace::open(&route, string.namespace(), "", VALIDATION).await?;
-        namespace.put(&token).await?;
+        let (namespace, mut cbs) = Namespace::open(&route, string.namespace(), "", VALIDATION).await?;
+        cbs.put(&token).await?;
         namespace.close().await;
         Ok(())
     })
