@@ -8,7 +8,11 @@ mod credit;
 mod deliver;
 mod error;
 pub mod files;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod minutes;
 pub mod position;
+mod reading;
 mod receive;
 #[cfg(test)]
 mod simulation;
@@ -56,9 +60,9 @@ pub fn run(
     let (route, tokens) = (route(input, settings)?, Tokens::new(access, settings, input)?);
     let (parcels, received) = mpsc::channel();
     let board = Board::default();
-    let receiving = Receiving::new(input.clone(), route, tokens, Arc::clone(&files), board.clone(), parcels, stop.clone());
+    let receiving = Receiving::new(input.clone(), route, Arc::clone(&files), board.clone(), parcels, stop.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let receiver = thread::Builder::new().name("receive".to_owned()).spawn(move || runtime.block_on(receiving.run()))?;
+    let receiver = thread::Builder::new().name("receive".to_owned()).spawn(move || runtime.block_on(receiving.run(tokens)))?;
     Delivery::new(&input.stream, &input.hub, &files, board, stream, stop).run(&received)?;
     if stop.requested() {
         return Ok(());
@@ -74,8 +78,8 @@ pub fn check(input: &EventHubInput, access: Access, settings: &Settings) -> Resu
     let (route, mut tokens) = (route(input, settings)?, Tokens::new(access, settings, input)?);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let token = tokens.get(false).await?;
-        let mut namespace = Namespace::open(&route, &input.namespace, &input.hub, "TA_defender validation").await?;
-        namespace.put(&token).await?;
+        let (mut namespace, mut cbs) = Namespace::open(&route, &input.namespace, &input.hub, "TA_defender validation").await?;
+        cbs.put(&token).await?;
         let hub = namespace.hub(&token).await?;
         let Some(partition) = hub.partitions.iter().find(|id| input.partitions.contains(id)) else {
             return Err(EventHubError::NoPartition { hub: input.hub.clone(), has: hub.partitions.join(", ") });

@@ -205,3 +205,25 @@ fn a_position_that_cannot_be_read_stops_the_input() {
     let said = misconfigured(input.run());
     assert!(said.contains("test.hub.0.json cannot be read: it is damaged"), "{said}");
 }
+
+/// The service ends the links of a token that ends; this program believes it good for longer when its machine's clock is late.
+#[test]
+fn a_token_that_ends_while_it_is_used_is_replaced() {
+    let stage = stage(2);
+    let hubs = stage.sim.event_hubs();
+    publish(hubs, 2, 0..6);
+    let mut running = input(&stage).start();
+    until(&mut running, 6);
+    stage.sim.world(|world| world.clock_ahead = 7200);
+    running.wait_until("another token is put", |_| hubs.record().tokens.len() > 1);
+    publish(hubs, 2, 6..12);
+    until(&mut running, 12);
+    let ended = stopped(running).says("ERROR", &[]);
+    assert_eq!(super::counted(&ended.events()), (0..12).map(|n| (n, 1)).collect());
+    let record = hubs.record();
+    assert!(record.tokens.iter().all(|put| put.status == 202), "{:?}", record.tokens);
+    assert_eq!(record.connections.len(), 2);
+    let said = ended.said("WARN");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("amqp:unauthorized-access: ") && said[0].contains("; connecting again in "), "{said:?}");
+}
