@@ -268,38 +268,55 @@ peers() {
 }
 
 bench() {
-    local arguments=() report=(--report "$root/BENCHMARKS.md") option
-    for option in "$@"; do [[ $option == --quick ]] && report=(); done
+    local arguments=() report=(--report "$root/BENCHMARKS.md") tables=(tee -a "$root/BENCHMARKS.md") option
+    for option in "$@"; do
+        if [[ $option == --quick ]]; then report=() tables=(cat); fi
+    done
     need_rust
     say "Building the program for release, and the stand-ins"
     cargo build --locked --release --package ta-defender --bin defender --package download --bin download
-    cargo build --locked --package simulator --bin bench --bin streaming
+    # Beside the other, which is measured: how much smaller it is.
+    cargo build --locked --release --package ta-defender --bin defender --no-default-features --target-dir "$target/no-streaming"
+    cargo build --locked --package simulator --bin bench --bin streaming --bin blobs
     peers
     say "Measuring"
-    "$target/debug/bench" --program "$target/release/defender" --download "$target/release/download" \
+    "$target/debug/bench" --program "$target/release/defender" \
+        --no-streaming "$target/no-streaming/release/defender" --download "$target/release/download" \
         "${arguments[@]}" "${report[@]}" "$@"
-    need_event_hubs_client
+    need_azure_clients
     arguments=(--program "$target/release/defender")
     if [[ -x $TA_DEFENDER_AZURE ]]; then arguments+=(--python "$TA_DEFENDER_AZURE"); fi
-    for option in "$@"; do if [[ $option == --quick ]]; then arguments+=(--messages 200 --blocked 3); fi; done
-    say "An event hub"
-    "$target/debug/streaming" "${arguments[@]}"
+    local hub=() storage=()
+    for option in "$@"; do
+        if [[ $option == --quick ]]; then hub=(--messages 200 --blocked 3) storage=(--records 5000 --runs 1); fi
+    done
+    block "An event hub" "$target/debug/streaming" "${arguments[@]}" "${hub[@]}" | "${tables[@]}"
+    block "A storage account" "$target/debug/blobs" "${arguments[@]}" "${storage[@]}" | "${tables[@]}"
 }
 
-# Microsoft's own client of Event Hubs, for the tests of the stand-in. Without it they are skipped, and say so.
-need_event_hubs_client() {
+# A section of BENCHMARKS.md: its heading, and what a program prints.
+block() {
+    printf '\n## %s\n\n```\n' "$1"
+    shift
+    "$@"
+    printf '```\n'
+}
+
+# Microsoft's own clients of Event Hubs and Storage, for the tests of the stand-in and as peers. Without them the tests are
+# skipped, and say so.
+need_azure_clients() {
     local client=$target/azure wanted reason
     export TA_DEFENDER_AZURE=$client/bin/python
     wanted=$(printf '%s\n' "$client" && cat simulator/tests/python/requirements.txt)
     [[ -f $client/installed && $(<"$client/installed") == "$wanted" ]] && return
-    say "Microsoft's client of Event Hubs into ${client#"$root"/}"
+    say "Microsoft's clients of Event Hubs and Storage into ${client#"$root"/}"
     if reason=$(python3 -m venv --clear "$client" 2>&1 &&
         "$client/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: \
             --requirement simulator/tests/python/requirements.txt 2>&1); then
         printf '%s\n' "$wanted" >"$client/installed"
     else
         rm -rf "$client"
-        printf 'It cannot be installed, and the tests that need it are skipped: %s\n' "${reason##*$'\n'}"
+        printf 'They cannot be installed, and the tests that need them are skipped: %s\n' "${reason##*$'\n'}"
     fi
 }
 
@@ -333,7 +350,7 @@ all_tests() {
     cargo clippy --locked --workspace --all-targets -- -D warnings
     # To compile, no more: they run with a nightly compiler, as fuzz/README.md says. The path stands in for libFuzzer's C++.
     CUSTOM_LIBFUZZER_PATH=/dev/null cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir "$target/fuzz" -- -D warnings
-    need_event_hubs_client
+    need_azure_clients
     need_azurite
     say "Tests"
     cargo test --locked --workspace 2>&1 | tee "$target/test.log"

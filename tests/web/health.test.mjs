@@ -16,7 +16,8 @@ before(async () => {
         `${three} WARN defender://busy: HTTP 429 from Microsoft Graph; asking again later`,
         `${four} ERROR defender://calm: ${EXPIRED}`,
         `${two} ERROR defender://locked_out: ${EXPIRED}`,
-        streamed(two, ' poll ', { requests: 40, records: 55, lag_s: 3600 }),
+        `${three} ERROR defender://blobs: Azure Storage: List Blobs insights-logs-advancedhunting-alertinfo: HTTP 403: not permitted`,
+        streamed(two, ' poll ', { requests: 40, records: 55, lag_s: 3600, refused: 1 }),
         ...[hub(four, 0, 4), hub(four, 1, 4), hub(three, 0, 8), hub(two, 1, 0)],
         '100000 ERROR defender://busy: too long ago to be told',
     ]);
@@ -56,6 +57,9 @@ test('warnings and errors with what to do, and which are over', async () => {
         ['busy', 'Warning', '3 h ago', '2'],
         ['calm', 'Error, resolved', '4 h ago', '1'],
     ]);
+    // Polls go on, and count the container that is refused.
+    const refused = page.getByRole('row').filter({ has: page.getByRole('cell', { name: /^Azure Storage/ }) });
+    assert.deepEqual((await refused.allInnerTexts()).map((text) => text.trim().split(/\s*\t\s*/).slice(0, 4)), [['blobs', 'Error', '3 h ago', '1']]);
     await page.getByText(EXPIRED).first().waitFor();
     assert.equal(await page.getByText('too long ago').count(), 0);
 });

@@ -44,6 +44,12 @@ test('an error stands until a later poll', () => {
     const error = { input: 'a', last: '100.5' };
     for (const [last, resolved] of [['100.4', false], ['100.5', false], ['100.6', true]]) assert.equal(is_resolved(error, [{ input: 'a', last }]), resolved, last);
     assert.equal(is_resolved(error, [{ input: 'b', last: '200' }]), false);
+    // A container that is refused in every poll, and said once an hour.
+    for (const [refused, resolved] of [['0', true], ['1', false], [undefined, true]]) {
+        const polled = [{ input: 'a', last: '200', refused }];
+        assert.equal(is_resolved({ ...error, message: 'Azure Storage: List Blobs c: HTTP 403' }, polled), resolved, refused);
+        assert.equal(is_resolved({ ...error, message: 'Entra ID: AADSTS7000222' }, polled), true, refused);
+    }
 });
 
 test('what is no certificate has no end', () => {

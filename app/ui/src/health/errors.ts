@@ -1,9 +1,13 @@
 // Which errors of the log are still there, and what they say of an account's secret.
 import type { Row } from '../splunkd/search';
 
-/** An error stands until a later poll ended without one. The line of a failed poll comes just before its error. */
+/**
+ * An error stands until a later poll ended without one. The line of a failed poll comes just before its error. What refuses
+ * some containers of a storage account is told once an hour, and counted by every poll.
+ */
 export function is_resolved(error: Row, polled: Row[]): boolean {
     const poll = polled.find((row) => row.input === error.input);
+    if (Number(poll?.refused ?? 0) > 0 && error.message?.startsWith('Azure Storage: ')) return false;
     return poll !== undefined && Number(poll.last) > Number(error.last);
 }
 

@@ -25,6 +25,7 @@ const NUMBERS = [
     ' throttled_s=(?<throttled_s>[0-9.]+)',
     '(?: poll | messages=[1-9]).* lag_s=(?<lag_s>\\d+)',
     ' history_left_s=(?<history_left_s>\\d+)',
+    ' refused=(?<refused>\\d+)',
     ' duration_s=(?<duration_s>[0-9.]+)',
 ];
 const POLLS = [`${LINES} (" poll requests=" OR " partition=")`, ...NUMBERS.map((pattern) => `rex "${pattern}"`)].join(' | ');
@@ -32,7 +33,7 @@ const POLLS = [`${LINES} (" poll requests=" OR " partition=")`, ...NUMBERS.map((
 /** Per input over 24 h: polls, requests, events, seconds of throttling, and what the last poll said. */
 export const polls = () =>
     search(
-        `${POLLS} | eval newest=_time-lag_s | stats count as lines count(requests) as polls sum(requests) as requests sum(events) as events sum(throttled_s) as throttled_s max(newest) as newest latest(_time) as last latest(history_left_s) as history_left_s max(history_left_s) as history_most_s by input`,
+        `${POLLS} | eval newest=_time-lag_s | stats count as lines count(requests) as polls sum(requests) as requests sum(events) as events sum(throttled_s) as throttled_s max(newest) as newest latest(_time) as last latest(history_left_s) as history_left_s latest(refused) as refused max(history_left_s) as history_most_s by input`,
         '-24h',
     );
 
