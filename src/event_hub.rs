@@ -71,13 +71,20 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let receiver = thread::Builder::new()
         .name("receive".to_owned())
-        .stack_size(STACK)
+        .stack_size(stack())
         .spawn(move || runtime.block_on(receiving.run(tokens)))?;
     Delivery::new(&input.stream, &input.hub, &files, board, stream, stop).run(&received)?;
     if stop.requested() {
         return Ok(());
     }
     receiver.join().unwrap_or_else(|_| Err(EventHubError::Start(std::io::Error::other("the receiver failed"))))
+}
+
+/// [`STACK`], or the usual where the system has not so much address space to give: a limit, or strict overcommit.
+fn stack() -> usize {
+    const USUAL: usize = 2 << 20;
+    let tried = thread::Builder::new().stack_size(STACK).spawn(|| ()).map(thread::JoinHandle::join);
+    if tried.is_ok() { STACK } else { USUAL }
 }
 
 /// Tries an input out: gets a token, which `got_token` is told, asks for the hub, and attaches to one partition without taking
