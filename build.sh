@@ -303,6 +303,24 @@ need_event_hubs_client() {
     fi
 }
 
+# Microsoft's stand-in for Storage, for the tests of the feed that reads it. Without it they are skipped, and say so.
+need_azurite() {
+    local folder=$target/azurite reason
+    export TA_DEFENDER_AZURITE=$folder/node_modules/.bin/azurite-blob
+    cmp -s "$folder/installed" build/azurite/package-lock.json && return
+    say "Azurite into ${folder#"$root"/}"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cp build/azurite/package.json build/azurite/package-lock.json "$folder/"
+    # None of its packages has to run a script to work, and it brings native parts that would be compiled.
+    if reason=$(npm --prefix "$folder" ci --no-audit --no-fund --ignore-scripts --loglevel=error 2>&1); then
+        cp "$folder/package-lock.json" "$folder/installed"
+    else
+        rm -rf "$folder"
+        printf 'It cannot be installed, and the tests that need it are skipped: %s\n' "${reason%%$'\n'*}"
+    fi
+}
+
 all_tests() {
     need_rust
     cargo fmt --version >/dev/null 2>&1 || die "rustfmt is missing: rustup component add rustfmt"
@@ -316,6 +334,7 @@ all_tests() {
     # To compile, no more: they run with a nightly compiler, as fuzz/README.md says. The path stands in for libFuzzer's C++.
     CUSTOM_LIBFUZZER_PATH=/dev/null cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir "$target/fuzz" -- -D warnings
     need_event_hubs_client
+    need_azurite
     say "Tests"
     cargo test --locked --workspace 2>&1 | tee "$target/test.log"
     say "The page of Splunk Web"

@@ -20,7 +20,7 @@ use crate::input::Input;
 use crate::microsoft::api_error::{ApiError, Failure};
 use crate::microsoft::client::{Incoming, Reply};
 use crate::microsoft::cloud::Api;
-use crate::microsoft::page::{Broken, PageError, PageReader};
+use crate::microsoft::page::{Broken, PageError, PageReader, Room};
 use crate::microsoft::query::{Expand, List, Order};
 use crate::pace::{Pace, backoff};
 use crate::planted::{Planted, planted};
@@ -175,6 +175,7 @@ pub struct Poll<'a, O> {
     order: Order,
     deadline: Ticks,
     failures: u32,
+    room: Room,
     /// What it did so far.
     pub tally: Tally,
 }
@@ -227,7 +228,7 @@ impl<'a, O: Outside> Poll<'a, O> {
         // Neither Defender API documents an order for these lists, and both serve the newest first.
         let order = if input.resource.api() == Api::Graph { Order::OldestFirst } else { Order::AsServed };
         let (pace, tally) = (Pace::new(input.resource.rate()), Tally::default());
-        Self { input, checkpoint, outside, pace, order, deadline, failures: 0, tally }
+        Self { input, checkpoint, outside, pace, order, deadline, failures: 0, room: Room::default(), tally }
     }
 
     /// Reads news, then history, until nothing is left or the time is over.

@@ -3,6 +3,8 @@
 //! Statuses are never errors here and redirects are never followed: what an answer means is the caller's to say, and a
 //! bearer token must not travel to a host somebody else chose.
 
+mod addresses;
+
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
@@ -11,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::transport::DefaultConnector;
 
 use crate::secret::Secret;
+use addresses::Addresses;
 
 /// A request: method, absolute URL, headers and the whole body.
 pub type Request = http::Request<Vec<u8>>;
@@ -106,7 +110,7 @@ pub struct Http(Way);
 #[derive(Clone, Debug)]
 enum Way {
     /// A direct agent for this machine's own addresses, and one for all others.
-    Network { direct: Agent, outward: Agent, limit: Duration },
+    Network { direct: Agent, outward: Agent, addresses: Addresses, limit: Duration },
     /// A function in the network's place: the callers' code runs as it is, without sockets.
     #[cfg(test)]
     StandIn(StandIn),
@@ -132,8 +136,9 @@ impl Http {
     pub fn new(transport: &Transport) -> Result<Self, HttpError> {
         let tls = tls_config(&transport.trust)?;
         let step = transport.limit.min(Duration::from_secs(30));
+        let addresses = Addresses::default();
         let agent = |proxy: Option<ureq::Proxy>| {
-            Agent::config_builder()
+            let config = Agent::config_builder()
                 .http_status_as_error(false)
                 .max_redirects(0)
                 .max_redirects_will_error(false)
@@ -147,11 +152,12 @@ impl Http {
                 .timeout_per_read(Some(transport.limit.min(Duration::from_secs(60))))
                 .tls_config(tls.clone())
                 .proxy(proxy)
-                .build()
-                .new_agent()
+                .build();
+            Agent::with_parts(config, DefaultConnector::default(), addresses.clone())
         };
         let proxy = transport.proxy.as_ref().map(ureq_proxy).transpose()?;
-        Ok(Self(Way::Network { direct: agent(None), outward: agent(proxy), limit: transport.limit }))
+        let (direct, outward) = (agent(None), agent(proxy));
+        Ok(Self(Way::Network { direct, outward, addresses, limit: transport.limit }))
     }
 
     /// A client that asks a function.
@@ -175,15 +181,20 @@ impl Http {
     /// See [`HttpError`]; a status is never one.
     pub fn open(&self, request: Request, reading: Reading) -> Result<http::Response<Body>, HttpError> {
         let host = request.uri().authority().map_or_else(String::new, ToString::to_string);
-        let (agent, limit) = match &self.0 {
-            Way::Network { direct, limit, .. } if is_loopback(request.uri().host().unwrap_or_default()) => (direct, *limit),
-            Way::Network { outward, limit, .. } => (outward, *limit),
+        let (agent, addresses, limit) = match &self.0 {
+            Way::Network { direct, outward, addresses, limit } => {
+                let is_here = is_loopback(request.uri().host().unwrap_or_default());
+                (if is_here { direct } else { outward }, addresses, *limit)
+            }
             #[cfg(test)]
             Way::StandIn(answer) => return (answer.0)(request),
         };
         let whole = (reading == Reading::AtOnce).then_some(limit);
         let request = agent.configure_request(request).timeout_global(whole).build();
-        let answer = agent.run(request).map_err(|e| explain(e, &host))?;
+        let answer = agent.run(request).map_err(|e| {
+            addresses.forget();
+            explain(e, &host)
+        })?;
         let (head, body) = answer.into_parts();
         let reader = Box::new(body.into_reader());
         Ok(http::Response::from_parts(head, Body { reader, host, taken: 0, spent: Duration::ZERO, limit }))

@@ -81,24 +81,15 @@ pub enum Place {
 }
 
 /// One member of an event that is being composed.
+#[derive(Clone, Copy)]
 pub enum Piece<'a> {
     /// A member as it came; it may hold nulls.
     Raw(Member<'a>, Place),
-    /// A member made here, from compact JSON.
-    Made(&'a str, Cow<'a, str>, Place),
+    /// A member made here: a name that holds nothing to escape, and compact JSON.
+    Made(&'a str, &'a str, Place),
 }
 
 impl<'a> Piece<'a> {
-    /// A member as it came.
-    pub fn raw(member: Member<'a>, place: Place) -> Self {
-        Self::Raw(member, place)
-    }
-
-    /// A member made here, from compact JSON.
-    pub fn made(name: &'a str, value: impl Into<Cow<'a, str>>, place: Place) -> Self {
-        Self::Made(name, value.into(), place)
-    }
-
     fn is(&self, name: &str) -> bool {
         match self {
             Self::Raw(member, _) => member.is(name),
@@ -109,7 +100,7 @@ impl<'a> Piece<'a> {
     fn is_null(&self) -> bool {
         match self {
             Self::Raw(member, _) => member.value().is_null(),
-            Self::Made(_, value, _) => value == "null",
+            Self::Made(_, value, _) => *value == "null",
         }
     }
 
@@ -137,7 +128,7 @@ impl<'a> Piece<'a> {
     /// Bytes of the member, with quotes, colon and comma.
     fn cost(&self) -> usize {
         let name = match self {
-            Self::Raw(member, _) => member.name().len(),
+            Self::Raw(member, _) => member.name_length(),
             Self::Made(name, ..) => name.len(),
         };
         name + self.length() + 4
@@ -150,63 +141,60 @@ impl<'a> Piece<'a> {
                 member.value().append_compact(out);
             }
             Self::Made(name, value, _) => {
-                value::comma(out);
-                quote(out, name);
-                out.push(':');
+                plain_member(out, name);
                 out.push_str(value);
             }
         }
     }
 }
 
-/// One event as compact JSON: the member `first` leads, then the other scalars in Microsoft's order, then what has an early
-/// place, then lists and objects, the smallest first. Scalars that would fill [`CUTOFF`] alone stand back behind the small
+/// Appends one event as compact JSON: the member `first` leads, then the other scalars in Microsoft's order, then what has an
+/// early place, then lists and objects, the smallest first. Scalars that would fill [`CUTOFF`] alone stand back behind the small
 /// lists, the longest last. Members that are null are dropped at every level, so is insignificant white space.
-pub fn compose(mut pieces: Vec<Piece<'_>>, first: &str) -> String {
-    pieces.retain(|piece| !piece.is_null());
-    let longest_fitting = longest_fitting(&pieces);
-    pieces.sort_by_cached_key(|piece| match piece.place() {
-        _ if piece.is(first) => (0, 0),
-        _ if piece.is_scalar() && piece.length() <= longest_fitting => (1, 0),
-        Place::Early => (2, 0),
-        Place::Natural if piece.is_scalar() => (4, piece.length()),
-        Place::Natural if piece.length() <= SMALL => (3, piece.length()),
-        Place::Natural => (5, piece.length()),
-    });
-    let bytes: usize = pieces.iter().map(Piece::cost).sum();
-    let mut out = String::with_capacity(bytes + 2);
+pub fn compose(out: &mut String, pieces: &[Piece<'_>], first: &str) {
+    let there = || pieces.iter().filter(|piece| !piece.is_null());
+    let longest_fitting = longest_fitting(there());
     out.push('{');
-    for piece in &pieces {
-        piece.append(&mut out);
+    there().filter(|piece| piece.is(first)).for_each(|piece| piece.append(out));
+    // Most members are scalars and stay in their order; only what is left has to be put in one.
+    let mut later: Vec<(u8, usize, &Piece<'_>)> = Vec::new();
+    for piece in there().filter(|piece| !piece.is(first)) {
+        let length = piece.length();
+        match piece.place() {
+            _ if piece.is_scalar() && length <= longest_fitting => piece.append(out),
+            Place::Early => later.push((0, 0, piece)),
+            Place::Natural if piece.is_scalar() => later.push((2, length, piece)),
+            Place::Natural if length <= SMALL => later.push((1, length, piece)),
+            Place::Natural => later.push((3, length, piece)),
+        }
     }
+    later.sort_by_key(|(rank, length, _)| (*rank, *length));
+    later.iter().for_each(|(.., piece)| piece.append(out));
     out.push('}');
-    out
 }
 
-/// The members in their order, values as they came.
-pub fn side_by_side(pieces: &[Piece<'_>]) -> String {
-    let mut out = String::with_capacity(pieces.iter().map(Piece::cost).sum::<usize>() + 2);
+/// Appends the members in their order, values as they came.
+pub fn side_by_side(out: &mut String, pieces: &[Piece<'_>]) {
     out.push('{');
     for piece in pieces {
         match piece {
             Piece::Raw(member, _) => {
-                member.append_name(&mut out);
+                member.append_name(out);
                 out.push_str(&member.value().one_line());
             }
-            Piece::Made(..) => piece.append(&mut out),
+            Piece::Made(..) => piece.append(out),
         }
     }
     out.push('}');
-    out
 }
 
 /// The length up to which scalars go first: all of them, unless together they take more than [`SCALARS`].
-fn longest_fitting(pieces: &[Piece<'_>]) -> usize {
-    let scalars = || pieces.iter().filter(|piece| piece.is_scalar());
-    if scalars().map(Piece::cost).sum::<usize>() <= SCALARS {
+fn longest_fitting<'a>(pieces: impl Iterator<Item = &'a Piece<'a>> + Clone) -> usize {
+    let scalars = pieces.filter(|piece| piece.is_scalar());
+    if scalars.clone().map(Piece::cost).sum::<usize>() <= SCALARS {
         return usize::MAX;
     }
-    let mut lengths: Vec<(usize, usize)> = scalars().map(|piece| (piece.length(), piece.cost())).collect();
+    let mut lengths: Vec<(usize, usize)> = scalars.map(|piece| (piece.length(), piece.cost())).collect();
     lengths.sort_unstable();
     let mut total = 0;
     let fitting = lengths.iter().take_while(|(_, cost)| {
@@ -219,9 +207,10 @@ fn longest_fitting(pieces: &[Piece<'_>]) -> usize {
     stands_back.saturating_sub(1)
 }
 
-/// The members of one object as an event: see [`compose`].
-pub fn compact(object: Object<'_>, first: &str) -> String {
-    compose(object.members().map(|member| Piece::raw(member, Place::Natural)).collect(), first)
+/// Appends the members of one object as an event: see [`compose`].
+pub fn compact(out: &mut String, object: Object<'_>, first: &str) {
+    let pieces: Vec<Piece<'_>> = object.members().map(|member| Piece::Raw(member, Place::Natural)).collect();
+    compose(out, &pieces, first);
 }
 
 /// Starts a member inside an object: the comma where one is due, the name, the colon.
@@ -256,6 +245,13 @@ pub fn quote(out: &mut String, text: &str) {
     }
     out.push_str(rest);
     out.push('"');
+}
+
+/// A text as a JSON string.
+pub fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    quote(&mut out, text);
+    out
 }
 
 /// The same JSON on one line: a text without line breaks is given back as it is, else white space between tokens goes.
@@ -306,13 +302,19 @@ mod tests {
     use super::index::Index;
     use super::*;
 
+    fn compacted(object: Object<'_>, first: &str) -> String {
+        let mut out = String::new();
+        compact(&mut out, object, first);
+        out
+    }
+
     #[test]
     fn compact_drops_nulls_and_leads_with_scalars() {
         let mut index = Index::default();
         let text = r#"{ "a" : [1, null, {"x":null,"y":{ "z":null }}], "b":null, "n":12345678901234567890.10, "t":"2026-01-01T00:00:00Z", "é\n":"\u00e9 \" ", "o":{} , "last" : true}"#;
         let object = index.of(text).unwrap().object().unwrap();
         assert_eq!(
-            compact(object, "t"),
+            compacted(object, "t"),
             r#"{"t":"2026-01-01T00:00:00Z","n":12345678901234567890.10,"é\u000a":"\u00e9 \" ","last":true,"o":{},"a":[1,null,{"y":{}}]}"#
         );
     }
@@ -339,7 +341,7 @@ mod tests {
         let deep = |inside: &str| format!("{{\"a\":{}{inside}{}}}", "[".repeat(900), "]".repeat(900));
         let (text, mut index) = (deep(" { \"b\" : null}"), Index::default());
         let object = index.of(&text).unwrap().object().unwrap();
-        assert_eq!(compact(object, ""), deep("{\"b\":null}"));
+        assert_eq!(compacted(object, ""), deep("{\"b\":null}"));
     }
 
     proptest::proptest! {

@@ -49,6 +49,8 @@ pub(crate) enum Planted {
     SavesUnflushed,
     /// Blobs of hours that are over are not looked at again.
     BlobsNotLookedBack,
+    /// What is appended to blobs of finished hours is not looked for.
+    BlobsLateUnseen,
     /// A blob that was made anew goes on where the old one was left.
     BlobsAnewUnseen,
     /// The last line of a blob is passed on before it has ended.

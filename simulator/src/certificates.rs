@@ -22,9 +22,10 @@ const SPLUNKD_KEY: &str = include_str!("../keys/splunkd.pem");
 const SPLUNK_CA_KEY: &str = include_str!("../keys/splunk_ca.pem");
 const CLIENT_KEY: &str = include_str!("../keys/client.pem");
 
-/// Every Microsoft host of `microsoft-apis`: a test that goes through the proxy may use the real names.
-pub(crate) const MICROSOFT_HOSTS: [(&str, crate::wire::Service); 14] = {
-    use crate::wire::Service::{Defender, Graph, Login};
+/// Every Microsoft host of `microsoft-apis`, and a storage account's: a test that goes through the proxy may use the real
+/// names.
+pub(crate) const MICROSOFT_HOSTS: [(&str, crate::wire::Service); 15] = {
+    use crate::wire::Service::{Defender, Graph, Login, Storage};
     [
         ("login.microsoftonline.com", Login),
         ("login.microsoftonline.us", Login),
@@ -40,6 +41,7 @@ pub(crate) const MICROSOFT_HOSTS: [(&str, crate::wire::Service); 14] = {
         ("api-us.securitycenter.microsoft.com", Defender),
         ("api-eu.securitycenter.microsoft.com", Defender),
         ("api-uk.securitycenter.microsoft.com", Defender),
+        (crate::storage::HOST, Storage),
     ]
 };
 

@@ -1,6 +1,7 @@
 //! The program under test, run the way splunkd runs it, and what it writes, read the way splunkd reads it.
 
 pub mod child;
+pub mod launch;
 pub mod stream;
 
 use std::path::PathBuf;

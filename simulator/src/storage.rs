@@ -16,6 +16,8 @@ use crate::wire::{Request, Response};
 
 /// The account's name.
 pub const ACCOUNT: &str = "contosologs";
+/// The name under which it is reached through the proxy.
+pub const HOST: &str = "contosologs.blob.core.windows.net";
 /// The role that lets an application read.
 pub const READER_ROLE: &str = "Storage Blob Data Reader";
 /// What the containers' names begin with; the table's name in lower case follows.

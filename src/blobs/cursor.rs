@@ -2,7 +2,8 @@
 //!
 //! A blob holds the records of one hour, a line each, and grows, also when its hour is long over. So a blob is read from
 //! where it was left as long as its hour is in the look-back; at the look-back's end it is looked at once more, to its very
-//! end, and forgotten. The *floor* says which hours that happened to: below it nothing is read any more.
+//! end, and no longer watched. The *floor* says which hours that happened to; what is appended below it is found once a
+//! day by [`super::finished`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,6 +48,11 @@ impl Hour {
         })
     }
 
+    /// The hour of a blob. One whose name has another form is of the hour in which it was made.
+    pub fn of_blob(blob: &Listed) -> Option<Self> {
+        Self::named(&blob.name).or_else(|| blob.created.or(blob.modified).map(Self::of))
+    }
+
     /// What the names of its day's blobs go on with behind the tenant: `y=2026/m=11/d=22/`.
     pub fn day(self) -> String {
         let date = self.begin().to_string();
@@ -64,7 +70,7 @@ pub struct Span {
 }
 
 impl Span {
-    fn holds(self, hour: Hour) -> bool {
+    pub(super) fn holds(self, hour: Hour) -> bool {
         self.from.is_none_or(|from| from <= hour) && self.to.is_none_or(|to| hour < to)
     }
 }
@@ -72,13 +78,13 @@ impl Span {
 /// How far one blob was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Mark {
-    hour: Hour,
+pub struct Mark {
+    pub(super) hour: Hour,
     /// When the blob was created, in ticks: another one may take its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     created: Option<i64>,
     /// Everything before is in events.
-    offset: u64,
+    pub(super) offset: u64,
     /// Up to here there was no whole line behind the offset.
     #[serde(default, skip_serializing_if = "is_zero")]
     looked: u64,
@@ -140,60 +146,27 @@ impl Cursor {
         (recent, self.floor.is_none_or(|floor| floor < edge).then_some(history))
     }
 
-    /// Compares a whole list of a span's blobs with what was read. `finish` means that the span is looked at for the last
-    /// time. Recent hours come newest first; hours to be finished come oldest first, so that the floor can follow.
+    /// See [`compare`].
     pub fn look(&mut self, listed: &[Listed], span: Span, finish: bool) -> Look {
-        let mut look = Look::default();
-        let mut there = std::collections::BTreeSet::new();
-        for blob in listed {
-            // A name of another form is of the hour in which its blob was made.
-            let Some(hour) = Hour::named(&blob.name).or_else(|| blob.created.or(blob.modified).map(Hour::of)) else { continue };
-            if !span.holds(hour) || !there.insert(blob.name.as_str()) {
-                continue;
-            }
-            let created = blob.created.map(|at| at.0);
-            let fresh = || Mark { hour, created, offset: 0, looked: 0 };
-            let mark = self.blobs.entry(blob.name.clone()).or_insert_with(fresh);
-            let other = matches!((mark.created, created), (Some(was), Some(is)) if was != is);
-            if (other || blob.size < mark.offset) && !planted(Planted::BlobsAnewUnseen) {
-                look.anew.push((blob.name.clone(), mark.offset));
-                *mark = fresh();
-            }
-            let known = if finish { mark.offset } else { mark.offset.max(mark.looked) };
-            if blob.size > known {
-                look.stretches.push(Stretch {
-                    name: blob.name.clone(),
-                    hour,
-                    created: blob.created,
-                    from: mark.offset,
-                    to: blob.size,
-                    is_last: finish,
-                });
-            }
-        }
-        // What is no longer there will not come again; under its name only another one can.
-        self.blobs.retain(|name, mark| !span.holds(mark.hour) || there.contains(name.as_str()));
-        if finish {
-            look.stretches.sort_by(|a, b| (a.hour, &a.name).cmp(&(b.hour, &b.name)));
-        } else {
-            look.stretches.sort_by(|a, b| (b.hour, &a.name).cmp(&(a.hour, &b.name)));
-        }
-        look
+        compare(&mut self.blobs, listed, span, finish)
     }
 
-    /// Remembers that a blob is in events up to `offset`, and that there is no whole line up to `looked`.
-    pub fn read(&mut self, name: &str, offset: u64, looked: u64) {
-        if let Some(mark) = self.blobs.get_mut(name) {
-            (mark.offset, mark.looked) = (offset, if looked > offset { looked } else { 0 });
-        }
+    /// Remembers that a blob is in events up to `offset`, and that there is no whole line up to `looked`. False when no such
+    /// blob is watched.
+    pub fn read(&mut self, name: &str, offset: u64, looked: u64) -> bool {
+        let mark = self.blobs.get_mut(name);
+        mark.map(|mark| (mark.offset, mark.looked) = (offset, if looked > offset { looked } else { 0 })).is_some()
     }
 
-    /// Remembers that the hours before that one are finished.
-    pub fn finished_before(&mut self, hour: Hour) {
-        if self.floor.is_none_or(|floor| floor < hour) {
-            self.floor = Some(hour);
-            self.blobs.retain(|_, mark| mark.hour >= hour);
+    /// Remembers that the hours before that one are finished. Gives the marks of their blobs, which are not watched any more.
+    pub fn finished_before(&mut self, hour: Hour) -> BTreeMap<String, Mark> {
+        if self.floor.is_some_and(|floor| floor >= hour) {
+            return BTreeMap::new();
         }
+        self.floor = Some(hour);
+        let (finished, watched) = std::mem::take(&mut self.blobs).into_iter().partition(|(_, mark)| mark.hour < hour);
+        self.blobs = watched;
+        finished
     }
 
     /// Hours below it are done.
@@ -205,6 +178,46 @@ impl Cursor {
     pub fn watched(&self) -> usize {
         self.blobs.len()
     }
+}
+
+/// Compares a whole list of a span's blobs with what was read. `finish` means that the span is looked at for the last
+/// time. Recent hours come newest first; hours to be finished come oldest first, so that the floor can follow.
+pub(super) fn compare(marks: &mut BTreeMap<String, Mark>, listed: &[Listed], span: Span, finish: bool) -> Look {
+    let mut look = Look::default();
+    let mut there = std::collections::BTreeSet::new();
+    for blob in listed {
+        let Some(hour) = Hour::of_blob(blob) else { continue };
+        if !span.holds(hour) || !there.insert(blob.name.as_str()) {
+            continue;
+        }
+        let created = blob.created.map(|at| at.0);
+        let fresh = || Mark { hour, created, offset: 0, looked: 0 };
+        let mark = marks.entry(blob.name.clone()).or_insert_with(fresh);
+        let other = matches!((mark.created, created), (Some(was), Some(is)) if was != is);
+        if (other || blob.size < mark.offset) && !planted(Planted::BlobsAnewUnseen) {
+            look.anew.push((blob.name.clone(), mark.offset));
+            *mark = fresh();
+        }
+        let known = if finish { mark.offset } else { mark.offset.max(mark.looked) };
+        if blob.size > known {
+            look.stretches.push(Stretch {
+                name: blob.name.clone(),
+                hour,
+                created: blob.created,
+                from: mark.offset,
+                to: blob.size,
+                is_last: finish,
+            });
+        }
+    }
+    // What is no longer there will not come again; under its name only another one can.
+    marks.retain(|name, mark| !span.holds(mark.hour) || there.contains(name.as_str()));
+    if finish {
+        look.stretches.sort_by(|a, b| (a.hour, &a.name).cmp(&(b.hour, &b.name)));
+    } else {
+        look.stretches.sort_by(|a, b| (b.hour, &a.name).cmp(&(a.hour, &b.name)));
+    }
+    look
 }
 
 /// How many bytes of a piece are whole lines. `at_end`: the piece reaches the end of the blob as it was listed. `is_last`:

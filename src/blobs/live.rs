@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::finished::Finished;
 use super::position::{Files, Position};
 use super::{BlobsError, CONTAINER, End, Outside, Poll, Tally, position};
 use crate::account::{self, Settings};
@@ -39,7 +40,7 @@ pub fn run(
     let storage = open(input, access, settings, EXCHANGE_LIMIT)?;
     let waiting = || stop.sleep(LOCK_PAUSE);
     let Some(files) = Files::open(checkpoint_dir, &input.stream.name, waiting)? else { return Ok(()) };
-    let saved = files.load(&input.stream.name)?;
+    let (saved, kept) = files.load(&input.stream.name)?;
     let mut reader = Reader::new(input.stream.shape, input.stream.tables.clone(), input.stream.dedupe);
     if !reader.remember(&files.memory()) {
         log::warn!("{input}: what it remembered to leave repeats out cannot be read; some may come again");
@@ -47,8 +48,8 @@ pub fn run(
     let source = format!("defender:storage:{}", account_name(&input.url));
     let mut live = Live { storage, files, source, input, stream, stop };
     let begun = Ticks::now();
-    let mut position = position(saved, input, &mut live)?;
-    let mut poll = Poll::new(input, &mut position, &mut reader, &mut live);
+    let (mut position, mut finished) = position(saved, kept, input, &mut live)?;
+    let mut poll = Poll::new(input, (&mut position, &mut finished), &mut reader, &mut live);
     let end = poll.run();
     let (tally, is_saved) = (std::mem::take(&mut poll.tally), poll.unsaved == 0);
     report(input, &tally, Ticks::now().since(begun));
@@ -122,10 +123,11 @@ fn report(input: &StorageInput, tally: &Tally, took: Duration) {
     let left = tally.history_left.map_or_else(|| "unknown".to_owned(), |left| left.as_secs().to_string());
     let records = tally.records;
     log::info!(
-        "{input}: poll requests={} containers={} blobs={} bytes={} records={} unparsed={} filtered={} repeats={} undated={} \
-         throttled_s={:.1}{lag} history_left_s={left} duration_s={:.1}",
+        "{input}: poll requests={} containers={} refused={} blobs={} bytes={} records={} unparsed={} filtered={} repeats={} undated={} \
+         beside={} throttled_s={:.1}{lag} history_left_s={left} duration_s={:.1}",
         tally.requests,
         tally.containers,
+        tally.refused,
         tally.blobs,
         tally.bytes,
         records.records,
@@ -133,6 +135,7 @@ fn report(input: &StorageInput, tally: &Tally, took: Duration) {
         records.filtered,
         records.repeats,
         records.undated,
+        records.beside,
         tally.throttled.as_secs_f64(),
         took.as_secs_f64(),
     );
@@ -178,6 +181,10 @@ impl Outside for Live<'_> {
 
     fn save(&mut self, position: &Position) -> Result<(), CheckpointError> {
         self.files.save(position)
+    }
+
+    fn keep(&mut self, finished: &Finished) -> Result<(), CheckpointError> {
+        self.files.keep(finished)
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::cursor::{Cursor, Hour};
+use super::finished::Finished;
 use crate::checkpoint::{self, CheckpointError, Lock};
 use crate::input::{Begin, StorageInput, Tables};
 use crate::time::Ticks;
@@ -25,6 +26,9 @@ pub struct Position {
     /// The service asked to be left alone until then (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<String>,
+    /// What keeps containers from being read: when it was told last, in ticks, by container.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<String, i64>,
     /// The container whose turn it is next.
     pub turn: String,
     /// How far each container was read.
@@ -40,6 +44,7 @@ impl Position {
             tables: tables(input),
             start: start(input, now),
             not_before: None,
+            told: BTreeMap::new(),
             turn: String::new(),
             containers: BTreeMap::new(),
         }
@@ -84,6 +89,7 @@ fn start(input: &StorageInput, now: Ticks) -> Option<Hour> {
 #[derive(Debug)]
 pub struct Files {
     position: PathBuf,
+    finished: PathBuf,
     memory: PathBuf,
     _lock: Lock,
 }
@@ -96,20 +102,30 @@ impl Files {
     pub fn open(folder: &Path, stanza: &str, wait: impl FnMut() -> bool) -> Result<Option<Self>, CheckpointError> {
         // Apart from the file of a feed that is polled over REST, which the stanza may have been before.
         let file = |kind: &str| folder.join(format!("{stanza}.storage.{kind}"));
-        Ok(Lock::take(folder, stanza, wait)?.map(|lock| Self { position: file("json"), memory: file("seen"), _lock: lock }))
+        Ok(Lock::take(folder, stanza, wait)?.map(|lock| Self {
+            position: file("json"),
+            finished: file("finished"),
+            memory: file("seen"),
+            _lock: lock,
+        }))
     }
 
-    /// The position saved last; `None` on the first run.
+    /// The position saved last, and where finished blobs ended; `None` on the first run.
     ///
     /// # Errors
     /// [`CheckpointError::Unreadable`].
-    pub fn load(&self, stanza: &str) -> Result<Option<Position>, CheckpointError> {
-        let Some(position) = checkpoint::read::<Position>(&self.position)? else { return Ok(None) };
-        if position.stanza != stanza {
-            let reason = format!("it belongs to the input `{}`", position.stanza);
-            return Err(CheckpointError::Unreadable { path: self.position.clone(), reason });
+    pub fn load(&self, stanza: &str) -> Result<(Option<Position>, Option<Finished>), CheckpointError> {
+        let position = checkpoint::read::<Position>(&self.position)?;
+        let finished = checkpoint::read::<Finished>(&self.finished)?;
+        let of_position = position.as_ref().map(|position| (&self.position, &position.stanza));
+        let of_finished = finished.as_ref().map(|finished| (&self.finished, &finished.stanza));
+        for (path, owner) in [of_position, of_finished].into_iter().flatten() {
+            if owner != stanza {
+                let reason = format!("it belongs to the input `{owner}`");
+                return Err(CheckpointError::Unreadable { path: path.clone(), reason });
+            }
         }
-        Ok(Some(position))
+        Ok((position, finished))
     }
 
     /// Replaces the position.
@@ -118,6 +134,14 @@ impl Files {
     /// See [`checkpoint::replace`].
     pub fn save(&self, position: &Position) -> Result<(), CheckpointError> {
         checkpoint::replace(&self.position, position)
+    }
+
+    /// Replaces where finished blobs ended.
+    ///
+    /// # Errors
+    /// See [`checkpoint::replace`].
+    pub fn keep(&self, finished: &Finished) -> Result<(), CheckpointError> {
+        checkpoint::replace(&self.finished, finished)
     }
 
     /// What `dedupe` remembered; empty when there is nothing. Without it repeats pass, so it is no reason to stop.

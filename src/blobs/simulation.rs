@@ -29,6 +29,7 @@ fn nothing_is_lost_and_nothing_comes_twice_but_by_a_kill() {
 fn planted_faults_are_noticed() {
     let planted = [
         Planted::BlobsNotLookedBack,
+        Planted::BlobsLateUnseen,
         Planted::BlobsAnewUnseen,
         Planted::BlobsHalfLines,
         Planted::BlobsHalfLineForgotten,

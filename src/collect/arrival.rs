@@ -37,7 +37,7 @@ impl<O: Outside> Poll<'_, O> {
     /// Writes what is new of an answer as it comes in, and once all of it is out, remembers what it proves.
     pub(super) fn arrive(&mut self, ask: &Ask, body: Incoming, looked: Option<Ticks>) -> Result<Option<End>, Spoilt> {
         let mut arrival = Arrival::new(ask, looked);
-        let mut page = PageReader::new(body);
+        let mut page = PageReader::within(std::mem::take(&mut self.room), body);
         loop {
             match page.next_row() {
                 Ok(Some(row)) => {
@@ -45,7 +45,11 @@ impl<O: Outside> Poll<'_, O> {
                         return Ok(Some(end));
                     }
                 }
-                Ok(None) => return Ok(self.complete(arrival, page.has_next_link(), None)?),
+                Ok(None) => {
+                    let has_next_link = page.has_next_link();
+                    self.room = page.leave();
+                    return Ok(self.complete(arrival, has_next_link, None)?);
+                }
                 Err(_) if planted(Planted::BrokenIsComplete) => return Ok(self.complete(arrival, false, None)?),
                 Err(broken) => {
                     if let Some(end) = self.interrupted(arrival)? {
@@ -76,10 +80,11 @@ impl<O: Outside> Poll<'_, O> {
             log::warn!("{}: an object without a readable id and {} was passed on as it came", self.input, names.identity.updated);
         }
         (self.input.feed.events)(&row, &reading, &mut arrival.emission);
-        for draft in arrival.emission.drafts.drain(..) {
-            self.outside.write(&draft)?;
+        arrival.emission.hand_out(|draft| {
+            self.outside.write(draft)?;
             arrival.written += 1;
-        }
+            Ok::<_, CollectError>(())
+        })?;
         Ok(self.outside.pause(Duration::ZERO).then_some(End::Stopped))
     }
 

@@ -1,6 +1,7 @@
 //! One version of an alert as events: the alert, and where asked for its evidence.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::evidence::{self, EvidenceEvent};
 use super::gist::{About, Gist};
@@ -33,10 +34,12 @@ type Item<'a> = (Value<'a>, Option<legacy::Reading<'a>>);
 
 /// Adds the events of one version of an alert, its evidence behind it.
 pub(super) fn emit(row: &Row<'_>, reading: &Reading<'_>, identity: Identity, kind: Kind, time: Ticks, out: &mut Emission) {
-    let mut draft = |sourcetype, data| out.drafts.push(Draft { time, sourcetype, data });
+    let mut data = out.blank();
     let is_plain = reading.form == Form::Verbatim && reading.evidence == Evidence::Inline;
     let Some(object) = row.object.filter(|_| !is_plain) else {
-        return draft(kind.sourcetype(), row.text(reading.form, identity));
+        row.append(&mut data, reading.form, identity);
+        out.drafts.push(Draft { time, sourcetype: kind.sourcetype(), data });
+        return;
     };
     let items = items(object, reading.names.evidence);
     let gist = Gist::of(object, items.iter().filter_map(|(_, item)| item.as_ref()));
@@ -56,13 +59,13 @@ pub(super) fn emit(row: &Row<'_>, reading: &Reading<'_>, identity: Identity, kin
         kept.retain(|(_, item)| item.is_none() || whole.next() != Some(true));
     }
     let composed = Composed { object, items: &items, kept: &kept, gist: &gist, reading };
-    let data = match reading.form {
-        Form::Compact => composed.compact(identity, kind),
-        Form::Verbatim => composed.verbatim(),
-    };
-    draft(kind.sourcetype(), data);
+    match reading.form {
+        Form::Compact => composed.append_compact(&mut data, &mut out.made, identity, kind),
+        Form::Verbatim => composed.append_verbatim(&mut data),
+    }
+    out.drafts.push(Draft { time, sourcetype: kind.sourcetype(), data });
     for event in events {
-        draft(EVIDENCE, event.data);
+        out.drafts.push(Draft { time, sourcetype: EVIDENCE, data: event.data });
     }
 }
 
@@ -78,52 +81,70 @@ struct Composed<'a> {
 }
 
 impl Composed<'_> {
-    fn compact(&self, identity: Identity, kind: Kind) -> String {
+    fn append_compact(&self, out: &mut String, made: &mut String, identity: Identity, kind: Kind) {
         let evidence = self.reading.names.evidence;
         let is_graph = self.kept.iter().any(|(_, item)| item.as_ref().is_some_and(|item| item.graph_type.is_some()));
+        made.clear();
+        // In the place of the list as it came; without any evidence left, in the place of none.
+        if is_graph && kind == Kind::Alone {
+            append_list(made, self.kept, append_both, true);
+        } else if !self.kept.is_empty() || self.items.is_empty() {
+            append_list(made, self.kept, append_raw, false);
+        }
+        let listed = 0..made.len();
+        let added = self.added(made, kind, is_graph);
         let mut pieces: Vec<Piece<'_>> = Vec::with_capacity(48);
         for member in self.object.members() {
             let place = if member.is("mitreTechniques") { Place::Early } else { Place::Natural };
             if !member.is(evidence) || member.value().list().is_none() {
-                pieces.push(Piece::raw(member, place));
-            } else if is_graph && kind == Kind::Alone {
-                pieces.push(Piece::made(evidence, list(self.kept, append_both, true), place));
-            } else if !self.kept.is_empty() || self.items.is_empty() {
-                pieces.push(Piece::made(evidence, list(self.kept, append_raw, false), place));
+                pieces.push(Piece::Raw(member, place));
+            } else if !listed.is_empty() {
+                pieces.push(Piece::Made(evidence, &made[listed.clone()], place));
             }
         }
-        let mut add = |name: &'static str, value: Option<Cow<'_, str>>, place| {
-            if let Some(value) = value.filter(|_| self.object.get(name).is_none_or(|old| old.is_null())) {
-                pieces.push(Piece::made(name, value.into_owned(), place));
+        pieces.extend(added.into_iter().map(|(name, part, place)| Piece::Made(name, &made[part], place)));
+        json::compose(out, &pieces, identity.updated);
+    }
+
+    /// Members that Microsoft did not send, behind what was made before: names, and where their JSON lies.
+    fn added(&self, made: &mut String, kind: Kind, is_graph: bool) -> Vec<(&'static str, Range<usize>, Place)> {
+        let mut added = Vec::with_capacity(4);
+        let mut add = |name: &'static str, place, append: &dyn Fn(&mut String)| {
+            let from = made.len();
+            if self.object.get(name).is_none_or(|old| old.is_null()) {
+                append(made);
+            }
+            if made.len() > from {
+                added.push((name, from..made.len(), place));
             }
         };
-        add("cim", self.gist.text().map(Cow::Owned), Place::Early);
+        add("cim", Place::Early, &|out| self.gist.append(out));
         if self.reading.evidence == Evidence::Events {
-            add("evidenceCount", Some(Cow::Owned(self.items.len().to_string())), Place::Natural);
+            add("evidenceCount", Place::Natural, &|out| out.push_str(&self.items.len().to_string()));
         }
         match kind {
             Kind::OfIncident => {
-                add("devices", devices(self.items).map(Cow::Owned), Place::Natural);
+                add("devices", Place::Natural, &|out| append_devices(out, self.items));
                 if is_graph {
-                    add("entities", Some(Cow::Owned(list(self.kept, append_entities, true))), Place::Natural);
+                    add("entities", Place::Natural, &|out| append_list(out, self.kept, append_entities, true));
                 }
             }
             Kind::Alone if self.items.iter().any(is_device) => {
-                add("computerDnsName", self.gist.first(About::Dest).map(Cow::Borrowed), Place::Natural);
-                add("machineId", self.gist.first(About::DestId).map(Cow::Borrowed), Place::Natural);
+                let first = |about, out: &mut String| out.push_str(self.gist.first(about).unwrap_or_default());
+                add("computerDnsName", Place::Natural, &|out| first(About::Dest, out));
+                add("machineId", Place::Natural, &|out| first(About::DestId, out));
             }
             Kind::Alone => {}
         }
-        json::compose(pieces, identity.updated)
+        added
     }
 
-    /// Microsoft's bytes, less the evidence that has events of its own.
-    fn verbatim(&self) -> String {
-        let mut out = String::with_capacity(self.object.value().raw().len() + 2);
+    /// Appends Microsoft's bytes, less the evidence that has events of its own.
+    fn append_verbatim(&self, out: &mut String) {
         out.push('{');
         for member in self.object.members() {
             let is_list = member.is(self.reading.names.evidence) && member.value().list().is_some();
-            member.append_name(&mut out);
+            member.append_name(out);
             if !is_list || self.kept.len() == self.items.len() {
                 out.push_str(&member.value().one_line());
                 continue;
@@ -134,7 +155,6 @@ impl Composed<'_> {
             out.push(']');
         }
         out.push('}');
-        out
     }
 }
 
@@ -143,27 +163,25 @@ fn items<'a>(alert: Object<'a>, name: &str) -> Vec<Item<'a>> {
     list.into_iter().flatten().map(|value| (value, value.object().map(legacy::read))).collect()
 }
 
-/// A JSON list of what is made of each item; `inside` adds the evidence inside others after all that stand for themselves. In
-/// the Defender APIs there is none.
-fn list(items: &[&Item<'_>], append: fn(&mut String, &Item<'_>), inside: bool) -> String {
-    let mut out = String::with_capacity(items.iter().map(|(value, _)| value.raw().len() + 400).sum());
+/// Appends a JSON list of what is made of each item; `inside` adds the evidence inside others after all that stand for
+/// themselves. In the Defender APIs there is none.
+fn append_list(out: &mut String, items: &[&Item<'_>], append: fn(&mut String, &Item<'_>), inside: bool) {
     out.push('[');
     for item in items {
         let before = out.len();
-        append(&mut out, item);
+        append(out, item);
         if out.len() > before {
             out.push(',');
         }
     }
     for entity in items.iter().filter(|_| inside).filter_map(|(_, item)| item.as_ref()).flat_map(|item| &item.inside) {
-        entity.append(&mut out);
+        entity.append(out);
         out.push(',');
     }
     if out.ends_with(',') {
         out.pop();
     }
     out.push(']');
-    out
 }
 
 fn append_raw(out: &mut String, (value, _): &Item<'_>) {
@@ -189,8 +207,8 @@ fn is_device((_, item): &Item<'_>) -> bool {
     item.as_ref().is_some_and(|item| item.graph_type.as_deref() == Some("device"))
 }
 
-/// The list `devices` of an alert of an incident, under its old names.
-fn devices(items: &[Item<'_>]) -> Option<String> {
+/// Appends the list `devices` of an alert of an incident, under its old names; nothing when it would be empty.
+fn append_devices(out: &mut String, items: &[Item<'_>]) {
     const NAMES: [(&str, &str); 11] = [
         ("mdatpDeviceId", "mdeDeviceId"),
         ("aadDeviceId", "azureAdDeviceId"),
@@ -204,21 +222,23 @@ fn devices(items: &[Item<'_>]) -> Option<String> {
         ("firstSeen", "firstSeenDateTime"),
         ("onboardingStatus", "onboardingStatus"),
     ];
-    let mut out = String::from("[");
+    if !items.iter().any(is_device) {
+        return;
+    }
+    out.push('[');
     for device in items.iter().filter(|item| is_device(item)).filter_map(|(_, item)| item.as_ref()) {
-        if out.len() > 1 {
+        if !out.ends_with('[') {
             out.push(',');
         }
         out.push('{');
         for (name, graph) in NAMES {
             let value = device.members.object.get(graph).map(|value| value.raw());
             if let Some(value) = value.filter(|value| !matches!(*value, "null" | "\"\"")) {
-                json::member(&mut out, name);
+                json::plain_member(out, name);
                 out.push_str(value);
             }
         }
         out.push('}');
     }
     out.push(']');
-    (out.len() > 2).then_some(out)
 }

@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::legacy;
 use super::names::name;
+use super::{legacy, spelling};
 use crate::json;
 use crate::json::value::Object;
 
@@ -60,21 +60,25 @@ const NAMES: [&str; 18] = [
     "resource",
 ];
 
-/// Values by name, none twice, as JSON strings.
+/// Values as JSON strings in the order they were found, none twice under one name.
 #[derive(Default)]
-pub(super) struct Gist<'a>([Vec<Cow<'a, str>>; NAMES.len()]);
+pub(super) struct Gist<'a> {
+    values: Vec<(About, Cow<'a, str>)>,
+    /// How many there are of each name.
+    counts: [usize; NAMES.len()],
+}
 
 impl<'a> Gist<'a> {
     /// What an alert and its evidence say.
     pub(super) fn of(alert: Object<'a>, evidence: impl Iterator<Item = &'a legacy::Reading<'a>> + Clone) -> Self {
-        let mut gist = Self::default();
+        let mut gist = Self { values: Vec::with_capacity(24), ..Self::default() };
         gist.take_devices(alert);
         for reading in evidence.clone() {
             gist.take(&reading.entity);
             reading.inside.iter().for_each(|entity| gist.take(entity));
             gist.take_own(reading);
         }
-        if gist.of_name(About::User).is_empty() {
+        if gist.counts[About::User as usize] == 0 {
             if let Some(related) = alert.get("relatedUser").and_then(|value| value.object()) {
                 gist.note(About::User, related.text("userName"));
             }
@@ -87,37 +91,48 @@ impl<'a> Gist<'a> {
 
     /// The first value of a name, as JSON.
     pub(super) fn first(&self, about: About) -> Option<&str> {
-        self.of_name(about).first().map(|value| &**value)
+        self.of_name(about as usize).next()
     }
 
-    /// As a JSON object of lists, within [`BUDGET`]; `None` when it would be empty.
-    pub(super) fn text(&self) -> Option<String> {
+    /// Appends it as a JSON object of lists, within [`BUDGET`]; nothing when it would be empty.
+    pub(super) fn append(&self, out: &mut String) {
+        let kept = self.fitting();
+        if kept.iter().all(|kept| *kept == 0) {
+            return;
+        }
+        out.push('{');
+        for (n, name) in NAMES.iter().enumerate().filter(|(n, _)| kept[*n] > 0) {
+            json::plain_member(out, name);
+            let before = out.len();
+            for value in self.of_name(n).take(kept[n]) {
+                out.push(if out.len() == before { '[' } else { ',' });
+                out.push_str(value);
+            }
+            out.push(']');
+        }
+        out.push('}');
+    }
+
+    /// How many values of each name have room: first the first value of each, then the second of each, so that a long list
+    /// leaves room for the others.
+    fn fitting(&self) -> [usize; NAMES.len()] {
         let mut kept = [0; NAMES.len()];
         let mut room = BUDGET;
-        // First the first value of each name, then the second of each, so that a long list leaves room for the others.
-        for turn in 0..VALUES {
-            for (values, kept) in self.0.iter().zip(&mut kept) {
-                let Some(value) = values.get(turn).filter(|_| *kept == turn) else { continue };
-                let cost = value.len() + if turn == 0 { 24 } else { 1 };
+        let most = self.counts.iter().max().copied().unwrap_or_default();
+        for turn in 0..most {
+            for (n, kept) in kept.iter_mut().enumerate().filter(|(n, kept)| **kept == turn && self.counts[*n] > turn) {
+                let cost = self.of_name(n).nth(turn).map_or(0, str::len) + if turn == 0 { 24 } else { 1 };
                 if cost <= room {
                     room -= cost;
                     *kept += 1;
                 }
             }
         }
-        let mut out = String::from("{");
-        for ((name, values), kept) in NAMES.iter().zip(&self.0).zip(kept).filter(|(_, kept)| *kept > 0) {
-            json::member(&mut out, name);
-            out.push('[');
-            out.push_str(&values[..kept].join(","));
-            out.push(']');
-        }
-        out.push('}');
-        (out.len() > 2).then_some(out)
+        kept
     }
 
-    fn of_name(&self, about: About) -> &[Cow<'a, str>] {
-        &self.0[about as usize]
+    fn of_name(&self, n: usize) -> impl Iterator<Item = &str> {
+        self.values.iter().filter(move |(about, _)| *about as usize == n).map(|(_, value)| &**value)
     }
 
     fn note(&mut self, about: About, value: Option<Cow<'_, str>>) {
@@ -145,9 +160,10 @@ impl<'a> Gist<'a> {
     }
 
     fn add(&mut self, about: About, quoted: Cow<'a, str>) {
-        let values = &mut self.0[about as usize];
-        if values.len() < VALUES && !values.contains(&quoted) {
-            values.push(quoted);
+        let count = &mut self.counts[about as usize];
+        if *count < VALUES && !self.values.iter().any(|(known, value)| *known == about && *value == quoted) {
+            *count += 1;
+            self.values.push((about, quoted));
         }
     }
 
@@ -187,8 +203,10 @@ impl<'a> Gist<'a> {
             return;
         }
         let remediation = entity.text(name!("remediationStatus")).filter(|status| !status.eq_ignore_ascii_case("none"));
-        let status = remediation.or_else(|| entity.text(name!("detectionStatus"))).map(|status| status.to_lowercase());
-        self.note(About::Remediation, status.map(Cow::Owned));
+        match remediation.or_else(|| entity.text(name!("detectionStatus"))) {
+            Some(status) if let Some(known) = spelling::lower(&status) => self.add(About::Remediation, Cow::Borrowed(known)),
+            status => self.note(About::Remediation, status.map(|status| Cow::Owned(status.to_lowercase()))),
+        }
         match &*entity.kind {
             "File" => {
                 self.note_json(About::FileName, entity.json(name!("fileName")));

@@ -14,10 +14,11 @@ pub(super) const FEED: Feed = Feed { name: "incidents", title: "Incidents and th
 fn events(row: &Row<'_>, reading: &Reading<'_>, out: &mut Emission) {
     let alerts = alerts_of(row, reading);
     if reading.is_new {
-        let data = match row.object {
-            Some(object) => incident(object, &alerts, reading),
-            None => row.text(reading.form, reading.names.identity),
-        };
+        let mut data = out.blank();
+        match row.object {
+            Some(object) => incident(&mut data, object, &alerts, reading),
+            None => row.append(&mut data, reading.form, reading.names.identity),
+        }
         out.drafts.push(Draft { time: reading.time(row.version), sourcetype: INCIDENT, data });
     }
     let Some(identity) = reading.names.alert else { return };
@@ -59,8 +60,8 @@ fn alerts_of<'a>(row: &Row<'a>, reading: &Reading<'_>) -> Alerts<'a> {
     Alerts { rows, ids }
 }
 
-/// The incident with `alertIds` and `alertsCount` in the place of its alerts.
-fn incident(object: Object<'_>, alerts: &Alerts<'_>, reading: &Reading<'_>) -> String {
+/// Appends the incident with `alertIds` and `alertsCount` in the place of its alerts.
+fn incident(out: &mut String, object: Object<'_>, alerts: &Alerts<'_>, reading: &Reading<'_>) {
     let listed = alerts.ids.as_ref().map(|ids| {
         let mut text = String::from("[");
         for id in ids {
@@ -78,14 +79,14 @@ fn incident(object: Object<'_>, alerts: &Alerts<'_>, reading: &Reading<'_>) -> S
             // Where the list of alerts goes on is of no use in an event.
             continue;
         } else if !member.is(reading.names.alerts) {
-            pieces.push(Piece::raw(member, Place::Natural));
+            pieces.push(Piece::Raw(member, Place::Natural));
         } else if let Some((ids, count)) = &listed {
-            pieces.push(Piece::made("alertIds", ids.as_str(), Place::Natural));
-            pieces.push(Piece::made("alertsCount", count.as_str(), Place::Natural));
+            pieces.push(Piece::Made("alertIds", ids, Place::Natural));
+            pieces.push(Piece::Made("alertsCount", count, Place::Natural));
         }
     }
     match reading.form {
-        Form::Compact => json::compose(pieces, reading.names.identity.updated),
-        Form::Verbatim => json::side_by_side(&pieces),
+        Form::Compact => json::compose(out, &pieces, reading.names.identity.updated),
+        Form::Verbatim => json::side_by_side(out, &pieces),
     }
 }

@@ -8,7 +8,8 @@
 
 use std::borrow::Cow;
 
-use super::names::{Name, Named, name};
+use super::names::{Name, NameSet, Named, name};
+use super::spelling;
 use crate::json;
 use crate::json::index::Kind;
 use crate::json::value::{Object, Value};
@@ -20,6 +21,8 @@ pub(super) struct Entity<'a> {
     pub(super) kind: Cow<'a, str>,
     /// The members, `entityType` not among them.
     facts: Vec<Fact<'a>>,
+    /// Which names of the list it has.
+    known: NameSet,
 }
 
 #[derive(Debug)]
@@ -37,8 +40,15 @@ enum FactName<'a> {
 }
 
 impl<'a> Entity<'a> {
+    fn new(kind: Cow<'a, str>) -> Self {
+        Self { kind, facts: Vec::with_capacity(16), known: NameSet::default() }
+    }
+
     /// A member as JSON.
     pub(super) fn json(&self, name: Name) -> Option<&Cow<'a, str>> {
+        if !self.known.has(name) {
+            return None;
+        }
         self.facts.iter().find(|fact| matches!(fact.name, FactName::Known(known) if known == name)).map(|fact| &fact.value)
     }
 
@@ -49,7 +59,11 @@ impl<'a> Entity<'a> {
 
     /// Notes a member unless it is known already.
     fn note(&mut self, name: FactName<'a>, value: Cow<'a, str>) {
-        if !self.facts.iter().any(|fact| fact.name == name) {
+        let is_new = match &name {
+            FactName::Known(name) => self.known.add(*name),
+            FactName::Other(_) => !self.facts.iter().any(|fact| fact.name == name),
+        };
+        if is_new {
             self.facts.push(Fact { name, value });
         }
     }
@@ -66,10 +80,10 @@ impl<'a> Entity<'a> {
         }
     }
 
-    /// Notes a text that was made here.
-    fn say(&mut self, name: Name, text: &str) {
-        if !text.is_empty() {
-            self.note(FactName::Known(name), Cow::Owned(quoted(text)));
+    /// Notes a JSON string that was made here.
+    fn say(&mut self, name: Name, quoted: Cow<'a, str>) {
+        if quoted != "\"\"" {
+            self.note(FactName::Known(name), quoted);
         }
     }
 
@@ -84,7 +98,7 @@ impl<'a> Entity<'a> {
     pub(super) fn append_facts(&self, out: &mut String, beside: Option<&Named<'_>>) {
         let has = |name: Name| beside.and_then(|named| named.get(name)).is_some_and(|value| !value.is_null());
         if !has(name!("entityType")) {
-            json::member(out, "entityType");
+            json::plain_member(out, "entityType");
             json::quote(out, &self.kind);
         }
         for fact in &self.facts {
@@ -149,7 +163,7 @@ fn bare_type(name: Cow<'_, str>) -> Cow<'_, str> {
 
 /// Evidence of the Defender APIs: the old names are its own.
 fn flat(object: Object<'_>) -> Entity<'_> {
-    let mut entity = Entity { kind: Cow::Borrowed("Unknown"), facts: Vec::with_capacity(24) };
+    let mut entity = Entity::new(Cow::Borrowed("Unknown"));
     if let Some(kind) = object.text("entityType") {
         entity.kind = kind;
     }
@@ -309,38 +323,28 @@ fn kind(graph_type: &str) -> Cow<'static, str> {
         "registryKey" | "registryValue" => "Registry",
         "mailbox" => "MailBox",
         "analyzedMessage" => "MailMessage",
-        other => return Cow::Owned(capital(other)),
+        "device" => "Device",
+        "file" => "File",
+        "ip" => "Ip",
+        "process" => "Process",
+        "url" => "Url",
+        "user" => "User",
+        other => return Cow::Owned(spelling::with_capital(other)),
     })
 }
 
-/// A verdict as the Defender APIs spell it: the published detections leave out what is `Clean`.
-pub(super) fn verdict(graph: &str) -> Cow<'static, str> {
-    match graph {
-        "noThreatsFound" => Cow::Borrowed("Clean"),
-        "" => Cow::Borrowed("Unknown"),
-        other => Cow::Owned(capital(other)),
-    }
-}
-
-/// Graph's enumerations begin small, those of the Defender APIs with a capital.
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
 fn from_graph<'a>(graph_type: &str, members: &Named<'a>, around: Option<&Entity<'_>>) -> Entity<'a> {
-    let mut entity = Entity { kind: kind(graph_type), facts: Vec::with_capacity(16) };
+    let mut entity = Entity::new(kind(graph_type));
     let text = |name| members.get(name).and_then(|value| value.plain());
     if let Some(created) = members.get(name!("createdDateTime")) {
         entity.take(name!("evidenceCreationTime"), created);
     }
     // A detection compares the verdict with `Clean`, and drops evidence that has none.
-    let own = text(name!("verdict")).map(|text| verdict(&text));
-    let inherited = || around.and_then(|around| around.text(name!("verdict"))).map(|text| Cow::Owned(text.into_owned()));
-    entity.say(name!("verdict"), &own.or_else(inherited).unwrap_or(Cow::Borrowed("Unknown")));
+    let own = text(name!("verdict")).map(|text| spelling::verdict(&text));
+    entity.say(name!("verdict"), own.unwrap_or_else(|| inherited(around)));
     for name in [name!("remediationStatus"), name!("detectionStatus")] {
         if let Some(value) = text(name) {
-            entity.say(name, &capital(&value));
+            entity.say(name, spelling::capital(&value));
         }
     }
     if let Some(device) = members.get(name!("mdeDeviceId")) {
@@ -404,8 +408,8 @@ fn from_inside<'a>(graph_type: &str, members: &Named<'a>, around: &Entity<'_>, d
                 from_inside(inner_type, &inner, &entity, depth - 1, out);
                 out.insert(at, entity);
             } else if *inner_type == "url" && matches!(item.kind(), Kind::Plain | Kind::Escaped) {
-                let mut entity = Entity { kind: kind(inner_type), facts: Vec::new() };
-                entity.say(name!("verdict"), &around.text(name!("verdict")).unwrap_or(Cow::Borrowed("Unknown")));
+                let mut entity = Entity::new(kind(inner_type));
+                entity.say(name!("verdict"), inherited(Some(around)));
                 entity.take(name!("url"), item);
                 out.push(entity);
             }
@@ -413,8 +417,8 @@ fn from_inside<'a>(graph_type: &str, members: &Named<'a>, around: &Entity<'_>, d
     }
 }
 
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    json::quote(&mut out, text);
-    out
+/// The verdict of evidence that has none of its own: that of what it lies in. It was spelled here.
+fn inherited(around: Option<&Entity<'_>>) -> Cow<'static, str> {
+    let of_around = around.and_then(|around| around.json(name!("verdict")));
+    of_around.map_or(spelling::UNKNOWN, |verdict| Cow::Owned(verdict.clone().into_owned()))
 }

@@ -8,6 +8,7 @@ mod gist;
 mod incidents;
 mod legacy;
 mod names;
+mod spelling;
 #[cfg(feature = "streaming")]
 pub mod records;
 #[cfg(test)]
@@ -175,11 +176,11 @@ impl<'a> Row<'a> {
         self.version.updated != UNDATED
     }
 
-    /// The object as one line of JSON.
-    pub fn text(&self, form: Form, identity: Identity) -> String {
+    /// Appends the object as one line of JSON.
+    pub fn append(&self, out: &mut String, form: Form, identity: Identity) {
         match (form, self.object) {
-            (Form::Compact, Some(object)) => json::compact(object, identity.updated),
-            _ => self.value.one_line().into_owned(),
+            (Form::Compact, Some(object)) => json::compact(out, object, identity.updated),
+            _ => out.push_str(&self.value.one_line()),
         }
     }
 }
@@ -229,4 +230,38 @@ pub struct Emission {
     pub alerts_seen: BTreeSet<Version>,
     /// How many alerts inside incidents were emitted before and left out.
     pub alerts_repeated: usize,
+    /// Texts of events that were written: their memory serves the next ones.
+    spare: Vec<String>,
+    /// Members that are made here, one behind the other, while an event is composed.
+    made: String,
+}
+
+/// How much memory is kept for the next event, of a text and in texts; one huge alert does not stay.
+const SPARE_BYTES: usize = 256 << 10;
+const SPARE_TEXTS: usize = 8;
+
+impl Emission {
+    /// Gives each event to `take` and uses its memory again.
+    ///
+    /// # Errors
+    /// Those of `take`; the events behind it are dropped.
+    pub fn hand_out<E>(&mut self, mut take: impl FnMut(&Draft) -> Result<(), E>) -> Result<(), E> {
+        for draft in self.drafts.drain(..) {
+            take(&draft)?;
+            let mut text = draft.data;
+            if text.capacity() <= SPARE_BYTES && self.spare.len() < SPARE_TEXTS {
+                text.clear();
+                self.spare.push(text);
+            }
+        }
+        if self.made.capacity() > SPARE_BYTES {
+            self.made = String::new();
+        }
+        Ok(())
+    }
+
+    /// A text without bytes in it.
+    fn blank(&mut self) -> String {
+        self.spare.pop().unwrap_or_default()
+    }
 }

@@ -184,6 +184,26 @@ impl Name {
     }
 }
 
+/// Some of the names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct NameSet(u128);
+
+const _: () = assert!(COUNT <= u128::BITS as usize, "a name has no bit");
+
+impl NameSet {
+    /// Adds a name; `false` when it is in it.
+    pub(super) fn add(&mut self, name: Name) -> bool {
+        let is_new = !self.has(name);
+        self.0 |= 1 << name.0;
+        is_new
+    }
+
+    /// Whether a name is in it.
+    pub(super) fn has(self, name: Name) -> bool {
+        self.0 >> name.0 & 1 == 1
+    }
+}
+
 /// An object's members by name, the first of each.
 #[derive(Clone, Debug)]
 pub(super) struct Named<'a> {

@@ -96,6 +96,14 @@ struct Name {
 const NO_NAME: Name = Name { start: NAMELESS, end: NAMELESS, escaped: false };
 
 impl Index {
+    /// Gives back what a text with very many values needed.
+    pub fn shrink(&mut self) {
+        const USUAL: usize = 4 << 10;
+        self.nodes.clear();
+        self.nodes.shrink_to(USUAL);
+        self.open.shrink_to(MAX_DEPTH);
+    }
+
     /// Reads the value that `bytes` begins with; gives the place behind it. Whether the bytes are UTF-8 is not looked at.
     ///
     /// # Errors

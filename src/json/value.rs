@@ -239,13 +239,20 @@ impl<'a> Member<'a> {
         Cow::Borrowed(self.0.part(node.name, node.name_end))
     }
 
+    /// Bytes of its name, as text.
+    pub fn name_length(&self) -> usize {
+        let node = self.0.node();
+        if node.name_escaped { self.name().len() } else { (node.name_end - node.name) as usize }
+    }
+
     /// Whether it has this name.
-    #[inline]
+    #[inline(always)]
     pub fn is(&self, name: &str) -> bool {
         let node = self.0.node();
         if node.name_escaped {
             return self.name() == name;
         }
+        // Most differ in their length, and their bytes need not be looked at.
         (node.name_end - node.name) as usize == name.len()
             && self.0.text.as_bytes()[node.name as usize..node.name_end as usize] == *name.as_bytes()
     }

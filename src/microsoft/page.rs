@@ -158,6 +158,13 @@ enum Found {
     Twice,
 }
 
+/// The memory that an answer is read in. One answer after the other is given the same.
+#[derive(Debug, Default)]
+pub struct Room {
+    window: Vec<u8>,
+    index: Index,
+}
+
 /// Reads one answer.
 #[derive(Debug)]
 pub struct PageReader<S> {
@@ -179,23 +186,37 @@ pub struct PageReader<S> {
 impl<S: Source> PageReader<S> {
     /// Reads nothing yet.
     pub fn new(source: S) -> Self {
-        Self::with_window(source, WINDOW)
+        Self::within(Room::default(), source)
     }
 
-    /// The same with a window of another size than the usual; a test's is so small that every row is cut.
-    pub fn with_window(source: S, usual: usize) -> Self {
+    /// The same in memory that served before.
+    pub fn within(room: Room, source: S) -> Self {
+        let Room { window, index } = room;
         Self {
             source,
-            window: Vec::new(),
-            usual,
+            window,
+            usual: WINDOW,
             ahead: 0..0,
             before: 0,
             has_ended: false,
             place: Place::Begin,
             found: Found::Nothing,
             has_next_link: false,
-            index: Index::default(),
+            index,
         }
+    }
+
+    /// The same with a window of another size than the usual; a test's is so small that every row is cut.
+    pub fn with_window(source: S, usual: usize) -> Self {
+        Self { usual, ..Self::new(source) }
+    }
+
+    /// Gives the memory back, for the next answer; that of a huge row is not kept.
+    pub fn leave(mut self) -> Room {
+        self.window.truncate(self.usual);
+        self.window.shrink_to(self.usual);
+        self.index.shrink();
+        Room { window: self.window, index: self.index }
     }
 
     /// Whether `@odata.nextLink` announces more; known when the last row is out. The link itself is not given out: it is

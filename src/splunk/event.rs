@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::xml;
 use crate::time::Ticks;
 
-/// Bytes gathered before they are written: what a Linux pipe holds.
+/// The most that is written at once: what a Linux pipe holds. One byte more, and the program sleeps in every write until the
+/// reader made room.
 const BLOCK: usize = 64 << 10;
 /// A buffer that one huge event made larger than this is given back.
 const KEEP: usize = 4 * BLOCK;
@@ -75,7 +76,7 @@ impl<W: Write> EventStream<W> {
         Self { out, buffer: Vec::new(), state: State::Unopened, begun: false }
     }
 
-    /// Takes an event; writes when a block is full.
+    /// Takes an event; writes the ones before it when there is no room for it in their block.
     ///
     /// # Errors
     /// See [`StreamError`].
@@ -89,6 +90,7 @@ impl<W: Write> EventStream<W> {
             State::Ended | State::Broken => return Err(StreamError::Ended),
         }
         let buffer = &mut self.buffer;
+        let before = buffer.len();
         buffer.extend_from_slice(b"<event><time>");
         buffer.extend_from_slice(event.time.epoch_millis().as_bytes());
         buffer.extend_from_slice(b"</time>");
@@ -105,7 +107,7 @@ impl<W: Write> EventStream<W> {
                 buffer.extend_from_slice(close.as_bytes());
             }
         }
-        if buffer.len() >= BLOCK { self.pass_on() } else { Ok(()) }
+        if buffer.len() > BLOCK { self.pass_on(before) } else { Ok(()) }
     }
 
     /// Writes what is gathered; afterwards the operating system has every event given so far.
@@ -114,7 +116,7 @@ impl<W: Write> EventStream<W> {
     /// See [`StreamError`].
     pub fn flush(&mut self) -> Result<(), StreamError> {
         match self.state {
-            State::Unopened | State::Open => self.pass_on(),
+            State::Unopened | State::Open => self.pass_on(self.buffer.len()),
             State::Ended | State::Broken => Err(StreamError::Ended),
         }
     }
@@ -131,7 +133,7 @@ impl<W: Write> EventStream<W> {
             }
             State::Open => {
                 self.buffer.extend_from_slice(b"</stream>\n");
-                self.pass_on()?;
+                self.pass_on(self.buffer.len())?;
                 self.state = State::Ended;
                 Ok(())
             }
@@ -153,18 +155,19 @@ impl<W: Write> EventStream<W> {
         self.close()
     }
 
-    /// Writes the buffer. It is emptied even when that fails: a second attempt would write events twice.
-    fn pass_on(&mut self) -> Result<(), StreamError> {
-        if self.buffer.is_empty() {
+    /// Writes the first bytes of the buffer. They leave it even when that fails: a second attempt would write events twice.
+    fn pass_on(&mut self, length: usize) -> Result<(), StreamError> {
+        if length == 0 {
             return Ok(());
         }
         self.begun = true;
-        let written = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
-        self.buffer.clear();
+        let written = self.out.write_all(&self.buffer[..length]).and_then(|()| self.out.flush());
+        self.buffer.drain(..length);
         if self.buffer.capacity() > KEEP {
-            self.buffer = Vec::new();
+            self.buffer.shrink_to(BLOCK);
         }
         written.map_err(|error| {
+            self.buffer.clear();
             self.state = State::Broken;
             match error.kind() {
                 io::ErrorKind::BrokenPipe => StreamError::ReaderGone,
@@ -334,16 +337,21 @@ mod tests {
         for _ in 0..1000 {
             stream.write(&Event { data: &data, ..EVENT }).unwrap();
             if stream.out.len() > seen {
-                assert!(stream.out.len() - seen >= BLOCK);
+                assert!((BLOCK - 1200..=BLOCK).contains(&(stream.out.len() - seen)));
                 assert!(stream.out.ends_with(b"</event>\n"));
                 seen = stream.out.len();
             }
         }
         assert!(seen > 900_000);
-        stream.write(&Event { data: &"y".repeat(2 << 20), ..EVENT }).unwrap();
+        let huge = "y".repeat(2 << 20);
+        for _ in 0..2 {
+            stream.write(&Event { data: &huge, ..EVENT }).unwrap();
+        }
+        assert_eq!(text(&stream).matches(&huge).count(), 1, "the second waits for its successor");
+        stream.flush().unwrap();
         assert!(stream.buffer.capacity() <= KEEP, "one huge event does not stay in memory");
         stream.close().unwrap();
-        assert_eq!(text(&stream).matches("</event>\n<event>").count(), 1000);
+        assert_eq!(text(&stream).matches("</event>\n<event>").count(), 1001);
     }
 
     #[test]

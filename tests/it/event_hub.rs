@@ -6,7 +6,7 @@ use simulator::event_hubs::{At, EventHubs, Failure, Fault, HubFault};
 use simulator::proxy::Access;
 use simulator::{Config, When, accounts};
 
-use crate::support::{Ended, Input, List, Running, Stage, normal};
+use crate::support::{Ended, Input, List, Running, Stage, has_the_members_of_streamed, normal};
 
 mod faults;
 mod kill;
@@ -153,6 +153,7 @@ fn the_minutes_line_is_written_at_the_end_as_well() {
              reattached=0 throttled=0 lag_events=0 lag_s=0"
         )
     );
+    has_the_members_of_streamed(&line, " partition=");
 }
 
 #[test]

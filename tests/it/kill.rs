@@ -2,7 +2,6 @@
 //! what the service held, and a crash repeats at most the answer it fell into.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use simulator::model::Alert;
 use simulator::throttle::Limits;
 use simulator::{Config, FaultKind, Route, Time, When};
 
-use crate::support::{Ended, Input, List, Running, Stage};
+use crate::support::{Ended, Input, List, Running, Stage, meanwhile};
 
 /// Runs that are killed, of each list.
 const KILLS: usize = 100;
@@ -70,22 +69,13 @@ fn change(stage: &Stage, list: List, chance: &mut Chance, n: usize) {
 
 /// Changes objects until the work is done.
 fn while_changing<T>(stage: &Stage, list: List, work: impl FnOnce() -> T) -> T {
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut chance = Chance::new(3);
-            for n in 0.. {
-                if done.load(Ordering::Relaxed) {
-                    break;
-                }
-                change(stage, list, &mut chance, n);
-                thread::sleep(Duration::from_millis(5 + chance.below(60)));
-            }
-        });
-        let result = work();
-        done.store(true, Ordering::Relaxed);
-        result
-    })
+    let (mut chance, mut n) = (Chance::new(3), 0);
+    let again = || {
+        change(stage, list, &mut chance, n);
+        n += 1;
+        thread::sleep(Duration::from_millis(5 + chance.below(60)));
+    };
+    meanwhile(again, work)
 }
 
 /// What the runs wrote, and what may come again.

@@ -9,11 +9,12 @@ use simulator::generate::records;
 use simulator::storage::{blob_name, container};
 use simulator::{Config, Time, accounts};
 
-use crate::support::{Ended, Event, Input, List, Stage, epoch_millis};
+use crate::support::{Ended, Event, Input, List, Stage, epoch_millis, has_the_members_of_streamed};
 
 mod azurite;
 mod faults;
 mod kill;
+mod transport;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -90,6 +91,7 @@ fn every_record_of_every_table_is_one_event_as_it_was_sent() {
         assert_eq!((event.index.as_deref(), event.host.as_deref()), (Some("edr"), Some("h")));
     }
     assert_eq!(of_poll(&first, "records"), events.len().to_string());
+    has_the_members_of_streamed(&first.said("INFO")[0], " poll ");
     assert_eq!((of_poll(&first, "unparsed"), of_poll(&first, "history_left_s")), ("0".to_owned(), "0".to_owned()));
 
     // Nothing new; then something in this hour, in one that is over, and in a table that is new.
@@ -189,6 +191,91 @@ fn a_blob_that_was_made_anew_is_read_from_its_beginning_with_a_warning() {
              read from its beginning, and what the two have in common comes again"
         )]
     );
+}
+
+/// What the input's file of ends holds.
+fn ends(stage: &Stage) -> (std::path::PathBuf, serde_json::Value) {
+    let path = stage.sim.checkpoint_dir().join("test.storage.finished");
+    let text = std::fs::read(&path).unwrap();
+    (path, serde_json::from_slice(&text).unwrap())
+}
+
+/// Lets a day pass since finished hours were looked at, and a minute: the clocks of answers are whole seconds.
+fn a_day_later(stage: &Stage) {
+    let (path, mut file) = ends(stage);
+    for (_, container) in file["checkpoint"]["containers"].as_object_mut().unwrap() {
+        let looked = &mut container["looked"];
+        *looked = (looked.as_i64().unwrap() - (86_400 + 60) * 10_000_000).into();
+    }
+    std::fs::write(path, file.to_string()).unwrap();
+}
+
+#[test]
+fn what_is_appended_after_the_look_back_is_found_once_a_day() {
+    let stage = stage();
+    let input = input(&stage).set("lookback", "1h");
+    for (n, hours_back) in [30, 20, 10 * 24].into_iter().enumerate() {
+        deliver(&stage, "AlertInfo", hours_back, &[record(n as u64)]);
+    }
+    assert_eq!(input.run().exits(0).quietly().events().len(), 3);
+    let place = |hours: u32| blob_name("GUID", hours_back(&stage, hours));
+
+    // One grew, one is new, and one is so old that its end is not kept.
+    deliver(&stage, "AlertInfo", 30, &[record(10)]);
+    deliver(&stage, "AlertInfo", 25, &[record(11)]);
+    deliver(&stage, "AlertInfo", 10 * 24, &[record(12)]);
+    assert_eq!(input.run().exits(0).quietly().text(), "");
+    a_day_later(&stage);
+    let ended = input.run().exits(0);
+    assert_eq!(texts(&ended.events()), [record(10), record(11)]);
+    let bytes = 2 * (record(10).len() + 2);
+    let container = "defender://test: insights-logs-advancedhunting-alertinfo";
+    assert_eq!(
+        ended.said("WARN"),
+        [
+            format!(
+                "{container}: 2 blobs grew by {bytes} bytes after the look-back had passed, the first of them {}: this was found and \
+                 read by the look of once a day; a longer `lookback` brings it sooner",
+                place(30)
+            ),
+            format!(
+                "{container}: 1 blobs were written to more than 7 days after the look-back had passed, the first of them {}: what was \
+                 appended is not read; a new input whose `start` lies before its hour reads all of it",
+                place(240)
+            ),
+        ]
+    );
+    // It is said and read once; and a list of all there is costs one request more than a poll without.
+    let asked = |stage: &Stage| {
+        stage.sim.forget_requests();
+        assert_eq!(input.run().exits(0).quietly().text(), "");
+        stage.asked(simulator::Route::StorageBlobs)
+    };
+    let without = asked(&stage);
+    a_day_later(&stage);
+    // The stand-in's blobs were written to within the day.
+    let (path, file) = ends(&stage);
+    assert_eq!(input.run().exits(0).said("WARN").len(), 1);
+    std::fs::write(path, file.to_string()).unwrap();
+    stage.sim.forget_requests();
+    input.run().exits(0);
+    assert_eq!(stage.asked(simulator::Route::StorageBlobs), without + 1);
+}
+
+#[test]
+fn a_file_of_ends_that_is_damaged_is_no_reason_to_forget_them() {
+    let stage = stage();
+    let input = input(&stage).set("lookback", "1h");
+    deliver(&stage, "AlertInfo", 30, &[record(1)]);
+    input.run().exits(0).quietly();
+    let (path, _) = ends(&stage);
+    std::fs::write(&path, "{").unwrap();
+    let said = input.run().exits(2).said("ERROR").concat();
+    assert!(said.contains("test.storage.finished cannot be read: "), "{said}");
+    // Without the file it begins to keep ends anew, and reads on.
+    std::fs::remove_file(&path).unwrap();
+    deliver(&stage, "AlertInfo", 0, &[record(2)]);
+    assert_eq!(texts(&input.run().exits(0).quietly().events()), [record(2)]);
 }
 
 #[test]

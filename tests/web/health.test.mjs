@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { all_sound, log_file, poll, row, splunk, splunkd, visit } from './stage.mjs';
+import { all_sound, log_file, poll, row, splunk, splunkd, streamed, visit } from './stage.mjs';
 
 const EXPIRED = 'Entra ID: AADSTS7000222: The provided client secret keys are expired: make a new one, and store it in the account';
 let stage;
 before(async () => {
     // Hours ago, so that what the page says of them is the same on a slow machine.
     const [two, three, four] = [2, 3, 4].map((hours) => hours * 3600);
-    const hub = (ago, id, count) => `${ago} INFO defender://hub: partition=${id} messages=${count} records=${count * 10} bytes=900 filtered=0 repeats=0 unparsed=0 missing=0 reattached=0 throttled=0 lag_events=0 lag_s=0`;
+    const hub = (ago, id, count) => streamed(ago, ' partition=', { partition: id, messages: count, records: count * 10 });
     const log = log_file([
         poll(four, 'busy', { requests: 20, events: 400, lag: 120 }),
         poll(two, 'busy', { requests: 5, events: 7, throttled: '95.5', lag: 3600 }),
@@ -16,7 +16,7 @@ before(async () => {
         `${three} WARN defender://busy: HTTP 429 from Microsoft Graph; asking again later`,
         `${four} ERROR defender://calm: ${EXPIRED}`,
         `${two} ERROR defender://locked_out: ${EXPIRED}`,
-        `${two} INFO defender://blobs: poll requests=40 containers=3 blobs=30 bytes=9000 records=55 unparsed=0 filtered=0 repeats=0 undated=0 throttled_s=0.0 lag_s=3600 history_left_s=unknown duration_s=1.0`,
+        streamed(two, ' poll ', { requests: 40, records: 55, lag_s: 3600 }),
         ...[hub(four, 0, 4), hub(four, 1, 4), hub(three, 0, 8), hub(two, 1, 0)],
         '100000 ERROR defender://busy: too long ago to be told',
     ]);

@@ -185,6 +185,12 @@ export function log_file(lines) {
 export const poll = (ago, input, { requests = 2, rows = 10, events = 10, throttled = '0.0', lag = 60, left = 0, took = '1.0' } = {}) =>
     `${ago} INFO defender://${input}: poll requests=${requests} rows=${rows} events=${events} repeats=0 halved=0 throttled_s=${throttled} settled=2026-01-31T00:00:00.000Z lag_s=${lag} history_left_s=${left} set_aside=0 duration_s=${took}`;
 
+const STREAMED = readFileSync(new URL('../streamed.log', import.meta.url), 'utf8').split('\n');
+
+/** A line of a streaming input, of a poll or of a partition, with some of its numbers. */
+export const streamed = (ago, mark, numbers) =>
+    Object.entries(numbers).reduce((line, [name, value]) => line.replace(new RegExp(` ${name}=\\S+`), ` ${name}=${value}`), `${ago} ${STREAMED.find((line) => line.includes(mark))}`);
+
 /** A secret is in no address, no line of the console, nothing that scripts read, no storage, no control and no state of React's. */
 export async function keeps_secrets(page, secret) {
     for (const { url } of page.sent) assert.ok(!decodeURIComponent(url).includes(secret), `a secret in ${url}`);

@@ -14,8 +14,10 @@ use simulator::wire::{Delivery, Service};
 use simulator::{Time, World};
 
 use super::super::cursor::Hour;
+use super::super::finished::Finished;
+use super::super::poll::Sizes;
 use super::super::position::Position;
-use super::super::{End, Outside, Poll, Sizes, position};
+use super::super::{End, Outside, Poll, position};
 use crate::checkpoint::{self, CheckpointError};
 use crate::feeds::Streaming;
 use crate::feeds::records::{Reader, Record, UNPARSED};
@@ -32,9 +34,10 @@ use crate::time::Ticks;
 pub(super) type Hazards = BTreeMap<&'static str, u64>;
 
 /// Those that every long run must meet.
-pub(super) const HAZARDS: [&str; 12] = [
+pub(super) const HAZARDS: [&str; 13] = [
     "grew while it was read",
     "a closed hour grew",
+    "a finished hour grew",
     "a line in parts",
     "a line that never ended",
     "a last line without an end",
@@ -50,6 +53,9 @@ pub(super) const HAZARDS: [&str; 12] = [
 /// 2026-03-01T00:00:00Z, where every simulation begins.
 const BEGIN: i64 = 1_772_323_200;
 const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+/// How many seconds after the look-back hours may grow.
+const LATEST: u64 = 2 * 86_400;
 const TABLES: [&str; 3] = ["AlertInfo", "DeviceEvents", "NewTable"];
 
 /// One record: its number.
@@ -100,17 +106,20 @@ impl Theatre {
     /// Something is delivered, or goes wrong with a blob.
     fn happen(&mut self) {
         let table = TABLES[usize::try_from(self.chance.below(self.tables as u64)).unwrap_or(0)];
-        let back = if self.chance.percent(30) {
+        let back = if self.chance.percent(5) {
+            Duration::from_secs(self.chance.below(self.lookback.as_secs() + LATEST))
+        } else if self.chance.percent(30) {
             Duration::from_secs(self.chance.below(self.lookback.as_secs() + 3600))
         } else {
             Duration::ZERO
         };
         let hour = self.clock.minus(back).floor(36_000_000_000);
-        // As long as an hour is in the look-back, what is appended to its blob must come.
-        if self.clock >= hour.plus(HOUR).plus(self.lookback) {
+        let place = (container(table), blob_name(accounts::TENANT, hour));
+        if self.is_late(hour) {
+            self.met("a finished hour grew");
+            self.deliver(&place, hour);
             return;
         }
-        let place = (container(table), blob_name(accounts::TENANT, hour));
         if hour.plus(HOUR) <= self.clock && self.inside.contains_key(&place) {
             self.met("a closed hour grew");
         }
@@ -137,7 +146,12 @@ impl Theatre {
     fn deliver(&mut self, place: &(String, String), hour: Time) {
         if let Some((id, hour, rest)) = self.parts.remove(place) {
             self.append(place, &rest);
-            self.arrived(place, id, hour);
+            if self.is_late(hour) {
+                // Its first part may have been passed on as it was.
+                self.broken.insert(id);
+            } else {
+                self.arrived(place, id, hour);
+            }
             return;
         }
         self.next += 1;
@@ -147,7 +161,7 @@ impl Theatre {
             "{{\"category\":\"AdvancedHunting-T\",\"properties\":{{\"Timestamp\":\"{}\",\"Id\":{id},\"Filler\":\"{filler}\"}}}}\r\n",
             self.clock
         );
-        if self.chance.percent(12) {
+        if !self.is_late(hour) && self.chance.percent(12) {
             self.met("a line in parts");
             let at = 1 + usize::try_from(self.chance.below(line.len() as u64 - 4)).unwrap_or(0);
             self.append(place, &line.as_bytes()[..at]);
@@ -156,6 +170,11 @@ impl Theatre {
             self.append(place, line.as_bytes());
             self.arrived(place, id, hour);
         }
+    }
+
+    /// Whether an hour may be finished: the look-back has passed.
+    fn is_late(&self, hour: Time) -> bool {
+        self.clock >= hour.plus(HOUR).plus(self.lookback)
     }
 
     fn append(&mut self, place: &(String, String), bytes: &[u8]) {
@@ -191,7 +210,7 @@ impl Theatre {
     fn rest(&mut self) {
         for (place, (id, hour, rest)) in std::mem::take(&mut self.parts) {
             // What is completed after the look-back is not promised to come.
-            if self.chance.percent(40) || self.clock >= hour.plus(HOUR).plus(self.lookback) {
+            if self.chance.percent(40) || self.is_late(hour) {
                 self.met("a line that never ended");
                 self.broken.insert(id);
                 continue;
@@ -291,6 +310,8 @@ struct Stage {
     /// How often each may come again, because a kill fell between.
     again: BTreeMap<Id, u64>,
     disk: Option<Vec<u8>>,
+    /// The ends of finished blobs on it.
+    ends: Option<Vec<u8>>,
     steps_to_live: Option<u64>,
     dead: bool,
 }
@@ -386,6 +407,14 @@ impl Outside for Stage {
         self.unsaved.clear();
         Ok(())
     }
+
+    fn keep(&mut self, finished: &Finished) -> Result<(), CheckpointError> {
+        if self.killed() {
+            return Err(CheckpointError::Unsaved { path: "killed".into(), reason: std::io::ErrorKind::Other.into() });
+        }
+        self.ends = Some(checkpoint::to_json(finished).unwrap());
+        Ok(())
+    }
 }
 
 fn storage(theatre: &Rc<RefCell<Theatre>>) -> Storage {
@@ -447,6 +476,7 @@ pub(super) fn run_seed(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
         unparsed: Vec::new(),
         again: BTreeMap::new(),
         disk: None,
+        ends: None,
         steps_to_live: None,
         dead: false,
     };
@@ -497,7 +527,7 @@ fn play(stage: &mut Stage, input: &StorageInput) -> Result<(), String> {
     let input = &StorageInput { budget: Duration::from_secs(36_000), ..input.clone() };
     for _ in 0..4 {
         one_poll(stage, input, &mut first)?;
-        let end = input.lookback + HOUR + HOUR;
+        let end = input.lookback + HOUR + DAY;
         stage.theatre.borrow_mut().pass(end);
     }
     let theatre = stage.theatre.borrow();
@@ -529,7 +559,8 @@ fn play(stage: &mut Stage, input: &StorageInput) -> Result<(), String> {
 fn one_poll(stage: &mut Stage, input: &StorageInput, first: &mut Option<Option<Hour>>) -> Result<(), String> {
     stage.dead = false;
     let saved = stage.disk.as_deref().map(checkpoint::parse::<Position>).transpose()?;
-    let Ok(mut position) = position(saved, input, stage) else { return Ok(()) };
+    let kept = stage.ends.as_deref().map(checkpoint::parse::<Finished>).transpose()?;
+    let Ok((mut position, mut finished)) = position(saved, kept, input, stage) else { return Ok(()) };
     // The first run's clock says where it all begins.
     first.get_or_insert(position.start);
     let mut reader = Reader::new(input.stream.shape, input.stream.tables.clone(), input.stream.dedupe);
@@ -538,7 +569,7 @@ fn one_poll(stage: &mut Stage, input: &StorageInput, first: &mut Option<Option<H
         (1 + chance.below(300), chance.below(600))
     };
     let quiet = stage.theatre.borrow().quiet;
-    let mut poll = Poll::new(input, &mut position, &mut reader, stage);
+    let mut poll = Poll::new(input, (&mut position, &mut finished), &mut reader, stage);
     poll.sizes = Sizes { piece, save_every };
     let end = poll.run();
     let over = poll.is_over();

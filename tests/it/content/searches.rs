@@ -10,7 +10,7 @@ use simulator::{FaultKind, When};
 use crate::respond::act::{Act, action_of};
 use crate::respond::audit;
 use crate::search::{self, Fields, Knowledge, pipeline};
-use crate::support::{Ended, Event, List, Stage};
+use crate::support::{Ended, Event, List, Stage, streamed};
 
 use super::{first, records};
 
@@ -57,16 +57,6 @@ fn line_of(level: &str, message: &str, action: Option<&str>) -> Fields {
     fields
 }
 
-/// What the streaming inputs say of themselves: a line for each partition, a line for each poll.
-const STREAMED: [&str; 3] = [
-    "defender://hub: partition=0 messages=9 records=180 bytes=400000 filtered=0 repeats=2 unparsed=0 missing=0 reattached=0 \
-     throttled=0 lag_events=0 lag_s=0",
-    "defender://hub: partition=1 messages=1 records=20 bytes=40000 filtered=0 repeats=0 unparsed=1 missing=0 reattached=1 \
-     throttled=0 lag_events=700 lag_s=61",
-    "defender://blobs: poll requests=12 containers=3 blobs=4 bytes=90000 records=77 unparsed=0 filtered=0 repeats=0 undated=0 \
-     throttled_s=0.0 lag_s=200 history_left_s=unknown duration_s=1.2",
-];
-
 impl Archive {
     pub(super) fn of(incidents: List, alerts: List) -> Self {
         let knowledge = Knowledge::load();
@@ -112,7 +102,7 @@ impl Archive {
         logged(&stage.input(alerts).named("expired").run().exits(2), None, &mut log);
         act(alerts, &[&alert], "resolved", &mut log);
 
-        log.extend(STREAMED.iter().map(|message| line_of("INFO", message, None)));
+        log.extend(streamed().iter().map(|line| line_of(&line.level, &line.message, None)));
         let tables = ["DeviceProcessEvents", "EmailEvents", "AlertInfo"];
         events.extend(tables.into_iter().flat_map(records::of_table).map(|one| one.fields.clone()));
         events.push(records::unparsed(&knowledge));

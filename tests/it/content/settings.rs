@@ -132,3 +132,14 @@ fn what_other_apps_search_with_is_theirs_to_read() {
         assert!(!meta.keys().any(|stanza| stanza.split('/').next() == Some(name)), "[{name}] is on its own");
     }
 }
+
+/// The fields of the streaming API stand twice in `props.conf`, and a script keeps the two alike.
+#[test]
+fn the_streamed_part_of_props_is_what_its_script_writes() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("build/streamed_props.py");
+    let run = match std::process::Command::new("python3").arg(script).arg("--check").output() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && std::env::var_os("CI").is_none() => return,
+        run => run.unwrap(),
+    };
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}

@@ -1,10 +1,9 @@
-//! The same against Azurite, Microsoft's own stand-in for Storage, where it is installed: `npm install --prefix
-//! target/azurite azurite`.
+//! The same against Azurite, Microsoft's own stand-in for Storage, where it is installed: `./build.sh test` does that, with
+//! npm and `build/azurite/`.
 
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -37,26 +36,27 @@ impl Drop for Azurite {
 impl Azurite {
     /// `None`, with the reason printed, where it is not installed.
     fn start() -> Option<Self> {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/azurite/node_modules/.bin/azurite-blob");
+        let installed = || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/azurite/node_modules/.bin/azurite-blob");
+        let program = std::env::var_os("TA_DEFENDER_AZURITE").map_or_else(installed, PathBuf::from);
         if !program.exists() {
             say(&format!("skipped: {} is absent", program.display()));
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new(program)
-            .args(["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--blobPort", &port.to_string(), "--location"])
+        let mut process = Command::new(program)
+            .args(["--skipApiVersionCheck", "--disableTelemetry", "--blobPort", "0", "--location"])
             .arg(folder.path())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "Azurite did not start");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Some(Self { process, url: format!("http://127.0.0.1:{port}/{ACCOUNT}"), signature: sign("rwlca"), _folder: folder })
+        let mut said = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let url = said.find_map(|line| line.split_once(" successfully listens on ").map(|(_, url)| url.to_owned()));
+        // From here on it says a line for each request; they are read, or it would wait for a reader.
+        std::thread::spawn(move || said.for_each(drop));
+        let mut azurite = Self { process, url: String::new(), signature: sign("rwlca"), _folder: folder };
+        azurite.url = format!("{}/{ACCOUNT}", url.expect("Azurite ended before it listened"));
+        Some(azurite)
     }
 
     fn put(&self, path: &str, query: &str, headers: &[(&str, &str)], body: &[u8]) {

@@ -36,12 +36,12 @@ const NOT_PERMITTED: &str =
     "AuthorizationPermissionMismatch: This request is not authorized to perform this operation using this permission.";
 
 /// Lets the account that works sign in with a connection string.
-fn sign_in_with(stage: &Stage, connection_string: &str) {
+pub(super) fn sign_in_with(stage: &Stage, connection_string: &str) {
     stage.account("auth", "connection_string");
     stage.secret("connection_string", connection_string);
 }
 
-fn signature(stage: &Stage) -> Signature<'static> {
+pub(super) fn signature(stage: &Stage) -> Signature<'static> {
     Signature { permissions: "rl", resource_types: "sco", expires: stage.sim.now().plus(Duration::from_secs(60 * 86_400)) }
 }
 
@@ -132,21 +132,47 @@ fn what_a_person_has_to_mend_says_how() {
     assert!(said.ends_with("check storage_account, name resolution, firewall, proxy and, where TLS is inspected, ca_bundle in defender_settings.conf"), "{said}");
 }
 
+/// Lets an hour pass since something was said.
+fn an_hour_later(stage: &Stage) {
+    let path = stage.sim.checkpoint_dir().join("test.storage.json");
+    let mut file: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for (_, told) in file["checkpoint"]["told"].as_object_mut().unwrap() {
+        *told = (told.as_i64().unwrap() - 3600 * 10_000_000).into();
+    }
+    std::fs::write(path, file.to_string()).unwrap();
+}
+
 #[test]
 fn a_container_that_cannot_be_read_does_not_keep_the_others() {
     let stage = three();
     stage.sim.world(|world| world.storage.closed.push(container("AlertInfo")));
     let input = input(&stage);
-    let ended = input.run().exits(2);
+    let ended = input.run().exits(0);
     assert_eq!(texts(&ended.events()), all()[1..]);
-    assert_eq!(
-        ended.said("ERROR"),
-        [format!(
-            "defender://test: Azure Storage: List Blobs {ALERTS}: HTTP 403: not permitted: {NOT_PERMITTED} {REQUEST}; {ROLE}"
-        )]
+    let refusal = format!(
+        "defender://test: Azure Storage: List Blobs {ALERTS}: HTTP 403: not permitted: {NOT_PERMITTED} {REQUEST}; {ROLE}"
     );
+    assert_eq!(ended.said("ERROR"), std::slice::from_ref(&refusal));
+    assert_eq!((of_poll(&ended, "containers"), of_poll(&ended, "refused")), ("3".to_owned(), "1".to_owned()));
+    // Said once, and again when an hour has passed. What else comes is read, and each poll counts it.
+    deliver(&stage, "DeviceEvents", 0, &[record(7)]);
+    let ended = input.run().exits(0).quietly();
+    assert_eq!((texts(&ended.events()), of_poll(&ended, "refused")), (vec![record(7)], "1".to_owned()));
+    an_hour_later(&stage);
+    assert_eq!(input.run().exits(0).said("ERROR"), [refusal]);
     stage.sim.world(|world| world.storage.closed.clear());
-    assert_eq!(texts(&input.run().exits(0).quietly().events()), all()[..1]);
+    let ended = input.run().exits(0).quietly();
+    assert_eq!(texts(&ended.events()), all()[..1]);
+    assert_eq!(ended.said("INFO")[0], format!("defender://test: {ALERTS} can be read again"));
+    // None can be read: that is a failure of every poll.
+    stage.sim.world(|world| {
+        let all = ["AlertInfo", "DeviceEvents", "EmailEvents"];
+        world.storage.closed.extend(all.into_iter().map(container));
+    });
+    let ended = input.run().exits(2);
+    assert_eq!((ended.said("ERROR").len(), of_poll(&ended, "refused")), (3, "3".to_owned()));
+    assert_eq!(input.run().exits(2).said("ERROR").len(), 1);
+    stage.sim.world(|world| world.storage.closed.clear());
 
     // One that is not there yet.
     let ended = input.set("tables", "DeviceEvents, Misspelled").run().exits(0);

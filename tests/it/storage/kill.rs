@@ -1,6 +1,5 @@
 //! Ends at any moment while the blobs grow: what all runs wrote together is what the blobs hold.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,54 +7,37 @@ use simulator::chance::Chance;
 use simulator::{FaultKind, Route, When, accounts};
 
 use super::{counted, deliver, held, hours_back, input, record, say, stage};
-use crate::support::{Ended, Stage};
+use crate::support::{Ended, Stage, meanwhile};
 
 /// Runs that are killed.
 const KILLS: usize = 60;
 /// Bytes read after which the position is saved, and a piece that may come on top.
 const UNSAVED: usize = 2 * (4 << 20);
 
-/// Does something at the end, however it comes.
-struct Finally<F: Fn()>(F);
-
-impl<F: Fn()> Drop for Finally<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
-
 /// Lets blobs of three tables and several hours grow until the work is done.
 fn while_growing<T>(stage: &Stage, work: impl FnOnce() -> T) -> T {
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut chance = Chance::new(3);
-            let mut n = 10_000_000;
-            while !done.load(Ordering::Relaxed) {
-                let table = *chance.pick(&["AlertInfo", "DeviceEvents", "EmailEvents"]);
-                let records: Vec<String> = (0..1 + chance.below(40))
-                    .map(|_| {
-                        n += 1;
-                        record(n)
-                    })
-                    .collect();
-                let text: String = records.iter().map(|record| format!("{record}\r\n")).collect();
-                let hour = hours_back(stage, u32::try_from(chance.below(5)).unwrap());
-                let name = simulator::storage::blob_name(accounts::TENANT, hour);
-                let container = simulator::storage::container(table);
-                // In two parts: the service appends blocks, and nothing says that a block ends with a line.
-                let at = usize::try_from(chance.below(text.len() as u64)).unwrap();
-                for part in [&text[..at], &text[at..]] {
-                    let now = stage.sim.now();
-                    stage.sim.world(|world| world.storage.append(&container, &name, part.as_bytes(), now));
-                    thread::sleep(Duration::from_millis(1 + chance.below(15)));
-                }
-            }
-        });
-        // Also when the work fails, or its failure would wait for the growth for ever.
-        let _end = Finally(|| done.store(true, Ordering::Relaxed));
-        work()
-    })
+    let (mut chance, mut n) = (Chance::new(3), 10_000_000);
+    let again = || {
+        let table = *chance.pick(&["AlertInfo", "DeviceEvents", "EmailEvents"]);
+        let records: Vec<String> = (0..1 + chance.below(40))
+            .map(|_| {
+                n += 1;
+                record(n)
+            })
+            .collect();
+        let text: String = records.iter().map(|record| format!("{record}\r\n")).collect();
+        let hour = hours_back(stage, u32::try_from(chance.below(5)).unwrap());
+        let name = simulator::storage::blob_name(accounts::TENANT, hour);
+        let container = simulator::storage::container(table);
+        // In two parts: the service appends blocks, and nothing says that a block ends with a line.
+        let at = usize::try_from(chance.below(text.len() as u64)).unwrap();
+        for part in [&text[..at], &text[at..]] {
+            let now = stage.sim.now();
+            stage.sim.world(|world| world.storage.append(&container, &name, part.as_bytes(), now));
+            thread::sleep(Duration::from_millis(1 + chance.below(15)));
+        }
+    };
+    meanwhile(again, work)
 }
 
 #[track_caller]

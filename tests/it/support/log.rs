@@ -25,6 +25,22 @@ pub(crate) fn lines(text: &str) -> Vec<Line> {
         .collect()
 }
 
+/// What streaming inputs say of themselves, a line for each partition and one for each poll: the lines with which searches
+/// and the page of Splunk Web are tested.
+pub(crate) fn streamed() -> Vec<Line> {
+    lines(include_str!("../../streamed.log"))
+}
+
+/// Checks that a line which the program wrote has the members of that line of [`streamed`] which holds `mark`.
+#[track_caller]
+pub(crate) fn has_the_members_of_streamed(line: &str, mark: &str) {
+    let names = |line: &str| -> Vec<String> {
+        line.split(' ').filter_map(|word| word.split_once('=')).map(|(name, _)| name.to_owned()).collect()
+    };
+    let sample = streamed().into_iter().find(|line| line.message.contains(mark)).unwrap();
+    assert_eq!(names(line), names(&sample.message), "tests/streamed.log is to be as the program writes");
+}
+
 /// Takes out of a text what no two runs share: ports, GUIDs, times, temporary folders.
 pub(crate) fn normal(text: &str) -> String {
     let mut out = String::new();

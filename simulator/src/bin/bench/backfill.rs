@@ -12,7 +12,7 @@ use simulator::throttle::Limits;
 use simulator::{Config, Route, Simulator};
 
 use crate::contest;
-use crate::launch;
+use simulator::run::launch;
 
 /// How many alerts there are.
 const ALERTS: usize = 200_000;

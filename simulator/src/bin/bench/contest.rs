@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use simulator::Simulator;
 use simulator::preload::{Kind, LOOKBACK, Preload};
 
-use crate::launch::Start;
+use simulator::run::launch::Start;
 
 /// One program in one form.
 #[derive(Clone, Debug)]

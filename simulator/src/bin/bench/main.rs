@@ -7,7 +7,6 @@ mod backfill;
 mod ceiling;
 mod check;
 mod contest;
-mod launch;
 mod machine;
 mod report;
 mod side_by_side;
@@ -18,6 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use contest::{Contestant, Form};
+use simulator::run::launch;
 use simulator::throttle::Limits;
 use simulator::{Config, Simulator};
 

@@ -10,7 +10,7 @@ use simulator::preload::{Evidence, Kind, Plan, Preload};
 
 use crate::check::check;
 use crate::contest::Contestant;
-use crate::launch::{self, Cost};
+use simulator::run::launch::{self, Cost};
 
 /// One set of pages.
 pub(crate) struct Scenario {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::Options;
 use crate::contest::Contestant;
-use crate::launch::{self, Cost, Start};
+use simulator::run::launch::{self, Cost, Start};
 
 /// Starts of everything; odd, so that one is in the middle.
 const STARTS: usize = 21;

@@ -14,32 +14,36 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 
 /// The argument that makes this program the launcher.
-pub(crate) const LAUNCH: &str = "--launch";
+pub const LAUNCH: &str = "--launch";
 
 /// How to start a program.
 #[derive(Clone, Debug)]
-pub(crate) struct Start {
-    pub(crate) program: PathBuf,
-    pub(crate) arguments: Vec<String>,
-    pub(crate) environment: Vec<(&'static str, OsString)>,
-    pub(crate) stdin: String,
+pub struct Start {
+    /// The program.
+    pub program: PathBuf,
+    /// What it is told.
+    pub arguments: Vec<String>,
+    /// All of its environment.
+    pub environment: Vec<(&'static str, OsString)>,
+    /// What it reads.
+    pub stdin: String,
 }
 
 /// What a run cost.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cost {
+pub struct Cost {
     /// User and system time of the program and its children.
-    pub(crate) cpu: Duration,
+    pub cpu: Duration,
     /// The peak of its resident memory, in bytes.
-    pub(crate) peak: u64,
+    pub peak: u64,
     /// From start to end.
-    pub(crate) wall: Duration,
+    pub wall: Duration,
     /// The exit code; -1 for a signal.
-    pub(crate) code: i32,
+    pub code: i32,
 }
 
 /// The launcher: runs a program on its own stdin and stdout, and writes the cost into a file.
-pub(crate) fn launcher(arguments: &[OsString]) -> ExitCode {
+pub fn launcher(arguments: &[OsString]) -> ExitCode {
     let [report, program, rest @ ..] = arguments else { return ExitCode::from(2) };
     let started = Instant::now();
     let status = match Command::new(program).args(rest).status() {
@@ -67,8 +71,12 @@ fn fail(report: &OsString, reason: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Runs a program under the launcher. `take` reads its stdout while it runs; a pipe that nobody reads would stop it.
-pub(crate) fn run<T: Send>(
+/// Runs a program under the launcher: what it cost, what `take` made of its stdout, and its stderr. `take` reads while it
+/// runs; a pipe that nobody reads would stop it.
+///
+/// # Errors
+/// When it cannot be started or measured.
+pub fn run<T: Send>(
     start: &Start,
     folder: &Path,
     take: impl FnOnce(&mut dyn Read) -> T + Send,
@@ -116,7 +124,7 @@ pub(crate) fn run<T: Send>(
 }
 
 /// Everything a program writes.
-pub(crate) fn whole(stdout: &mut dyn Read) -> Vec<u8> {
+pub fn whole(stdout: &mut dyn Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut block = vec![0; 256 * 1024];
     loop {
