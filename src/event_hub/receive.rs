@@ -258,9 +258,9 @@ impl Receiving {
         let Some(partition) = self.partitions.get_mut(id) else { return Ok(None) };
         let mut looks = LOOKS;
         let (facts, deleted) = loop {
-            let facts = holding(soon(id, namespace.partition(id, &token.get())).await?);
+            let facts = soon(id, namespace.partition(id, &token.get())).await?;
             looks -= 1;
-            let compared = lock(&partition.position).compare(facts);
+            let compared = lock(&partition.position).compare(holding(facts));
             match compared {
                 Ok(deleted) => break (facts, deleted),
                 // What describes a partition may lag behind what sends its events.
@@ -299,6 +299,7 @@ impl Receiving {
             position: Arc::clone(&partition.position),
             session,
             frames,
+            arrears: place.is_behind(holding(facts), facts.enqueued),
             credit: Credit::new(count),
             owned: Arc::clone(&partition.owned),
             space: Arc::clone(&self.space),
