@@ -37,6 +37,8 @@ pub(super) struct Reading {
     pub(super) position: Arc<Mutex<Position>>,
     pub(super) session: SessionHandle<()>,
     pub(super) frames: u32,
+    /// Messages waited there when the link was made.
+    pub(super) arrears: bool,
     pub(super) credit: Credit,
     pub(super) owned: Arc<AtomicBool>,
     /// Bytes of messages that may wait to be written.
@@ -100,7 +102,7 @@ impl Reading {
         let newest = self.board.with(&self.partition, |counters| counters.newest);
         let behind = match lock(&self.position).place() {
             Place::After(sequence) => newest.is_some_and(|newest| newest > sequence),
-            Place::Since(_) => true,
+            Place::Since(_) => self.arrears,
         };
         match grant.large {
             // Never closed.

@@ -4,6 +4,8 @@
 //! long as it takes. It never waits for splunkd: a partition whose parcels find no space grants no credit, and the rest goes
 //! on.
 
+mod look;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
@@ -18,19 +20,19 @@ use super::counters::Board;
 use super::credit::{AHEAD, Credit, window};
 use super::deliver::Parcel;
 use super::error::EventHubError;
-use super::files::{Begun, Files, Subject};
-use super::position::{Holding, Place, Position, first_place, resume_at};
+use super::files::Files;
+use super::position::{Holding, Place, Position};
 use super::reading::{Ended, Reading, SPACE, lock};
 use super::tokens::{Current, Tokens};
 use crate::input::EventHubInput;
-use crate::microsoft::event_hubs::{FRAME, Fault, HubFacts, Namespace, PartitionFacts, Route, What};
+use crate::microsoft::event_hubs::{FRAME, Fault, Namespace, PartitionFacts, Route, What};
 use crate::pace::backoff;
 use crate::splunk::stop::Stop;
 use crate::time::Ticks;
 
 /// Between two looks at the hub.
 const HUB_LOOK: Duration = Duration::from_secs(60);
-/// The most an answer about a partition may take while links and token wait for it.
+/// The most an answer about a partition may take while links wait for it.
 const SOON: Duration = Duration::from_secs(10);
 /// Between two looks at the wish to stop.
 const STOP_LOOK: Duration = Duration::from_millis(50);
@@ -214,67 +216,6 @@ impl Receiving {
         }
     }
 
-    /// What was found at the first run; found and saved now, if this is it: `start` means the same place however often the
-    /// first run fails.
-    async fn begun(&self, namespace: &mut Namespace, hub: &HubFacts, token: &Current) -> Result<Begun, EventHubError> {
-        let created = hub.created.map(|at| at.to_string());
-        if let Some(begun) = self.files.begun()? {
-            return match (&begun.created, created) {
-                (Some(was), Some(is)) if *was != is => {
-                    let (hub, was, file) = (self.input.hub.clone(), was.clone(), self.files.name());
-                    Err(EventHubError::Remade { hub, was, is, file })
-                }
-                _ => Ok(begun),
-            };
-        }
-        let mut start = BTreeMap::new();
-        for id in &hub.partitions {
-            let holding = holding(namespace.partition(id, &token.get()).await?);
-            start.insert(id.clone(), first_place(self.input.stream.start, holding, Ticks::now()));
-        }
-        let begun = Begun { subject: Subject::of(&self.input), created, start };
-        self.files.begin(&begun)?;
-        log::info!(
-            "{}: the hub {} has {} partitions; reading begins at its `start`",
-            self.input.stream,
-            self.input.hub,
-            hub.partitions.len()
-        );
-        Ok(begun)
-    }
-
-    /// Takes up the partitions of the hub that are not read yet.
-    async fn find_partitions(
-        &mut self,
-        namespace: &mut Namespace,
-        hub: &HubFacts,
-        begun: &Begun,
-        token: &Current,
-    ) -> Result<(), EventHubError> {
-        for id in &hub.partitions {
-            if !self.input.partitions.contains(id) || self.partitions.contains_key(id.as_str()) {
-                continue;
-            }
-            let place = match resume_at(self.files.place(id)?, begun.start.get(id).copied()) {
-                Some(place) => place,
-                None => {
-                    let place = holding(soon(id, namespace.partition(id, &token.get())).await?).beginning();
-                    self.files.save(id, place)?;
-                    log::info!("{}: the hub has a new partition, {id}", self.input.stream);
-                    place
-                }
-            };
-            let position = Arc::new(Mutex::new(Position::resume(place)));
-            let state = State::Waiting(Instant::now());
-            let partition = Partition { position, owned: Arc::default(), attempts: 0, state, looked_at: None };
-            self.partitions.insert(Arc::from(id.as_str()), partition);
-        }
-        if self.partitions.is_empty() {
-            return Err(EventHubError::NoPartition { hub: self.input.hub.clone(), has: hub.partitions.join(", ") });
-        }
-        Ok(())
-    }
-
     /// Makes the links that are due. One that fails waits like one that ended, and whoever else waits comes before the next.
     async fn link_what_is_due(
         &mut self,
@@ -317,9 +258,9 @@ impl Receiving {
         let Some(partition) = self.partitions.get_mut(id) else { return Ok(None) };
         let mut looks = LOOKS;
         let (facts, deleted) = loop {
-            let facts = holding(soon(id, namespace.partition(id, &token.get())).await?);
+            let facts = soon(id, namespace.partition(id, &token.get())).await?;
             looks -= 1;
-            let compared = lock(&partition.position).compare(facts);
+            let compared = lock(&partition.position).compare(holding(facts));
             match compared {
                 Ok(deleted) => break (facts, deleted),
                 // What describes a partition may lag behind what sends its events.
@@ -358,6 +299,7 @@ impl Receiving {
             position: Arc::clone(&partition.position),
             session,
             frames,
+            arrears: place.is_behind(holding(facts), facts.enqueued),
             credit: Credit::new(count),
             owned: Arc::clone(&partition.owned),
             space: Arc::clone(&self.space),
@@ -401,29 +343,6 @@ impl Receiving {
             );
         } else {
             log::warn!("{input}: {fault}; going on in {seconds:.1} s{remedy}");
-        }
-        Ok(())
-    }
-
-    /// Looks for new partitions, and at how far each is behind.
-    async fn look(&mut self, namespace: &mut Namespace, begun: &Begun, token: &Current) -> Result<(), EventHubError> {
-        let token_now = token.get();
-        let hub = timeout(SOON, namespace.hub(&token_now))
-            .await
-            .unwrap_or_else(|_| Err(silent(format!("the hub {}", self.input.hub))))?;
-        self.find_partitions(namespace, &hub, begun, token).await?;
-        for (id, partition) in &mut self.partitions {
-            let facts = soon(id, namespace.partition(id, &token.get())).await?;
-            self.board.with(id, |counters| counters.newest = Some(facts.last));
-            let State::Linked(since, _) = partition.state else { continue };
-            let place = lock(&partition.position).place();
-            let stands = partition.looked_at.replace(place) == Some(place);
-            let waits = place.is_behind(holding(facts), facts.enqueued);
-            // Where splunkd takes nothing, nothing is to come.
-            if stands && waits && since.elapsed() >= HEALTHY && self.space.available_permits() > SPACE / 2 {
-                let fault = Fault::new(What::Silent, format!("partition {id}"), "messages wait there, and none came for 60 s");
-                log::warn!("{}: {fault}; {}", self.input.stream, fault.remedy().unwrap_or_default());
-            }
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod link;
 mod namespace;
 mod route;
 mod shared_access;
+mod unlimited;
 
 pub use fault::{Fault, What};
 pub use fe2o3_amqp::session::SessionHandle;

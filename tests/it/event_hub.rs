@@ -292,6 +292,21 @@ fn a_message_of_a_megabyte_and_an_empty_one() {
     assert!(ended.events()[0].data.len() > filler.len());
 }
 
+/// What was published up to the service's limit is above it with the service's annotations.
+#[test]
+fn a_message_of_the_largest_size_does_not_stop_its_partition() {
+    for transport in ["amqp", "websocket"] {
+        let stage = stage(1);
+        let hubs = stage.sim.event_hubs();
+        let empty = padded(1, "").len();
+        hubs.publish(HUB, 0, padded(1, &"x".repeat((1 << 20) - empty)));
+        hubs.publish(HUB, 0, message([2]));
+        let mut running = input(&stage).set("transport", transport).start();
+        until(&mut running, 2);
+        assert_eq!(counted(&stopped(running).quietly().events()), BTreeMap::from([(1, 1), (2, 1)]));
+    }
+}
+
 #[test]
 fn an_input_that_is_saved_is_tried_out() {
     let stage = stage(1);

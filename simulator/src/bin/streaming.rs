@@ -21,7 +21,7 @@ const USAGE: &str = "usage: streaming --program DEFENDER [options]
   --messages N     how many messages there are (4000)
   --records N      how many records each holds (20)
   --partitions N   in how many partitions they are (4)
-  --rate N         records a second that were published while the program stood still for 10 minutes (2000)
+  --rate N         records a second that were published while the program stood still for 10 minutes (500)
   --blocked TIME   how many seconds nobody reads the output (15)";
 
 const HUB: &str = "defender";
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 
 fn measure(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
     let (mut program, mut python) = (None, None);
-    let (mut messages, mut records, mut partitions, mut rate, mut blocked) = (4000, 20, 4, 2000, 15);
+    let (mut messages, mut records, mut partitions, mut rate, mut blocked) = (4000, 20, 4, 500, 15);
     while let Some(argument) = arguments.next() {
         let value = arguments.next().ok_or(format!("{argument} needs a value\n{USAGE}"))?;
         let number = || value.parse::<usize>().map_err(|_| format!("{argument}: {value} is not a number\n{USAGE}"));

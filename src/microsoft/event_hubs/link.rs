@@ -19,6 +19,8 @@ use crate::time::{PER_MS, Ticks};
 
 /// The name of the one filter that the service knows.
 const SELECTOR: &str = "apache.org:selector-filter:string";
+/// The largest message that is taken: those of dedicated clusters have 20 MB.
+const LARGEST: u64 = 32 << 20;
 /// How long a refusal may come after the link was made.
 const AFTERTHOUGHT: Duration = Duration::from_millis(300);
 /// A name that was used before, for a link that the service still holds, would be refused.
@@ -107,6 +109,7 @@ impl Link {
             // Nothing is settled one by one: what counts is the place in the checkpoint.
             .sender_settle_mode(SenderSettleMode::Settled)
             .credit_mode(CreditMode::Manual)
+            .max_message_size(LARGEST)
             .properties(properties);
         builder.buffer_size = frames as usize;
         let receiver = answered(&object, builder.attach(session)).await?.map_err(|error| Fault::attach(&object, &error))?;

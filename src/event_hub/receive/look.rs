@@ -1,0 +1,101 @@
+//! Looks at the hub: at the first run, with each connection, and once a minute.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::time::{Instant, timeout};
+
+use super::{HEALTHY, Partition, Receiving, SOON, State, holding, silent, soon};
+use crate::event_hub::error::EventHubError;
+use crate::event_hub::files::{Begun, Subject};
+use crate::event_hub::position::{Position, first_place, resume_at};
+use crate::event_hub::reading::{SPACE, lock};
+use crate::event_hub::tokens::Current;
+use crate::microsoft::event_hubs::{Fault, HubFacts, Namespace, What};
+use crate::time::Ticks;
+
+impl Receiving {
+    /// What was found at the first run; found and saved now, if this is it: `start` means the same place however often the
+    /// first run fails.
+    pub(super) async fn begun(&self, namespace: &mut Namespace, hub: &HubFacts, token: &Current) -> Result<Begun, EventHubError> {
+        let created = hub.created.map(|at| at.to_string());
+        if let Some(begun) = self.files.begun()? {
+            return match (&begun.created, created) {
+                (Some(was), Some(is)) if *was != is => {
+                    let (hub, was, file) = (self.input.hub.clone(), was.clone(), self.files.name());
+                    Err(EventHubError::Remade { hub, was, is, file })
+                }
+                _ => Ok(begun),
+            };
+        }
+        let mut start = BTreeMap::new();
+        for id in &hub.partitions {
+            let holding = holding(namespace.partition(id, &token.get()).await?);
+            start.insert(id.clone(), first_place(self.input.stream.start, holding, Ticks::now()));
+        }
+        let begun = Begun { subject: Subject::of(&self.input), created, start };
+        self.files.begin(&begun)?;
+        log::info!(
+            "{}: the hub {} has {} partitions; reading begins at its `start`",
+            self.input.stream,
+            self.input.hub,
+            hub.partitions.len()
+        );
+        Ok(begun)
+    }
+
+    /// Takes up the partitions of the hub that are not read yet.
+    pub(super) async fn find_partitions(
+        &mut self,
+        namespace: &mut Namespace,
+        hub: &HubFacts,
+        begun: &Begun,
+        token: &Current,
+    ) -> Result<(), EventHubError> {
+        for id in &hub.partitions {
+            if !self.input.partitions.contains(id) || self.partitions.contains_key(id.as_str()) {
+                continue;
+            }
+            let place = match resume_at(self.files.place(id)?, begun.start.get(id).copied()) {
+                Some(place) => place,
+                None => {
+                    let place = holding(soon(id, namespace.partition(id, &token.get())).await?).beginning();
+                    self.files.save(id, place)?;
+                    log::info!("{}: the hub has a new partition, {id}", self.input.stream);
+                    place
+                }
+            };
+            let position = Arc::new(Mutex::new(Position::resume(place)));
+            let state = State::Waiting(Instant::now());
+            let partition = Partition { position, owned: Arc::default(), attempts: 0, state, looked_at: None };
+            self.partitions.insert(Arc::from(id.as_str()), partition);
+        }
+        if self.partitions.is_empty() {
+            return Err(EventHubError::NoPartition { hub: self.input.hub.clone(), has: hub.partitions.join(", ") });
+        }
+        Ok(())
+    }
+
+    /// Looks for new partitions, and at how far each is behind.
+    pub(super) async fn look(&mut self, namespace: &mut Namespace, begun: &Begun, token: &Current) -> Result<(), EventHubError> {
+        let token_now = token.get();
+        let hub = timeout(SOON, namespace.hub(&token_now))
+            .await
+            .unwrap_or_else(|_| Err(silent(format!("the hub {}", self.input.hub))))?;
+        self.find_partitions(namespace, &hub, begun, token).await?;
+        for (id, partition) in &mut self.partitions {
+            let facts = soon(id, namespace.partition(id, &token.get())).await?;
+            self.board.with(id, |counters| counters.newest = Some(facts.last));
+            let State::Linked(since, _) = partition.state else { continue };
+            let place = lock(&partition.position).place();
+            let stands = partition.looked_at.replace(place) == Some(place);
+            let waits = place.is_behind(holding(facts), facts.enqueued);
+            // Where splunkd takes nothing, nothing is to come.
+            if stands && waits && since.elapsed() >= HEALTHY && self.space.available_permits() > SPACE / 2 {
+                let fault = Fault::new(What::Silent, format!("partition {id}"), "messages wait there, and none came for 60 s");
+                log::warn!("{}: {fault}; {}", self.input.stream, fault.remedy().unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+}
