@@ -8,9 +8,9 @@ mod gist;
 mod incidents;
 mod legacy;
 mod names;
-mod spelling;
 #[cfg(feature = "streaming")]
 pub mod records;
+mod spelling;
 #[cfg(test)]
 mod tests;
 
