@@ -18,8 +18,9 @@ use crate::microsoft::storage::{Failure, Storage, StorageError};
 use crate::pace::backoff;
 use crate::time::Ticks;
 
-/// Bytes asked for at once. A blob may have gigabytes, and a piece is held in memory.
-const PIECE: u64 = 4 << 20;
+/// Bytes asked for at once. A blob may have gigabytes, and a piece is held in memory; larger ones cost more processor time for
+/// each byte, since their memory is new to the process, and smaller ones more requests.
+const PIECE: u64 = 1 << 20;
 /// Bytes read after which the position is saved.
 const SAVE_EVERY: u64 = 4 << 20;
 /// Older hours' pieces that are read in every poll, also when recent ones took all of its time.

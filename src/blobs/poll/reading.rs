@@ -8,8 +8,6 @@ use crate::feeds::records::{self, Reason};
 use crate::microsoft::storage::Failure;
 use crate::planted::{Planted, planted};
 
-/// Bytes that are gone through at once: several passes over them find them in the processor's cache.
-const PART: usize = 256 << 10;
 /// A line of this many bytes without an end is no record; it is passed on in parts. A record has 1 MB at most.
 const LONGEST_LINE: usize = 64 << 20;
 
@@ -95,18 +93,13 @@ impl<O: Outside> Poll<'_, O> {
         }
         let (outside, newest) = (&mut *self.outside, &mut self.tally.newest);
         let mut reason: Option<Reason> = None;
-        let (mut tally, mut rest) = (records::Tally::default(), lines);
-        while !rest.is_empty() {
-            let (part, behind) = rest.split_at(part_of(rest));
-            rest = behind;
-            tally.add(self.reader.read(part, outside.now(), |record| {
-                match record.unparsed {
-                    Some(why) => drop(reason.get_or_insert(why)),
-                    None => *newest = (*newest).max(Some(record.time)),
-                }
-                outside.write(&record)
-            })?);
-        }
+        let tally = self.reader.read(lines, outside.now(), |record| {
+            match record.unparsed {
+                Some(why) => drop(reason.get_or_insert(why)),
+                None => *newest = (*newest).max(Some(record.time)),
+            }
+            outside.write(&record)
+        })?;
         if let Some(reason) = reason {
             log::warn!(
                 "{}: {container}/{name}: {} lines behind byte {offset} are no records and were passed on as {}: {reason}",
@@ -145,33 +138,6 @@ impl<O: Outside> Poll<'_, O> {
                  two have in common comes again",
                 self.input
             );
-        }
-    }
-}
-
-/// How many bytes of whole lines are gone through at once: about [`PART`], up to where a line begins as a record does.
-fn part_of(lines: &[u8]) -> usize {
-    let Some(behind) = lines.get(PART..) else { return lines.len() };
-    memchr::memchr_iter(b'\n', behind).find(|at| behind.get(at + 1) == Some(&b'{')).map_or(lines.len(), |at| PART + at + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_end_where_a_record_begins() {
-        let filler = |length: usize| "x".repeat(length);
-        // (before, behind) the place at which it is parted.
-        for (before, behind) in [
-            (String::new(), String::new()),
-            (filler(PART), String::new()),
-            (format!("{}\r\n", filler(PART)), "{\"a\":1}\r\n".to_owned()),
-            // Not before a line that is no beginning.
-            (format!("{}\r\n x\r\n", filler(PART)), "{}\r\n{}\r\n".to_owned()),
-            (format!("{}\n", filler(PART + 9)), String::new()),
-        ] {
-            assert_eq!(part_of(format!("{before}{behind}").as_bytes()), before.len(), "{}", before.len());
         }
     }
 }
