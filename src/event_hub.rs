@@ -8,7 +8,11 @@ mod credit;
 mod deliver;
 mod error;
 pub mod files;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod minutes;
 pub mod position;
+mod reading;
 mod receive;
 #[cfg(test)]
 mod simulation;
@@ -28,13 +32,20 @@ use self::receive::Receiving;
 use self::tokens::Tokens;
 use crate::account::{Access, Settings};
 use crate::input::{EventHubInput, Way};
-use crate::microsoft::event_hubs::{Filter, Link, Namespace, Place, Route, What};
+use crate::microsoft::event_hubs::{ConnectionString, Filter, Link, Namespace, Place, Route, What};
 use crate::splunk::event::SharedStream;
 use crate::splunk::stdout::Stdout;
 use crate::splunk::stop::Stop;
+use crate::time::Ticks;
 
 /// How often a run that waits for the one before looks whether it ended.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// The stack of the receiver. The AMQP library decodes a value that nests, one call for each level, and whoever may send to the
+/// hub can nest one as deep as a message of 1 MB is long: some 350,000 levels. Without space for them that message would end
+/// this process, and every one after it. What is not used of it is no memory.
+const STACK: usize = 512 << 20;
+/// What trials are called in the service's own logs.
+const VALIDATION: &str = "TA_defender validation";
 
 /// Reads until a stop is requested.
 ///
@@ -56,9 +67,12 @@ pub fn run(
     let (route, tokens) = (route(input, settings)?, Tokens::new(access, settings, input)?);
     let (parcels, received) = mpsc::channel();
     let board = Board::default();
-    let receiving = Receiving::new(input.clone(), route, tokens, Arc::clone(&files), board.clone(), parcels, stop.clone());
+    let receiving = Receiving::new(input.clone(), route, Arc::clone(&files), board.clone(), parcels, stop.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let receiver = thread::Builder::new().name("receive".to_owned()).spawn(move || runtime.block_on(receiving.run()))?;
+    let receiver = thread::Builder::new()
+        .name("receive".to_owned())
+        .stack_size(stack())
+        .spawn(move || runtime.block_on(receiving.run(tokens)))?;
     Delivery::new(&input.stream, &input.hub, &files, board, stream, stop).run(&received)?;
     if stop.requested() {
         return Ok(());
@@ -66,16 +80,25 @@ pub fn run(
     receiver.join().unwrap_or_else(|_| Err(EventHubError::Start(std::io::Error::other("the receiver failed"))))
 }
 
-/// Tries an input out: gets a token, asks for the hub, and attaches to one partition without taking anything.
+/// [`STACK`], or the usual where the system has not so much address space to give: a limit, or strict overcommit.
+fn stack() -> usize {
+    const USUAL: usize = 2 << 20;
+    let tried = thread::Builder::new().stack_size(STACK).spawn(|| ()).map(thread::JoinHandle::join);
+    if tried.is_ok() { STACK } else { USUAL }
+}
+
+/// Tries an input out: gets a token, which `got_token` is told, asks for the hub, and attaches to one partition without taking
+/// anything.
 ///
 /// # Errors
 /// What came of it.
-pub fn check(input: &EventHubInput, access: Access, settings: &Settings) -> Result<(), EventHubError> {
+pub fn check(input: &EventHubInput, access: Access, settings: &Settings, got_token: impl FnOnce()) -> Result<(), EventHubError> {
     let (route, mut tokens) = (route(input, settings)?, Tokens::new(access, settings, input)?);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let token = tokens.get(false).await?;
-        let mut namespace = Namespace::open(&route, &input.namespace, &input.hub, "TA_defender validation").await?;
-        namespace.put(&token).await?;
+        got_token();
+        let (mut namespace, mut cbs) = Namespace::open(&route, &input.namespace, &input.hub, VALIDATION).await?;
+        cbs.put(&token).await?;
         let hub = namespace.hub(&token).await?;
         let Some(partition) = hub.partitions.iter().find(|id| input.partitions.contains(id)) else {
             return Err(EventHubError::NoPartition { hub: input.hub.clone(), has: hub.partitions.join(", ") });
@@ -99,7 +122,24 @@ pub fn check(input: &EventHubInput, access: Access, settings: &Settings) -> Resu
     })
 }
 
-fn route(input: &EventHubInput, settings: &Settings) -> Result<Route, EventHubError> {
+/// Tries a connection string out that names no hub: has a token that is signed with it accepted by its namespace. Where there
+/// is a proxy, through that.
+///
+/// # Errors
+/// What came of it.
+pub fn check_namespace(string: &ConnectionString, settings: &Settings) -> Result<(), EventHubError> {
     // The route has limits of its own.
+    let transport = settings.transport(Duration::ZERO);
+    let route = Route::new(transport.proxy.is_some(), &transport)?;
+    let token = string.token(&Namespace::uri(string.namespace(), ""), Ticks::now())?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let (namespace, mut cbs) = Namespace::open(&route, string.namespace(), "", VALIDATION).await?;
+        cbs.put(&token).await?;
+        namespace.close().await;
+        Ok(())
+    })
+}
+
+fn route(input: &EventHubInput, settings: &Settings) -> Result<Route, EventHubError> {
     Ok(Route::new(input.transport == Way::WebSocket, &settings.transport(Duration::ZERO))?)
 }

@@ -7,7 +7,7 @@
 //! **Back**: `main` → `mode` → `respond`: `splunk::alert` → `account` → `microsoft::update` → one result per row.
 //!
 //! **Test connection**: `main` → `mode` → `rest`: `splunk::persistent` → `account` → `microsoft::client`, against what
-//! `permissions` says the feeds and actions need.
+//! `permissions` says the feeds and actions need; and for inputs that stream, the trials of `validate`.
 //!
 //! `splunk` knows Splunk and nothing of Microsoft, `microsoft` knows Microsoft and nothing of Splunk; they meet in
 //! `feeds`, `collect`, `respond` and `rest`.

@@ -5,6 +5,7 @@
 
 mod connection;
 mod finding;
+mod streaming;
 
 use std::io::{BufReader, Read, Write};
 use std::path::Path;

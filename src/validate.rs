@@ -70,7 +70,7 @@ fn check(definition: &Definition, splunk_home: Option<&Path>) -> Result<(), Erro
         #[cfg(feature = "streaming")]
         AnyInput::EventHub(input) => {
             let access = Access::load(&splunkd, &input.stream.account, ClearText::Use)?;
-            Ok(event_hub::check(&input, access, &settings)?)
+            Ok(event_hub::check(&input, access, &settings, || ())?)
         }
         #[cfg(feature = "streaming")]
         AnyInput::Storage(input) => {

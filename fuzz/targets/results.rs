@@ -5,11 +5,13 @@
 
 #![no_main]
 
+mod gzip;
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use flate2::Crc;
+use gzip::packed;
 use libfuzzer_sys::fuzz_target;
 use ta_defender::splunk::alert::{Payload, Row, Rows, read};
 
@@ -39,24 +41,6 @@ fn rows_of(bytes: &[u8]) -> Option<Vec<Cells>> {
             None
         }
     }
-}
-
-/// One gzip member of stored blocks: a compressor would take most of the time.
-fn packed(text: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF];
-    for block in text.chunks(0xFFFF) {
-        let length = u16::try_from(block.len()).expect("at most 65,535");
-        bytes.push(0);
-        bytes.extend(length.to_le_bytes());
-        bytes.extend((!length).to_le_bytes());
-        bytes.extend(block);
-    }
-    bytes.extend([1, 0, 0, 0xFF, 0xFF]);
-    let mut checksum = Crc::new();
-    checksum.update(text);
-    bytes.extend(checksum.sum().to_le_bytes());
-    bytes.extend(checksum.amount().to_le_bytes());
-    bytes
 }
 
 fuzz_target!(|data: &[u8]| {

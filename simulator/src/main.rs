@@ -178,7 +178,7 @@ fn serve(options: &Options) -> io::Result<()> {
     let web = options.web.as_deref().map(|program| simulator.open_app(program, options.handler, options.web_port)).transpose()?;
     if let Some(path) = &options.port_file {
         let mut lines = format!(
-            "login={}\ngraph={}\ndefender={}\nsplunkd={}\nstorage={}\nsession_key={}\nca_bundle={}\nsplunk_home={}\nevent_hubs={}\n",
+            "login={}\ngraph={}\ndefender={}\nsplunkd={}\nstorage={}\nsession_key={}\nca_bundle={}\nsplunk_home={}\nevent_hubs={}\nconnection_string={}\n",
             simulator.login_url(),
             simulator.graph_url(),
             simulator.defender_url(),
@@ -188,6 +188,7 @@ fn serve(options: &Options) -> io::Result<()> {
             simulator.ca_bundle().display(),
             simulator.splunk_home().display(),
             simulator.event_hubs().address(),
+            simulator.event_hubs().connection_string(None),
         );
         if let Some(web) = &web {
             lines.push_str(&format!("web={}\n", web.url()));

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -29,6 +30,9 @@ const SAVE_AFTER: Duration = Duration::from_secs(1);
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 /// Between two looks at the wish to stop.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long the first message after a pause waits for others: woken for each alone, this thread would do little else.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// A message on its way from the receiving half.
 #[derive(Debug)]
@@ -91,7 +95,10 @@ impl<'a> Delivery<'a> {
                     // What is gathered goes out while nothing comes.
                     self.stream.flush()?;
                     match parcels.recv_timeout(LOOK) {
-                        Ok(parcel) => Some(parcel),
+                        Ok(parcel) => {
+                            thread::sleep(GATHER);
+                            Some(parcel)
+                        }
                         Err(RecvTimeoutError::Timeout) => None,
                         Err(RecvTimeoutError::Disconnected) => break,
                     }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -15,28 +15,20 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, sleep_until, timeout};
 
 use super::counters::Board;
-use super::credit::{Credit, window};
+use super::credit::{AHEAD, Credit, window};
 use super::deliver::Parcel;
 use super::error::EventHubError;
 use super::files::{Begun, Files, Subject};
-use super::position::{Arrival, Holding, Place, Position, first_place, resume_at};
-use super::tokens::Tokens;
+use super::position::{Holding, Place, Position, first_place, resume_at};
+use super::reading::{Ended, Reading, SPACE, lock};
+use super::tokens::{Current, Tokens};
 use crate::input::EventHubInput;
-use crate::microsoft::event_hubs::{
-    self as service, FRAME, Fault, Filter, HubFacts, Link, Namespace, PartitionFacts, Route, SessionHandle, Token, What,
-};
+use crate::microsoft::event_hubs::{FRAME, Fault, HubFacts, Namespace, PartitionFacts, Route, What};
 use crate::pace::backoff;
 use crate::splunk::stop::Stop;
 use crate::time::Ticks;
 
-/// The owner level that is held.
-const OWNER: i64 = 1;
-/// The level to ask with whether somebody holds it.
-const VISITOR: i64 = 0;
-/// Bytes of messages that may wait to be written.
-const SPACE: usize = 4 << 20;
-/// Between two looks at the token, and between two at the hub.
-const TOKEN_LOOK: Duration = Duration::from_secs(30);
+/// Between two looks at the hub.
 const HUB_LOOK: Duration = Duration::from_secs(60);
 /// The most an answer about a partition may take while links and token wait for it.
 const SOON: Duration = Duration::from_secs(10);
@@ -55,13 +47,17 @@ const PATIENT: u32 = 6;
 pub(super) struct Receiving {
     input: Arc<EventHubInput>,
     route: Route,
-    tokens: Tokens,
     files: Arc<Files>,
     board: Board,
     parcels: Sender<Parcel>,
     space: Arc<Semaphore>,
+    ahead: Arc<Semaphore>,
     stop: Stop,
     partitions: BTreeMap<Arc<str>, Partition>,
+    /// A link of this connection worked: its token gives the right to read.
+    worked: bool,
+    /// A right that had worked was taken back, as when a token ends early: the next connection begins with a fresh one.
+    doubted: bool,
 }
 
 /// What is known of a partition that is read.
@@ -80,14 +76,15 @@ struct Partition {
 enum State {
     /// The next link is due then.
     Waiting(Instant),
-    /// There is a link since then.
-    Linked(Instant),
+    /// There is a link since then, from there.
+    Linked(Instant, Place),
 }
 
-/// A link that ended.
-struct Ended {
-    partition: Arc<str>,
-    fault: Fault,
+impl Partition {
+    /// Whether its link is one that brought something, or that lasts.
+    fn works(&self) -> bool {
+        matches!(self.state, State::Linked(since, from) if since.elapsed() >= HEALTHY || lock(&self.position).place() != from)
+    }
 }
 
 impl Receiving {
@@ -95,7 +92,6 @@ impl Receiving {
     pub(super) fn new(
         input: EventHubInput,
         route: Route,
-        tokens: Tokens,
         files: Arc<Files>,
         board: Board,
         parcels: Sender<Parcel>,
@@ -104,13 +100,15 @@ impl Receiving {
         Self {
             input: Arc::new(input),
             route,
-            tokens,
             files,
             board,
             parcels,
             space: Arc::new(Semaphore::new(SPACE)),
+            ahead: Arc::new(Semaphore::new(AHEAD)),
             stop,
             partitions: BTreeMap::new(),
+            worked: false,
+            doubted: false,
         }
     }
 
@@ -118,11 +116,11 @@ impl Receiving {
     ///
     /// # Errors
     /// What a person has to mend. Everything else is tried again, for ever, and said each time.
-    pub(super) async fn run(mut self) -> Result<(), EventHubError> {
+    pub(super) async fn run(mut self, mut tokens: Tokens) -> Result<(), EventHubError> {
         let mut attempts = 0;
         while !self.stop.requested() {
             let begun = Instant::now();
-            let error = match self.connected().await {
+            let error = match self.connected(&mut tokens).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_permanent() => return Err(error),
                 Err(error) => error,
@@ -140,43 +138,46 @@ impl Receiving {
     }
 
     /// One connection, from its beginning to its end. `Ok` after a stop.
-    async fn connected(&mut self) -> Result<(), EventHubError> {
-        let mut token = self.tokens.get(false).await?;
-        let container = format!("TA_defender/{} {}", env!("CARGO_PKG_VERSION"), self.input.stream.name);
-        let mut namespace = Namespace::open(&self.route, &self.input.namespace, &self.input.hub, &container).await?;
-        let links = self.live(&mut namespace, &mut token).await;
+    async fn connected(&mut self, tokens: &mut Tokens) -> Result<(), EventHubError> {
+        let token = tokens.get(std::mem::take(&mut self.doubted)).await?;
+        let input = Arc::clone(&self.input);
+        let container = format!("TA_defender/{} {}", env!("CARGO_PKG_VERSION"), input.stream.name);
+        let (mut namespace, mut cbs) = Namespace::open(&self.route, &input.namespace, &input.hub, &container).await?;
+        let links = async {
+            let current = Current::new(tokens.put(&mut cbs, token).await?);
+            // Side by side: an answer that one of them waits for does not keep the other.
+            tokio::select! {
+                biased;
+                error = tokens.keep(&mut cbs, &current, &input.stream) => Err(error),
+                ended = self.live(&mut namespace, &current) => ended,
+            }
+        };
+        let links = links.await;
         // Those that were read from are let go of at once.
         namespace.close().await;
         links
     }
 
-    async fn live(&mut self, namespace: &mut Namespace, token: &mut Token) -> Result<(), EventHubError> {
-        match namespace.put(token).await {
-            Err(fault) if fault.what == What::Unauthorized => {
-                *token = self.tokens.get(true).await?;
-                namespace.put(token).await?;
-            }
-            put => put?,
-        }
-        let hub = namespace.hub(token).await?;
+    async fn live(&mut self, namespace: &mut Namespace, token: &Current) -> Result<(), EventHubError> {
+        let hub = namespace.hub(&token.get()).await?;
         let begun = self.begun(namespace, &hub, token).await?;
         self.find_partitions(namespace, &hub, &begun, token).await?;
         for partition in self.partitions.values_mut() {
             partition.state = State::Waiting(Instant::now());
         }
+        self.worked = false;
 
         let mut links = JoinSet::new();
-        let (mut stop_look, mut token_look) = (interval(STOP_LOOK), every(TOKEN_LOOK));
-        let mut hub_look = every(HUB_LOOK);
+        let (mut stop_look, mut hub_look) = (interval(STOP_LOOK), every(HUB_LOOK));
         stop_look.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             self.link_what_is_due(namespace, token, &mut links).await?;
             let due = self.partitions.values().filter_map(|partition| match partition.state {
                 State::Waiting(at) => Some(at),
-                State::Linked(_) => None,
+                State::Linked(..) => None,
             });
             let next = due.min().unwrap_or_else(|| Instant::now() + HUB_LOOK);
-            // In this order: neither looks nor partitions that fail keep the token or the ended links waiting.
+            // In this order: neither looks nor partitions that fail keep the ended links waiting.
             tokio::select! {
                 biased;
                 _ = stop_look.tick() => {
@@ -185,19 +186,17 @@ impl Receiving {
                     }
                     if namespace.is_closed() {
                         // A link knows more, if there is one.
-                        if let Some(Ok(Ended { fault, .. })) = links.try_join_next() {
-                            return Err(fault.into());
+                        if let Some(Ok(ended)) = links.try_join_next() {
+                            self.ended(namespace, ended)?;
                         }
                         return Err(Fault::new(What::Lost, &self.input.namespace, "the connection was closed").into());
                     }
                 }
-                _ = token_look.tick() => self.renew(namespace, token).await?,
-                Some(ended) = links.join_next() => {
-                    // A task that panicked ended the program in a release build.
-                    if let Ok(ended) = ended {
-                        self.ended(namespace, ended)?;
-                    }
-                }
+                Some(ended) = links.join_next() => match ended {
+                    Ok(ended) => self.ended(namespace, ended)?,
+                    // Which one it was is not said. In a release build the program has ended.
+                    Err(error) => return Err(Fault::new(What::Lost, "a link", error.to_string()).into()),
+                },
                 _ = hub_look.tick() => match self.look(namespace, &begun, token).await {
                     // The links do without.
                     Err(EventHubError::Fault(fault)) if !namespace.is_closed() => {
@@ -217,7 +216,7 @@ impl Receiving {
 
     /// What was found at the first run; found and saved now, if this is it: `start` means the same place however often the
     /// first run fails.
-    async fn begun(&self, namespace: &mut Namespace, hub: &HubFacts, token: &Token) -> Result<Begun, EventHubError> {
+    async fn begun(&self, namespace: &mut Namespace, hub: &HubFacts, token: &Current) -> Result<Begun, EventHubError> {
         let created = hub.created.map(|at| at.to_string());
         if let Some(begun) = self.files.begun()? {
             return match (&begun.created, created) {
@@ -230,7 +229,7 @@ impl Receiving {
         }
         let mut start = BTreeMap::new();
         for id in &hub.partitions {
-            let holding = holding(namespace.partition(id, token).await?);
+            let holding = holding(namespace.partition(id, &token.get()).await?);
             start.insert(id.clone(), first_place(self.input.stream.start, holding, Ticks::now()));
         }
         let begun = Begun { subject: Subject::of(&self.input), created, start };
@@ -250,7 +249,7 @@ impl Receiving {
         namespace: &mut Namespace,
         hub: &HubFacts,
         begun: &Begun,
-        token: &Token,
+        token: &Current,
     ) -> Result<(), EventHubError> {
         for id in &hub.partitions {
             if !self.input.partitions.contains(id) || self.partitions.contains_key(id.as_str()) {
@@ -259,7 +258,7 @@ impl Receiving {
             let place = match resume_at(self.files.place(id)?, begun.start.get(id).copied()) {
                 Some(place) => place,
                 None => {
-                    let place = holding(soon(id, namespace.partition(id, token)).await?).beginning();
+                    let place = holding(soon(id, namespace.partition(id, &token.get())).await?).beginning();
                     self.files.save(id, place)?;
                     log::info!("{}: the hub has a new partition, {id}", self.input.stream);
                     place
@@ -280,7 +279,7 @@ impl Receiving {
     async fn link_what_is_due(
         &mut self,
         namespace: &mut Namespace,
-        token: &Token,
+        token: &Current,
         links: &mut JoinSet<Ended>,
     ) -> Result<(), EventHubError> {
         let now = Instant::now();
@@ -308,12 +307,17 @@ impl Receiving {
     }
 
     /// Gets a link of a partition ready, from where its reading stands.
-    async fn link(&mut self, namespace: &mut Namespace, token: &Token, id: &Arc<str>) -> Result<Option<Reading>, EventHubError> {
+    async fn link(
+        &mut self,
+        namespace: &mut Namespace,
+        token: &Current,
+        id: &Arc<str>,
+    ) -> Result<Option<Reading>, EventHubError> {
         let count = self.partitions.len();
         let Some(partition) = self.partitions.get_mut(id) else { return Ok(None) };
         let mut looks = LOOKS;
         let (facts, deleted) = loop {
-            let facts = holding(soon(id, namespace.partition(id, token)).await?);
+            let facts = holding(soon(id, namespace.partition(id, &token.get())).await?);
             looks -= 1;
             let compared = lock(&partition.position).compare(facts);
             match compared {
@@ -345,8 +349,9 @@ impl Receiving {
         let frames = window(count, FRAME);
         let session = soon(id, namespace.session(frames)).await?;
         self.board.with(id, |counters| counters.reattached += u64::from(partition.looked_at.is_some()));
-        partition.state = State::Linked(Instant::now());
-        partition.looked_at = Some(lock(&partition.position).place());
+        let place = lock(&partition.position).place();
+        partition.state = State::Linked(Instant::now(), place);
+        partition.looked_at = Some(place);
         Ok(Some(Reading {
             input: Arc::clone(&self.input),
             partition: Arc::clone(id),
@@ -356,6 +361,7 @@ impl Receiving {
             credit: Credit::new(count),
             owned: Arc::clone(&partition.owned),
             space: Arc::clone(&self.space),
+            ahead: Arc::clone(&self.ahead),
             parcels: self.parcels.clone(),
             board: self.board.clone(),
         }))
@@ -363,10 +369,12 @@ impl Receiving {
 
     /// Decides what follows the end of a link.
     fn ended(&mut self, namespace: &Namespace, Ended { partition: id, fault }: Ended) -> Result<(), EventHubError> {
+        self.worked |= self.partitions.values().any(Partition::works);
         let Some(partition) = self.partitions.get_mut(&id) else { return Ok(()) };
-        let healthy = matches!(partition.state, State::Linked(since) if since.elapsed() >= HEALTHY);
-        if healthy && fault.what == What::Unauthorized {
-            // Its token expired, as while a machine sleeps. A new connection shows whether there is a right behind a new one.
+        let healthy = matches!(partition.state, State::Linked(since, _) if since.elapsed() >= HEALTHY);
+        if fault.what == What::Unauthorized && self.worked {
+            // The right is there, so the token ended: early, or while a machine slept.
+            self.doubted = true;
             return Err(Fault { what: What::Lost, ..fault }.into());
         }
         if fault.is_permanent() || namespace.is_closed() {
@@ -397,30 +405,17 @@ impl Receiving {
         Ok(())
     }
 
-    /// Puts a new token in place of one that will expire.
-    async fn renew(&mut self, namespace: &mut Namespace, token: &mut Token) -> Result<(), EventHubError> {
-        match self.tokens.get(false).await {
-            Ok(fresh) if fresh != *token => {
-                namespace.put(&fresh).await?;
-                *token = fresh;
-            }
-            Ok(_) => {}
-            Err(error) if error.is_permanent() => return Err(error),
-            // The one in use is good for some minutes more.
-            Err(error) => log::warn!("{}: the token is not renewed yet: {error}", self.input.stream),
-        }
-        Ok(())
-    }
-
     /// Looks for new partitions, and at how far each is behind.
-    async fn look(&mut self, namespace: &mut Namespace, begun: &Begun, token: &Token) -> Result<(), EventHubError> {
-        let hub = namespace.hub(token);
-        let hub = timeout(SOON, hub).await.unwrap_or_else(|_| Err(silent(format!("the hub {}", self.input.hub))))?;
+    async fn look(&mut self, namespace: &mut Namespace, begun: &Begun, token: &Current) -> Result<(), EventHubError> {
+        let token_now = token.get();
+        let hub = timeout(SOON, namespace.hub(&token_now))
+            .await
+            .unwrap_or_else(|_| Err(silent(format!("the hub {}", self.input.hub))))?;
         self.find_partitions(namespace, &hub, begun, token).await?;
         for (id, partition) in &mut self.partitions {
-            let facts = soon(id, namespace.partition(id, token)).await?;
+            let facts = soon(id, namespace.partition(id, &token.get())).await?;
             self.board.with(id, |counters| counters.newest = Some(facts.last));
-            let State::Linked(since) = partition.state else { continue };
+            let State::Linked(since, _) = partition.state else { continue };
             let place = lock(&partition.position).place();
             let stands = partition.looked_at.replace(place) == Some(place);
             let waits = place.is_behind(holding(facts), facts.enqueued);
@@ -434,105 +429,6 @@ impl Receiving {
     }
 }
 
-/// One link's work.
-struct Reading {
-    input: Arc<EventHubInput>,
-    partition: Arc<str>,
-    position: Arc<Mutex<Position>>,
-    session: SessionHandle<()>,
-    frames: u32,
-    credit: Credit,
-    owned: Arc<AtomicBool>,
-    space: Arc<Semaphore>,
-    parcels: Sender<Parcel>,
-    board: Board,
-}
-
-impl Reading {
-    async fn run(mut self) -> Ended {
-        let fault = match self.read().await {
-            Err(fault) => fault,
-            Ok(never) => match never {},
-        };
-        Ended { partition: self.partition, fault }
-    }
-
-    async fn read(&mut self) -> Result<std::convert::Infallible, Fault> {
-        let input = Arc::clone(&self.input);
-        let (hub, group) = (input.hub.as_str(), input.consumer_group.as_str());
-        let partition = Arc::clone(&self.partition);
-        let place = service::Place { hub, group, partition: &partition };
-        let filter = filter(lock(&self.position).place());
-        if !self.owned.load(Ordering::Relaxed) {
-            Link::attach(&mut self.session, self.frames, &place, filter, Some(VISITOR)).await?.knock().await?;
-        }
-        let mut link = Link::attach(&mut self.session, self.frames, &place, filter, Some(OWNER)).await?;
-        self.owned.store(true, Ordering::Relaxed);
-        loop {
-            if let Some(credit) = self.credit.due() {
-                link.grant(credit).await?;
-            }
-            let message = match link.next().await {
-                Ok(message) => message,
-                Err(Some(fault)) => return Err(fault),
-                Err(None) => {
-                    self.leave_out();
-                    self.credit.took(0);
-                    continue;
-                }
-            };
-            self.credit.took(message.body.len());
-            self.hand_on(message).await;
-        }
-    }
-
-    /// Counts a message that cannot be decoded, its own number included.
-    fn leave_out(&self) {
-        let (place, is_new) = {
-            let mut position = lock(&self.position);
-            (position.place(), position.leave_out())
-        };
-        if !is_new {
-            return;
-        }
-        self.board.with(&self.partition, |counters| counters.missing += 1);
-        let behind = match place {
-            Place::After(sequence) => format!("after message {sequence}"),
-            Place::Since(at) => format!("after {at}, before any other"),
-        };
-        log::warn!(
-            "{}: partition {}: a message could not be decoded and is left out; it came {behind}",
-            self.input.stream,
-            self.partition
-        );
-    }
-
-    /// Hands a message to the writing half once there is space. Position and parcel change together: nothing waits between.
-    async fn hand_on(&mut self, message: service::Message) {
-        let bytes = u32::try_from(message.body.len().clamp(1, SPACE)).unwrap_or(1);
-        // Never closed.
-        let Ok(space) = Arc::clone(&self.space).acquire_many_owned(bytes).await else { return };
-        let arrival = lock(&self.position).take(message.sequence);
-        match arrival {
-            Arrival::Repeat => self.board.with(&self.partition, |counters| counters.repeats += 1),
-            Arrival::New { missing } => {
-                if missing > 0 {
-                    log::warn!(
-                        "{}: partition {}: {missing} messages before message {} are missing: the hub deleted them, or did not \
-                         send them",
-                        self.input.stream,
-                        self.partition,
-                        message.sequence
-                    );
-                    self.board.with(&self.partition, |counters| counters.missing += missing);
-                }
-                // Where nobody writes any more, the program is ending.
-                let _ = self.parcels.send(Parcel::new(Arc::clone(&self.partition), message, space));
-            }
-        }
-    }
-}
-
 /// Waits for an answer about a partition no longer than the links and the token may wait meanwhile.
 async fn soon<T>(partition: &str, answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     timeout(SOON, answer).await.unwrap_or_else(|_| Err(silent(format!("partition {partition}"))))
@@ -542,22 +438,12 @@ fn silent(object: String) -> Fault {
     Fault::new(What::Silent, object, format!("no answer within {} s", SOON.as_secs()))
 }
 
-fn lock(position: &Mutex<Position>) -> std::sync::MutexGuard<'_, Position> {
-    position.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn holding(facts: PartitionFacts) -> Holding {
     Holding { first: facts.first, last: facts.last, empty: facts.empty }
 }
 
-fn filter(place: Place) -> Filter {
-    match place {
-        Place::After(sequence) => Filter::After(sequence),
-        Place::Since(at) => Filter::Since(at),
-    }
-}
-
-fn every(period: Duration) -> tokio::time::Interval {
+/// Ticks of a clock, the first one after a period.
+pub(super) fn every(period: Duration) -> tokio::time::Interval {
     let mut interval = interval_at(Instant::now() + period, period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval

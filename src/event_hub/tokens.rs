@@ -1,16 +1,17 @@
 //! Tokens for the hub, from whatever the account has.
 
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::error::EventHubError;
+use super::receive::every;
 use crate::account::{Access, Settings};
-use crate::input::EventHubInput;
+use crate::input::{EventHubInput, StreamInput};
 use crate::microsoft::cloud::Audience;
-use crate::microsoft::event_hubs::{ConnectionString, Namespace, Token};
+use crate::microsoft::event_hubs::{Cbs, ConnectionString, Namespace, Token, What};
 use crate::time::Ticks;
 
 /// The most one exchange with Entra ID may take.
@@ -18,7 +19,10 @@ const EXCHANGE: Duration = Duration::from_secs(30);
 /// A signature of ours is renewed this long before its end.
 const EARLY: Duration = Duration::from_secs(900);
 
-type Answer = Result<Token, EventHubError>;
+/// Between two looks whether the token must be renewed.
+const LOOK: Duration = Duration::from_secs(30);
+
+pub(super) type Answer = Result<Token, EventHubError>;
 
 /// Gives tokens that are good for some minutes at least.
 #[derive(Debug)]
@@ -33,6 +37,19 @@ enum Source {
         uri: String,
         held: Option<Token>,
     },
+    #[cfg(test)]
+    Played(Played),
+}
+
+/// Answers of a test, by whether a fresh token is asked for.
+#[cfg(test)]
+struct Played(Box<dyn FnMut(bool) -> Answer + Send>);
+
+#[cfg(test)]
+impl std::fmt::Debug for Played {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Played")
+    }
 }
 
 impl Tokens {
@@ -77,6 +94,12 @@ impl Tokens {
         Ok(Self(Source::Entra(ask)))
     }
 
+    /// Tokens of a test.
+    #[cfg(test)]
+    pub(super) fn played(answer: impl FnMut(bool) -> Answer + Send + 'static) -> Self {
+        Self(Source::Played(Played(Box::new(answer))))
+    }
+
     /// A token: the one of before while it is good. `anew` when the service refused that one.
     ///
     /// # Errors
@@ -96,7 +119,70 @@ impl Tokens {
                     _ => Ok(held.insert(string.token(uri, now)?).clone()),
                 }
             }
+            #[cfg(test)]
+            Source::Played(played) => (played.0)(anew),
         }
+    }
+}
+
+impl Tokens {
+    /// Puts a token; where it is refused, once more with one made anew. Answers with the one that was accepted.
+    ///
+    /// # Errors
+    /// A refusal of both, and whatever else came of it.
+    pub(super) async fn put(&mut self, cbs: &mut Cbs, token: Token) -> Answer {
+        match cbs.put(&token).await {
+            Err(fault) if fault.what == What::Unauthorized => {
+                let fresh = self.get(true).await?;
+                cbs.put(&fresh).await?;
+                Ok(fresh)
+            }
+            put => Ok(put.map(|()| token)?),
+        }
+    }
+
+    /// Puts a new token in time in place of one that will expire, for as long as the connection lasts. Ends with what a
+    /// person has to mend; what passes is said, and tried again with the next look.
+    pub(super) async fn keep(&mut self, cbs: &mut Cbs, current: &Current, input: &StreamInput) -> EventHubError {
+        let mut looks = every(LOOK);
+        loop {
+            looks.tick().await;
+            match self.renew(cbs, current).await {
+                Ok(()) => {}
+                Err(error) if error.is_permanent() => return error,
+                // The one in use is good for some minutes more. After that the service ends the links, and the next
+                // connection begins with another token.
+                Err(error) => log::warn!("{input}: the token is not renewed yet: {error}"),
+            }
+        }
+    }
+
+    async fn renew(&mut self, cbs: &mut Cbs, current: &Current) -> Result<(), EventHubError> {
+        let token = self.get(false).await?;
+        if token != current.get() {
+            current.set(self.put(cbs, token).await?);
+        }
+        Ok(())
+    }
+}
+
+/// The token of a connection that was accepted last; requests carry it as well.
+#[derive(Debug)]
+pub(super) struct Current(Mutex<Token>);
+
+impl Current {
+    /// Begins with the first.
+    pub(super) fn new(token: Token) -> Self {
+        Self(Mutex::new(token))
+    }
+
+    /// A copy of it.
+    pub(super) fn get(&self) -> Token {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, token: Token) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = token;
     }
 }
 

@@ -106,8 +106,15 @@ pub const ALERT_OF_INCIDENT: &str = "ms365:defender:incident:alerts";
 pub const ALERT: &str = "ms:defender:atp:alerts";
 /// A piece of evidence: a name of this add-on, as no other has such events.
 pub const EVIDENCE: &str = "ms:defender:evidence";
+/// A record of the streaming API, under the incumbent add-on's name.
+pub const ENVELOPE: &str = "ms:defender:eventhub";
+/// The same under the name that published detections for advanced hunting search. The events are equal: the add-on that brings
+/// them has passed the envelope on as it is since its version 4.4.
+pub const COMMUNITY: &str = "mscs:azure:eventhub:defender:advancedhunting";
+/// What arrived over the streaming API and is no record of it.
+pub const UNPARSED: &str = "ms:defender:eventhub:unparsed";
 /// Every sourcetype an input writes.
-pub const SOURCETYPES: [&str; 4] = [INCIDENT, ALERT_OF_INCIDENT, ALERT, EVIDENCE];
+pub const SOURCETYPES: [&str; 7] = [INCIDENT, ALERT_OF_INCIDENT, ALERT, EVIDENCE, ENVELOPE, COMMUNITY, UNPARSED];
 
 /// The polled feed of that name.
 #[cfg(test)]

@@ -21,17 +21,10 @@ use self::scan::{Fault, Scan};
 pub use self::seen::WINDOW;
 use self::seen::{Print, Seen};
 pub use self::unparsed::Reason;
+pub use super::{COMMUNITY, ENVELOPE, UNPARSED};
 use crate::input::{Dedupe, Shape, Tables};
 use crate::json::{one_line, plain};
 use crate::time::Ticks;
-
-/// A record under the incumbent add-on's name.
-pub const ENVELOPE: &str = "ms:defender:eventhub";
-/// A record under the name that published detections for advanced hunting search. Its events are the same: the add-on that
-/// brings them has passed the envelope on as it is since its version 4.4.
-pub const COMMUNITY: &str = "mscs:azure:eventhub:defender:advancedhunting";
-/// What is no record; `unparsed` tells its form.
-pub const UNPARSED: &str = "ms:defender:eventhub:unparsed";
 
 /// The most a gzip body may inflate to. A message has 1 MB, on dedicated clusters 20 MB.
 const INFLATED: u64 = 64 << 20;

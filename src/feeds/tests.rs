@@ -355,3 +355,36 @@ fn what_an_alert_is_about_stands_before_any_long_text() {
     assert!(event.find("recommendedActions").unwrap() < 4_000);
     assert!(event[..2_500].contains(r#""cim":{"dest":["host.contoso.com"],"user":["uuu"#));
 }
+
+#[test]
+fn the_list_of_sourcetypes_is_what_is_written() {
+    let incident = r##"{"id":"7","lastUpdateDateTime":"2026-01-02T00:00:00Z","alerts":[{"id":"a","lastUpdateDateTime":"2026-01-01T00:00:00Z","evidence":[{"@odata.type":"#microsoft.graph.security.fileEvidence"}]}]}"##;
+    let alert = &incident[incident.find(r#"{"id":"a""#).unwrap()..incident.len() - 2];
+    let mut written = BTreeSet::new();
+    for (feed, resource, text) in [("incidents", Resource::GraphIncidents, incident), ("alerts", Resource::GraphAlerts, alert)] {
+        for evidence in [Evidence::Inline, Evidence::Events, Evidence::Both] {
+            let (names, memory, mut index) = (names(resource), AlertMemory::default(), Index::default());
+            let row = Row::read(index.of(text).unwrap(), names.identity);
+            let (form, include_alerts) = (Form::Compact, IncludeAlerts::Changed);
+            let reading = Reading { names, form, include_alerts, evidence, alerts: &memory, is_new: true, now: Ticks(0) };
+            let mut emission = Emission::default();
+            (find(feed).unwrap().events)(&row, &reading, &mut emission);
+            written.extend(emission.drafts.into_iter().map(|draft| draft.sourcetype));
+        }
+    }
+    assert_eq!(written, SOURCETYPES[..4].iter().copied().collect());
+    #[cfg(feature = "streaming")]
+    {
+        use crate::input::{Dedupe, Shape, Tables};
+        for shape in [Shape::Incumbent, Shape::Community] {
+            let mut reader = records::Reader::new(shape, Tables::All, Dedupe::Off);
+            let body = br#"{"category":"AdvancedHunting-AlertInfo","properties":{}} nonsense"#;
+            let read = reader.read(body, Ticks(0), |record| {
+                written.insert(record.sourcetype);
+                Ok::<_, std::convert::Infallible>(())
+            });
+            assert_eq!(read.map(|tally| (tally.records, tally.unparsed)), Ok((1, 1)));
+        }
+        assert_eq!(written, SOURCETYPES.into());
+    }
+}

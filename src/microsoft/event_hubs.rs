@@ -14,6 +14,6 @@ mod shared_access;
 pub use fault::{Fault, What};
 pub use fe2o3_amqp::session::SessionHandle;
 pub use link::{Filter, Link, Message, Place};
-pub use namespace::{FRAME, HubFacts, Namespace, PartitionFacts, Token};
+pub use namespace::{Cbs, FRAME, HubFacts, Namespace, PartitionFacts, Token};
 pub use route::Route;
 pub use shared_access::{ConnectionString, ConnectionStringError};

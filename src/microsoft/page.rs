@@ -261,9 +261,14 @@ impl<S: Source> PageReader<S> {
     }
 
     fn begin(&mut self) -> Result<(), Broken<S::Error>> {
-        self.more()?;
-        while self.window[self.ahead.clone()].starts_with("\u{feff}".as_bytes()) {
-            self.ahead.start += 3;
+        let mark = "\u{feff}".as_bytes();
+        loop {
+            // A window may end inside of it.
+            while self.ahead.len() < mark.len() && self.more()? {}
+            if !self.window[self.ahead.clone()].starts_with(mark) {
+                break;
+            }
+            self.ahead.start += mark.len();
         }
         match self.peek()? {
             None => Err(PageError::Empty.into()),

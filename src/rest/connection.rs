@@ -3,13 +3,18 @@
 //! Every step happens on threads of its own and is told as soon as it is done, so that the answer is ready when the time
 //! is over, whatever a name server, a proxy or a service keeps waiting.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::finding::{Fault, Finding, report};
-use crate::account::{APP, Account, AccountError, ClearText, Settings};
+use super::streaming::{Stream, StreamFinding, check, targets};
+use crate::account::{APP, Access, Account, AccountError, ClearText, Settings};
+#[cfg(feature = "streaming")]
+use crate::blobs::BlobsError;
 use crate::collect::CollectError;
 use crate::error::Error;
 use crate::http::HttpError;
@@ -18,7 +23,7 @@ use crate::microsoft::claims::Roles;
 use crate::microsoft::client::Client;
 use crate::microsoft::cloud::{Api, Resource};
 use crate::microsoft::page;
-use crate::microsoft::query::{Access, Expand, List, Order};
+use crate::microsoft::query::{self, Expand, List, Order};
 use crate::permissions::needs;
 use crate::secret::Secret;
 use crate::splunk::log::set_level;
@@ -33,16 +38,23 @@ const EXCHANGE: Duration = Duration::from_secs(8);
 /// How far back the trial call looks: permission is asked for by any read, rows are not needed.
 const TRIAL: Duration = Duration::from_secs(3600);
 
+/// The scheme that this add-on's inputs belong to.
+const SCHEME: &str = "defender";
+
 /// What becomes known on the way.
 pub(super) enum News {
     /// The account cannot be used; nothing was tried.
     Refused(Error),
-    /// It can; each API is being tried.
-    Begun(Vec<Finding>),
+    /// It can; each API is being tried, and each of what streams.
+    Begun(Vec<Finding>, Vec<StreamFinding>),
     /// A token, or why there is none.
     Token(Api, Result<Roles, Fault>),
     /// The end of an API's trial: a call, or why it brought nothing.
     Call(Api, Resource, Result<(), Fault>),
+    /// Entra ID gave a token for what streams, by its number.
+    StreamToken(usize),
+    /// The end of its trial.
+    Stream(usize, Result<(), Error>),
 }
 
 /// Answers a request of the form `account=<name>`.
@@ -88,27 +100,37 @@ fn short(text: &str) -> &str {
 /// What becomes known within the time there is, as the answer.
 fn gather(name: &str, told: &Receiver<News>, patience: Duration) -> Answer {
     let until = Instant::now() + patience;
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut begun = None;
     // The channel closes when everything has been told.
     while let Ok(news) = told.recv_timeout(until.saturating_duration_since(Instant::now())) {
         match news {
             News::Refused(error) => return Answer::error(status(&error), &error.full()),
-            News::Begun(begun) => findings = begun,
-            News::Token(api, token) => each(&mut findings, api, |finding| finding.token = Some(token)),
-            News::Call(api, resource, call) => each(&mut findings, api, |finding| finding.call = Some((resource, call))),
+            News::Begun(apis, streams) => begun = Some((apis, streams)),
+            News::Token(api, token) => each(&mut begun, api, |finding| finding.token = Some(token)),
+            News::Call(api, resource, call) => each(&mut begun, api, |finding| finding.call = Some((resource, call))),
+            News::StreamToken(n) => stream(&mut begun, n, StreamFinding::got_token),
+            News::Stream(n, outcome) => stream(&mut begun, n, |finding| finding.ended(outcome)),
         }
     }
-    if findings.is_empty() {
+    let Some((apis, streams)) = begun else {
         let seconds = patience.as_secs();
         let text =
             format!("splunkd did not give account `{name}` and its secret within {seconds} s: see splunkd.log, and try again");
         return Answer::error(500, &text);
-    }
-    Answer::ok(report(name, &findings, patience))
+    };
+    Answer::ok(report(name, &apis, &streams, patience))
 }
 
-fn each(findings: &mut [Finding], api: Api, change: impl FnOnce(&mut Finding)) {
-    if let Some(finding) = findings.iter_mut().find(|finding| finding.api == api) {
+type Begun = Option<(Vec<Finding>, Vec<StreamFinding>)>;
+
+fn each(begun: &mut Begun, api: Api, change: impl FnOnce(&mut Finding)) {
+    if let Some(finding) = begun.as_mut().and_then(|(apis, _)| apis.iter_mut().find(|finding| finding.api == api)) {
+        change(finding);
+    }
+}
+
+fn stream(begun: &mut Begun, n: usize, change: impl FnOnce(&mut StreamFinding)) {
+    if let Some(finding) = begun.as_mut().and_then(|(_, streams)| streams.get_mut(n)) {
         change(finding);
     }
 }
@@ -122,6 +144,8 @@ fn status(error: &Error) -> u16 {
             _ => 500,
         },
         Error::Account(_) | Error::Http(HttpError::Setup(_)) => 400,
+        #[cfg(feature = "streaming")]
+        Error::Blobs(BlobsError::Access { .. }) => 400,
         _ => 500,
     }
 }
@@ -134,32 +158,56 @@ struct Trial {
 }
 
 impl Trial {
-    /// Reads the account, then tries each API. Whoever listens may have stopped listening, which is nobody's fault.
+    /// Reads the account, then tries each API and each of what streams. Whoever listens may have stopped listening, which is
+    /// nobody's fault.
     fn run(self, tell: &Sender<News>) {
-        let (account, settings) = match self.load() {
+        let (access, settings, streams) = match self.load() {
             Ok(loaded) => loaded,
             Err(error) => return drop(tell.send(News::Refused(error))),
         };
-        let begun = Api::ALL.map(|api| Finding { api, host: host(account.base(api)), token: None, call: None });
-        let _ = tell.send(News::Begun(begun.into()));
-        for api in Api::ALL {
-            let (account, settings, tell) = (account.clone(), settings.clone(), tell.clone());
-            let begun = thread::Builder::new().name("api".to_owned()).spawn(move || try_api(account, &settings, api, &tell));
-            if let Err(error) = begun {
-                log::warn!("rest: {api} is not tried: {error}");
-            }
+        let account = match &access {
+            Access::Application(account) => Some(account),
+            Access::ConnectionString(_) => None,
+        };
+        let finding = |api, account: &Account| Finding { api, host: host(account.base(api)), token: None, call: None };
+        let apis = account.iter().flat_map(|account| Api::ALL.map(|api| finding(api, account))).collect();
+        let (streams, targets): (Vec<_>, Vec<_>) = streams.into_iter().unzip();
+        let _ = tell.send(News::Begun(apis, streams));
+        for (api, account) in account.iter().flat_map(|account| Api::ALL.map(|api| (api, Account::clone(account)))) {
+            let (settings, tell) = (settings.clone(), tell.clone());
+            begin(&api, move || try_api(account, &settings, api, &tell));
+        }
+        for (n, target) in targets.into_iter().enumerate() {
+            let (access, settings, tell) = (access.clone(), settings.clone(), tell.clone());
+            begin(&"what streams", move || {
+                let outcome = check(target, access, &settings, || drop(tell.send(News::StreamToken(n))));
+                drop(tell.send(News::Stream(n, outcome)));
+            });
         }
     }
 
-    fn load(&self) -> Result<(Account, Settings), Error> {
+    fn load(&self) -> Result<(Access, Settings, Vec<Stream>), Error> {
         let splunkd = Splunkd::new(&self.server_uri, self.session_key.clone(), APP, self.home.as_deref())?;
         // Nothing is to change: a test may be made by somebody who may not.
-        let account = Account::load(&splunkd, &self.name, ClearText::Use)?;
+        let access = Access::load(&splunkd, &self.name, ClearText::Use)?;
         let settings = Settings::load(&splunkd)?;
         set_level(settings.level);
         // A bundle that cannot be read is wrong for all APIs.
         settings.http(EXCHANGE)?;
-        Ok((account, settings))
+        // Who may not see the inputs still learns of the account.
+        let inputs = splunkd.inputs(SCHEME).unwrap_or_else(|error| {
+            log::warn!("rest: inputs of account `{}` are not tried: {error}", self.name);
+            BTreeMap::new()
+        });
+        let streams = targets(&self.name, &access, inputs)?;
+        Ok((access, settings, streams))
+    }
+}
+
+/// A thread for one trial.
+fn begin(what: &dyn Display, trial: impl FnOnce() + Send + 'static) {
+    if let Err(error) = thread::Builder::new().name("api".to_owned()).spawn(trial) {
+        log::warn!("rest: {what} is not tried: {error}");
     }
 }
 
@@ -184,7 +232,7 @@ fn try_api(account: Account, settings: &Settings, api: Api, tell: &Sender<News>)
 /// Which of an API's resources to read: one the token has a permission for, else the first; its refusal counts more than what
 /// the token seems to say.
 fn worth_asking(api: Api, roles: &Roles) -> Option<Resource> {
-    let readable: Vec<_> = needs(api).into_iter().filter(|need| need.access == Access::Read).collect();
+    let readable: Vec<_> = needs(api).into_iter().filter(|need| need.access == query::Access::Read).collect();
     let met = match roles {
         Roles::Told(roles) => readable.iter().find(|need| need.is_met_by(roles)),
         Roles::Opaque => None,
@@ -295,7 +343,7 @@ mod tests {
         let answer = gather("corp", &told, Duration::ZERO);
         assert_eq!(answer.status, 500);
         let finding = |api| Finding { api, host: "h".to_owned(), token: None, call: None };
-        tell.send(News::Begun(Api::ALL.map(finding).into())).unwrap();
+        tell.send(News::Begun(Api::ALL.map(finding).into(), Vec::new())).unwrap();
         tell.send(News::Token(Api::Graph, Ok(Roles::Told([].into())))).unwrap();
         let answer = gather("corp", &told, Duration::from_millis(1));
         assert_eq!(answer.status, 200);

@@ -5,12 +5,21 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::error::Error;
+use super::streaming::StreamFinding;
+#[cfg(feature = "streaming")]
+use crate::blobs::BlobsError;
+use crate::error::{Error, Exit};
+#[cfg(feature = "streaming")]
+use crate::event_hub::EventHubError;
 use crate::http::HttpError;
 use crate::microsoft::api_error::Failure;
 use crate::microsoft::claims::Roles;
 use crate::microsoft::cloud::{Api, Resource};
+#[cfg(feature = "streaming")]
+use crate::microsoft::event_hubs;
 use crate::microsoft::query::Access;
+#[cfg(feature = "streaming")]
+use crate::microsoft::storage;
 use crate::microsoft::token::TokenError;
 use crate::permissions::{Need, needs};
 
@@ -36,6 +45,8 @@ pub(super) struct Fault {
     remedy: String,
     /// 401 or 403: the permission is wanting.
     forbidden: bool,
+    /// Of an answer, or of none; not of what was never asked.
+    of_service: bool,
 }
 
 impl Fault {
@@ -46,28 +57,57 @@ impl Fault {
             Error::Api(error) => matches!(error.failure, Failure::TimedOut(_)),
             _ => false,
         };
-        let passes = if silent { SILENCE } else { "nothing has to be changed: test again in some minutes" };
+        let passes = match error.exit() {
+            _ if silent => SILENCE,
+            Exit::Misconfigured => "correct it in the account or in the input",
+            _ => "nothing has to be changed: test again in some minutes",
+        };
         let remedy = error.remedy().unwrap_or_else(|| passes.to_owned());
-        let forbidden = matches!(
-            error,
-            Error::Api(error) if matches!(error.failure, Failure::Forbidden { .. } | Failure::Unauthorized { .. })
-        );
-        Self { error: error.to_string(), remedy, forbidden }
+        let forbidden = match error {
+            Error::Api(error) => matches!(error.failure, Failure::Forbidden { .. } | Failure::Unauthorized { .. }),
+            #[cfg(feature = "streaming")]
+            Error::EventHub(EventHubError::Fault(fault)) => fault.what == event_hubs::What::Unauthorized,
+            #[cfg(feature = "streaming")]
+            Error::Blobs(BlobsError::Storage(error)) => matches!(error.failure, storage::Failure::Forbidden),
+            _ => false,
+        };
+        Self {
+            error: error.to_string(),
+            remedy,
+            forbidden,
+            of_service: !matches!(error, Error::Input(_) | Error::NoStreaming { .. }),
+        }
     }
 
-    fn late(patience: Duration) -> Self {
-        Self { error: format!("no answer within {} s", patience.as_secs()), remedy: SILENCE.to_owned(), forbidden: false }
+    /// No answer within the time there is.
+    pub(super) fn late(patience: Duration) -> Self {
+        let error = format!("no answer within {} s", patience.as_secs());
+        Self { error, remedy: SILENCE.to_owned(), forbidden: false, of_service: false }
     }
 
-    fn value(&self) -> Value {
+    pub(super) fn with_remedy(self, remedy: &str) -> Self {
+        Self { remedy: remedy.to_owned(), ..self }
+    }
+
+    pub(super) fn forbidden(&self) -> bool {
+        self.forbidden
+    }
+
+    /// Whether anybody was asked.
+    pub(super) fn is_of_service(&self) -> bool {
+        self.of_service
+    }
+
+    pub(super) fn value(&self) -> Value {
         json!({"ok": false, "error": self.error, "remedy": self.remedy})
     }
 }
 
 /// The whole answer.
-pub(super) fn report(account: &str, findings: &[Finding], patience: Duration) -> Value {
-    let apis: Vec<Value> = findings.iter().map(|finding| finding.value(&Fault::late(patience))).collect();
-    json!({"account": account, "apis": apis})
+pub(super) fn report(account: &str, findings: &[Finding], streams: &[StreamFinding], patience: Duration) -> Value {
+    let apis = findings.iter().map(|finding| finding.value(&Fault::late(patience)));
+    let streams = streams.iter().map(|finding| finding.value(patience));
+    json!({"account": account, "apis": apis.chain(streams).collect::<Vec<Value>>()})
 }
 
 impl Finding {
@@ -145,7 +185,7 @@ mod tests {
     }
 
     fn fault(forbidden: bool) -> Fault {
-        Fault { error: "e".to_owned(), remedy: "r".to_owned(), forbidden }
+        Fault { error: "e".to_owned(), remedy: "r".to_owned(), forbidden, of_service: true }
     }
 
     /// `name state` of each permission.
@@ -180,7 +220,7 @@ mod tests {
                 "call": {"ok": true},
             }],
         });
-        assert_eq!(report("corp", &[finding], Duration::ZERO), expected);
+        assert_eq!(report("corp", &[finding], &[], Duration::ZERO), expected);
     }
 
     #[test]

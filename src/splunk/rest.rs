@@ -156,6 +156,7 @@ enum Object {
     Conf(String),
     Stanza(String, String),
     Secret { realm: String, username: String },
+    Inputs(String),
     ServerInfo,
     SavedSearch,
 }
@@ -188,6 +189,7 @@ impl std::fmt::Display for Object {
             Self::Conf(file) => write!(f, "{file}.conf"),
             Self::Stanza(file, stanza) => write!(f, "[{stanza}] of {file}.conf"),
             Self::Secret { realm, username } => write!(f, "the secret {username} of realm {realm}"),
+            Self::Inputs(scheme) => write!(f, "the inputs of {scheme}"),
             Self::ServerInfo => f.write_str("server/info"),
             Self::SavedSearch => f.write_str("the saved search"),
         }

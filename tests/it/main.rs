@@ -19,8 +19,11 @@ mod scheme;
 mod search;
 mod secrets;
 mod splunkd;
+#[cfg(feature = "streaming")]
 mod storage;
 mod stream;
 mod support;
 mod table;
 mod validate;
+#[cfg(not(feature = "streaming"))]
+mod without_streaming;

@@ -1,6 +1,8 @@
 //! The REST mode: the wire byte by byte, and *Test connection* through a splunkd that starts the program as `restmap.conf`
 //! says.
 
+#[cfg(feature = "streaming")]
+mod streaming;
 mod wire;
 
 use std::path::Path;

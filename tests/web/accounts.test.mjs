@@ -4,7 +4,7 @@ import { all_sound, ANALYST, dialog, fill_account, keeps_secrets, pick, row, SEC
 
 let stage;
 before(async () => {
-    stage = await splunk();
+    stage = await splunk('--hub', 'defender');
     await splunkd(stage, 'data/inputs/defender', { name: 'of_certificate', feed: 'alerts', account: 'by_certificate', disabled: '1' });
 });
 after(() => stage.stop());
@@ -169,6 +169,26 @@ test('a connection that works, one with a wrong secret, one without permission',
     assert.deepEqual(asked.map(({ body }) => body), ['account=demo', 'account=wrong_secret', 'account=no_permission']);
 });
 
+test('a connection string is tried with its event hub, and with the input that uses it', async () => {
+    const name = 'raw_events';
+    await splunkd(stage, 'configs/conf-defender_account', { name, auth: 'connection_string' });
+    await splunkd(stage, 'storage/passwords', { realm: 'defender_account', name: `${name}.connection_string`, password: stage.at.connection_string });
+    const page = await visit(stage);
+    await test_connection(page, name);
+    const hubs = dialog(page).getByRole('region', { name: 'Azure Event Hubs', exact: true });
+    await hubs.getByText('Works', { exact: true }).waitFor();
+    await hubs.getByText('Token: accepted').waitFor();
+    await hubs.getByText('Nothing was read: the connection string names no event hub, and no input uses the account yet.').waitFor();
+    await close(page);
+    await splunkd(stage, 'data/inputs/defender', { name: 'of_the_hub', feed: 'event_hub', account: name, event_hub_namespace: stage.at.event_hubs, event_hub_name: 'defender', disabled: '1' });
+    await test_connection(page, name);
+    const input = dialog(page).getByRole('region', { name: 'Azure Event Hubs, input of_the_hub' });
+    await input.getByText('Read: succeeded').waitFor();
+    assert.equal(await input.getByText('Token:', { exact: false }).count(), 0);
+    await sound(page);
+    await keeps_secrets(page, stage.at.connection_string.match(/SharedAccessKey=([^;]+)/)[1]);
+});
+
 test('a handler that is silent for long is given up, and that is explained', async () => {
     const silent = await splunk('--silent-handler');
     try {
@@ -179,7 +199,7 @@ test('a handler that is silent for long is given up, and that is explained', asy
         await page.clock.fastForward(25_000);
         await dialog(page).getByText('The test is not available on this instance: No answer within 25 s. The account is saved all the same, and saving an input tries it out.').waitFor();
         await dialog(page).getByRole('button', { name: 'Test again' }).click();
-        await dialog(page).getByText('Asking Entra ID for a token').waitFor();
+        await dialog(page).getByText('Asking for a token').waitFor();
         await all_sound();
     } finally {
         await silent.stop();

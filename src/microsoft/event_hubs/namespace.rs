@@ -77,13 +77,36 @@ pub struct PartitionFacts {
 #[derive(Debug)]
 pub struct Namespace {
     connection: ConnectionHandle<()>,
-    /// Its session goes on for as long as the client is asked.
-    _session: SessionHandle<()>,
-    tokens: MgmtClient,
     /// With a session of its own.
     management: Option<(SessionHandle<()>, MgmtClient)>,
-    host: String,
     hub: String,
+}
+
+/// Where the tokens of a connection are put, `$cbs`. Apart from [`Namespace`], so that a token can be renewed whatever else is
+/// waited for.
+#[derive(Debug)]
+pub struct Cbs {
+    session: SessionHandle<()>,
+    client: MgmtClient,
+    uri: String,
+}
+
+impl Cbs {
+    /// Puts a token; also in place of one that will expire.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn put(&mut self, token: &Token) -> Result<(), Fault> {
+        let object = "the token";
+        let (kind, expiration) = match token {
+            Token::Jwt(_) => ("jwt", None),
+            Token::SharedAccess { expires, .. } => ("servicebus.windows.net:sastoken", Some(Timestamp::from(expires.0 / PER_MS))),
+        };
+        let request = PutToken { name: self.uri.clone(), kind, expiration, token: token.text().clone() };
+        // With its connection the session ends.
+        let answer = until(|| self.session.is_ended(), object, self.client.call(request)).await?;
+        answer.map(|Accepted| ()).map_err(|error| Fault::call(object, &error))
+    }
 }
 
 impl Namespace {
@@ -91,7 +114,7 @@ impl Namespace {
     ///
     /// # Errors
     /// See [`Fault`].
-    pub async fn open(route: &Route, namespace: &str, hub: &str, container: &str) -> Result<Self, Fault> {
+    pub async fn open(route: &Route, namespace: &str, hub: &str, container: &str) -> Result<(Self, Cbs), Fault> {
         let stream = route.connect(namespace).await?;
         let host = namespace.rsplit_once(':').map_or(namespace, |(host, _)| host);
         let open = Connection::builder()
@@ -104,28 +127,14 @@ impl Namespace {
         let mut connection = answered(namespace, open).await?.map_err(|error| Fault::open(namespace, &error))?;
         let mut session = begin(&mut connection, 64).await?;
         let client = MgmtClient::builder().management_node_address("$cbs").client_node_addr("cbs").attach(&mut session);
-        let tokens = answered("$cbs", client).await?.map_err(|error| Fault::client("$cbs", &error))?;
-        Ok(Self { connection, _session: session, tokens, management: None, host: host.to_owned(), hub: hub.to_owned() })
+        let client = answered("$cbs", client).await?.map_err(|error| Fault::client("$cbs", &error))?;
+        let cbs = Cbs { session, client, uri: Self::uri(host, hub) };
+        Ok((Self { connection, management: None, hub: hub.to_owned() }, cbs))
     }
 
     /// What a token is put for, and a shared access signature is made for: the hub with all that is in it.
     pub fn uri(host: &str, hub: &str) -> String {
         format!("sb://{}/{hub}", host.rsplit_once(':').map_or(host, |(host, _)| host))
-    }
-
-    /// Puts a token; also in place of one that will expire.
-    ///
-    /// # Errors
-    /// See [`Fault`].
-    pub async fn put(&mut self, token: &Token) -> Result<(), Fault> {
-        let object = "the token";
-        let (kind, expiration) = match token {
-            Token::Jwt(_) => ("jwt", None),
-            Token::SharedAccess { expires, .. } => ("servicebus.windows.net:sastoken", Some(Timestamp::from(expires.0 / PER_MS))),
-        };
-        let request = PutToken { name: Self::uri(&self.host, &self.hub), kind, expiration, token: token.text().clone() };
-        let answer = while_open(&self.connection, object, self.tokens.call(request)).await?;
-        answer.map(|Accepted| ()).map_err(|error| Fault::call(object, &error))
     }
 
     /// Asks for the hub.
@@ -209,11 +218,15 @@ async fn begin(connection: &mut ConnectionHandle<()>, frames: u32) -> Result<Ses
     answered("a session", session).await?.map_err(|error| Fault::begin("a session", &error))
 }
 
-/// Waits for an answer for as long as the connection is there. Requests under way are not told of its end by the library
-/// in every case.
+/// Waits for an answer for as long as the connection is there.
 async fn while_open<T>(connection: &ConnectionHandle<()>, object: &str, answer: impl Future<Output = T>) -> Result<T, Fault> {
+    until(|| connection.is_closed(), object, answer).await
+}
+
+/// Waits for an answer until the connection is closed. Requests under way are not told of its end by the library in every case.
+async fn until<T>(closed: impl Fn() -> bool, object: &str, answer: impl Future<Output = T>) -> Result<T, Fault> {
     let closed = async {
-        while !connection.is_closed() {
+        while !closed() {
             sleep(LOOK).await;
         }
     };

@@ -12,7 +12,7 @@ use fe2o3_amqp_ws::WebSocketStream;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -22,6 +22,8 @@ use crate::http::{Proxy, Transport, Trust, is_loopback};
 
 /// The most each step of the way may take.
 const LIMIT: Duration = Duration::from_secs(30);
+/// Bytes taken from the socket at once. TLS asks for a record's 16 KB, and the AMQP library for what its buffer has left.
+const READ: usize = 64 << 10;
 /// The most a proxy's answer may hold.
 const PROXY_ANSWER: usize = 16 << 10;
 
@@ -132,14 +134,14 @@ async fn ask(stream: &mut Box<dyn Duplex>, request: &[u8]) -> io::Result<u16> {
     status.ok_or_else(|| io::Error::other("its answer is no HTTP"))
 }
 
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, Fault> {
+async fn tcp(host: &str, port: u16) -> Result<BufReader<TcpStream>, Fault> {
     let object = format!("{host}:{port}");
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let stream = within(&object, TcpStream::connect((bare, port))).await?;
     let stream = stream.map_err(|error| Fault::new(What::Unreachable, &object, format!("no connection: {error}")))?;
     // Small frames go out at once; a socket that cannot do so works all the same.
     let _ = stream.set_nodelay(true);
-    Ok(stream)
+    Ok(BufReader::with_capacity(READ, stream))
 }
 
 async fn within<T>(object: &str, step: impl Future<Output = T>) -> Result<T, Fault> {

@@ -23,6 +23,7 @@ const SIGNATURE: &str = "SharedAccessSignature";
 #[derive(Clone, Debug)]
 pub struct ConnectionString {
     host: String,
+    namespace: String,
     hub: Option<String>,
     proof: Proof,
 }
@@ -68,7 +69,9 @@ impl ConnectionString {
         let missing = ConnectionStringError::Missing;
         let endpoint = part("Endpoint").ok_or(missing("Endpoint"))?;
         let host = endpoint.split_once("://").map_or(endpoint, |(_, host)| host);
-        let host = host.split(['/', ':']).next().filter(|host| !host.is_empty()).ok_or(missing("host in its Endpoint"))?;
+        let authority = host.split('/').next().unwrap_or_default().to_ascii_lowercase();
+        let host = authority.split(':').next().filter(|host| !host.is_empty()).ok_or(missing("host in its Endpoint"))?;
+        let namespace = if crate::http::is_loopback(host) { &authority } else { host };
         let proof = match part(SIGNATURE) {
             Some(token) => Proof::Signed { token: Secret::new(token), expires: expiry(token) },
             None => {
@@ -77,7 +80,18 @@ impl ConnectionString {
                 Proof::Key { name: name.to_owned(), key: Secret::new(key) }
             }
         };
-        Ok(Self { host: host.to_ascii_lowercase(), hub: part("EntityPath").map(str::to_owned), proof })
+        let hub = part("EntityPath").map(str::to_owned);
+        Ok(Self { host: host.to_owned(), namespace: namespace.to_owned(), hub, proof })
+    }
+
+    /// The namespace's host, with a port only where that is a loopback address.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The hub that it is limited to.
+    pub fn hub(&self) -> Option<&str> {
+        self.hub.as_deref()
     }
 
     /// Checks that it is for this hub.
@@ -156,6 +170,9 @@ mod tests {
     fn a_connection_string_is_read_and_compared_with_the_input() {
         let read = |text: &str| ConnectionString::read(&Secret::new(text)).unwrap();
         let string = read(KEYED);
+        assert_eq!((string.namespace(), string.hub()), ("contoso.servicebus.windows.net", Some("hub")));
+        let local = read("Endpoint=sb://Localhost:5672/;SharedAccessKeyName=n;SharedAccessKey=k");
+        assert_eq!((local.namespace(), local.hub()), ("localhost:5672", None));
         assert_eq!(string.check("contoso.servicebus.windows.net", "HUB"), Ok(()));
         for (namespace, hub, message) in [
             (

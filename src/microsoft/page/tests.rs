@@ -51,8 +51,9 @@ fn memory_that_served_before_shows_nothing_of_it() {
 
 #[test]
 fn members_in_any_order_and_spacing() {
-    let table: [(&str, &[&str], bool); 11] = [
+    let table: [(&str, &[&str], bool); 12] = [
         (r#"{"value":[]}"#, &[], false),
+        ("\u{feff}\u{feff} {\"value\":[1]}", &["1"], false),
         (r#"{"value":[{"a":1}]}"#, &[r#"{"a":1}"#], false),
         (
             "\r\n{ \"@odata.nextLink\" : \"https://x/?$skip=1\" ,\t\"value\" : [ {\"a\": 9007199254740993} , {} ] }\n",
@@ -76,6 +77,9 @@ fn members_in_any_order_and_spacing() {
         let (read, has_next_link) = read(body.as_bytes()).unwrap();
         assert_eq!(read, rows, "{body}");
         assert_eq!(has_next_link, next, "{body}");
+        for window in 1..=8 {
+            assert_eq!(read_through(window, body.as_bytes()).unwrap(), (read.clone(), next), "{body} through {window} bytes");
+        }
     }
 }
 

@@ -58,22 +58,7 @@ impl Access {
     /// # Errors
     /// See [`AccessError`].
     pub fn from_connection_string(text: &Secret, base: &str) -> Result<Self, AccessError> {
-        let text = text.expose().trim();
-        let (endpoint, signature) = if let Some((url, query)) = text.split_once('?') {
-            (Some(url).filter(|url| !url.is_empty()), Some(query))
-        } else if text.split(';').any(|part| part.contains("SharedAccessSignature=")) || !text.contains("sig=") {
-            let part = |name: &str| {
-                let mut parts = text.split(';').filter_map(|part| part.split_once('='));
-                parts.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-            };
-            match part("SharedAccessSignature") {
-                None if part("AccountKey").is_some() => return Err(AccessError::Key),
-                None if part("Endpoint").is_some() || part("SharedAccessKey").is_some() => return Err(AccessError::EventHub),
-                signature => (part("BlobEndpoint"), signature),
-            }
-        } else {
-            (None, Some(text))
-        };
+        let (endpoint, signature) = parts(text)?;
         let signature = signature.unwrap_or_default().trim_start_matches('?');
         if !signature.split('&').any(|pair| pair.starts_with("sig=")) {
             return Err(AccessError::NoSignature);
@@ -94,6 +79,16 @@ impl Access {
         let expires = expires.and_then(|text| percent_encoding::percent_decode_str(text).decode_utf8().ok());
         let expires = expires.and_then(|text| Ticks::parse(&text));
         Ok(Self::Signature(Signature { query: Secret::new(signature), expires }))
+    }
+
+    /// The base URL of the blob service that a connection string, or a URL that ends with a signature, names.
+    pub fn endpoint(text: &Secret) -> Option<String> {
+        let uri: ::http::Uri = parts(text).ok()?.0?.parse().ok()?;
+        let (scheme, host) = (uri.scheme_str()?, uri.host()?);
+        let port = uri.port().map_or(String::new(), |port| format!(":{port}"));
+        // Behind the host stands a container; behind a loopback address, the account.
+        let account = uri.path().split('/').nth(1).filter(|account| !account.is_empty() && http::is_loopback(host));
+        Some(format!("{scheme}://{host}{port}{}", account.map_or(String::new(), |account| format!("/{account}"))))
     }
 
     /// When the signature ends; `None` for a token, which is renewed.
@@ -132,8 +127,31 @@ impl Access {
     }
 }
 
+/// URL and signature of a connection string, as far as it has them.
+fn parts(text: &Secret) -> Result<(Option<&str>, Option<&str>), AccessError> {
+    let text = text.expose().trim();
+    match text.split_once('?') {
+        // What has named parts may have the mark within one.
+        Some((url, query)) if !url.contains(['=', ';']) => return Ok((Some(url).filter(|url| !url.is_empty()), Some(query))),
+        _ => {}
+    }
+    if text.contains("sig=") && !text.contains(';') && !text.contains("SharedAccessSignature=") {
+        return Ok((None, Some(text)));
+    }
+    let part = |name: &str| {
+        let mut parts = text.split(';').filter_map(|part| part.split_once('='));
+        parts.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    };
+    match part("SharedAccessSignature") {
+        None if part("AccountKey").is_some() => Err(AccessError::Key),
+        None if part("Endpoint").is_some() || part("SharedAccessKey").is_some() => Err(AccessError::EventHub),
+        signature => Ok((part("BlobEndpoint"), signature)),
+    }
+}
+
 fn host(url: &str) -> String {
-    let uri = url.parse::<::http::Uri>().ok();
+    // Without a scheme, what is no URL would be taken for a host, and told.
+    let uri = url.parse::<::http::Uri>().ok().filter(|uri| uri.scheme().is_some());
     let host = uri.as_ref().and_then(|uri| uri.host()).unwrap_or_default();
     // Behind one loopback address there may be several accounts, as with Azurite.
     if http::is_loopback(host) { String::new() } else { host.to_owned() }
@@ -160,6 +178,7 @@ mod tests {
             format!("{BASE}/?{SIGNATURE}"),
             format!("https://CONTOSO.blob.core.windows.net/insights-logs-advancedhunting-alertinfo?{SIGNATURE}"),
             format!("SharedAccessSignature={SIGNATURE}"),
+            format!("BlobEndpoint={BASE}/;SharedAccessSignature=?{SIGNATURE}"),
             format!(
                 "BlobEndpoint={BASE}/;QueueEndpoint=https://contoso.queue.core.windows.net/;SharedAccessSignature={SIGNATURE}"
             ),
@@ -172,6 +191,23 @@ mod tests {
     }
 
     #[test]
+    fn the_account_that_a_signature_is_for() {
+        let local = "http://127.0.0.1:10000/devstoreaccount1";
+        for (text, endpoint) in [
+            (format!("{BASE}/insights-logs-advancedhunting-alertinfo?{SIGNATURE}"), Some(BASE)),
+            (format!("{BASE}?{SIGNATURE}"), Some(BASE)),
+            (format!("{local}/container?{SIGNATURE}"), Some(local)),
+            (format!("QueueEndpoint=https://q.example/;BlobEndpoint={BASE}/;SharedAccessSignature={SIGNATURE}"), Some(BASE)),
+            (format!("BlobEndpoint={local};SharedAccessSignature={SIGNATURE}"), Some(local)),
+            (SIGNATURE.to_owned(), None),
+            (format!("?{SIGNATURE}"), None),
+            ("BlobEndpoint=;SharedAccessSignature=sig=x".to_owned(), None),
+        ] {
+            assert_eq!(Access::endpoint(&Secret::new(text.as_str())).as_deref(), endpoint, "{text}");
+        }
+    }
+
+    #[test]
     fn what_opens_nothing_says_what_to_do() {
         let table = [
             (
@@ -179,6 +215,7 @@ mod tests {
                 AccessError::Key,
             ),
             ("Endpoint=sb://x.servicebus.windows.net/;SharedAccessKeyName=n;SharedAccessKey=k=", AccessError::EventHub),
+            ("SharedAccessKey=a2V5;EntityPath=hub?&sig=x", AccessError::EventHub),
             ("", AccessError::NoSignature),
             ("BlobEndpoint=https://contoso.blob.core.windows.net/", AccessError::NoSignature),
             ("https://contoso.blob.core.windows.net/?sv=2022-11-02", AccessError::NoSignature),

@@ -40,11 +40,24 @@ impl Splunkd {
     /// # Errors
     /// See [`RestError`].
     pub fn conf_stanzas(&self, file: &str) -> Result<BTreeMap<String, Settings>, RestError> {
-        let mut call = Call::new(Object::conf(file), self.conf_path(file, None));
+        let mut found = self.all(Call::new(Object::conf(file), self.conf_path(file, None)))?;
+        found.remove("default");
+        Ok(found)
+    }
+
+    /// The inputs of a scheme by name, in whatever app's configuration they stand; none when this splunkd has no such scheme.
+    ///
+    /// # Errors
+    /// See [`RestError`].
+    pub fn inputs(&self, scheme: &str) -> Result<BTreeMap<String, Settings>, RestError> {
+        self.all(Call::new(Object::Inputs(scheme.to_owned()), self.app_path(&format!("data/inputs/{}", segment(scheme)))))
+    }
+
+    fn all(&self, mut call: Call) -> Result<BTreeMap<String, Settings>, RestError> {
         // Without it splunkd gives thirty.
         call.query = "&count=0";
         let found = self.get(&call)?.map(|answer| entries(&call, &answer)).transpose()?.unwrap_or_default();
-        Ok(found.into_iter().filter(|(name, _)| name != "default").collect())
+        Ok(found.into_iter().collect())
     }
 
     /// Changes settings of a stanza, which is created when it does not exist. Settings not named stay.
@@ -136,6 +149,18 @@ mod tests {
         assert_eq!(found["a"]["x"], "1");
         assert!(splunkd.client().conf_stanzas("f").unwrap().is_empty());
         assert_eq!(splunkd.lines()[0], "GET /servicesNS/nobody/TA_test/configs/conf-f?output_mode=json&count=0");
+    }
+
+    #[test]
+    fn inputs_of_a_scheme() {
+        let splunkd = StandIn::in_turn([
+            (200, r#"{"entry":[{"name":"a","content":{"feed":"alerts","disabled":false,"eai:acl":{}}}]}"#),
+            (404, "{}"),
+        ]);
+        let found = splunkd.client().inputs("test").unwrap();
+        assert_eq!(found["a"], [("disabled", "false"), ("feed", "alerts")].map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+        assert!(splunkd.client().inputs("test").unwrap().is_empty());
+        assert_eq!(splunkd.lines()[0], "GET /servicesNS/nobody/TA_test/data/inputs/test?output_mode=json&count=0");
     }
 
     #[test]

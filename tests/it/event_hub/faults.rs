@@ -205,3 +205,48 @@ fn a_position_that_cannot_be_read_stops_the_input() {
     let said = misconfigured(input.run());
     assert!(said.contains("test.hub.0.json cannot be read: it is damaged"), "{said}");
 }
+
+/// The service ends the links of a token that ends; this program believes it good for longer when its machine's clock is late.
+#[test]
+fn a_token_that_ends_while_it_is_used_is_replaced() {
+    let stage = stage(2);
+    let hubs = stage.sim.event_hubs();
+    publish(hubs, 2, 0..6);
+    let mut running = input(&stage).start();
+    until(&mut running, 6);
+    stage.sim.world(|world| world.clock_ahead = 7200);
+    running.wait_until("another token is put", |_| hubs.record().tokens.len() > 1);
+    publish(hubs, 2, 6..12);
+    until(&mut running, 12);
+    let ended = stopped(running).says("ERROR", &[]);
+    assert_eq!(super::counted(&ended.events()), (0..12).map(|n| (n, 1)).collect());
+    let record = hubs.record();
+    assert!(record.tokens.iter().all(|put| put.status == 202), "{:?}", record.tokens);
+    assert_eq!(record.connections.len(), 2);
+    let said = ended.said("WARN");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("amqp:unauthorized-access: ") && said[0].contains("; connecting again in "), "{said:?}");
+}
+
+#[test]
+fn a_message_that_nests_without_end_does_not_end_the_input() {
+    let stage = stage(1);
+    let hubs = stage.sim.event_hubs();
+    publish(hubs, 1, 0..1);
+    // A value in a list in a list, as deep as half of the largest message.
+    const DEPTH: u32 = 50_000;
+    let mut value = vec![0x00, 0x53, 0x77];
+    for inside in (0..DEPTH).rev() {
+        value.push(0xd0);
+        value.extend((9 * inside + 5).to_be_bytes());
+        value.extend(1_u32.to_be_bytes());
+    }
+    value.push(0x40);
+    hubs.publish(HUB, 0, event_hubs::Body { broken: value, ..Default::default() });
+    publish(hubs, 1, 1..2);
+    let mut running = input(&stage).start();
+    until(&mut running, 3);
+    let events = stopped(running).events();
+    let kinds: Vec<&str> = events.iter().map(|event| event.sourcetype.as_str()).collect();
+    assert_eq!(kinds, ["ms:defender:eventhub", "ms:defender:eventhub:unparsed", "ms:defender:eventhub"]);
+}

@@ -32,6 +32,7 @@ pub(crate) fn streamed() -> Vec<Line> {
 }
 
 /// Checks that a line which the program wrote has the members of that line of [`streamed`] which holds `mark`.
+#[cfg(feature = "streaming")]
 #[track_caller]
 pub(crate) fn has_the_members_of_streamed(line: &str, mark: &str) {
     let names = |line: &str| -> Vec<String> {

@@ -10,7 +10,9 @@ mod stage;
 
 pub(crate) use document::{Definition, Stanza};
 pub(crate) use events::{Event, messages, same};
-pub(crate) use log::{has_the_members_of_streamed, normal, streamed};
+#[cfg(feature = "streaming")]
+pub(crate) use log::has_the_members_of_streamed;
+pub(crate) use log::{normal, streamed};
 pub(crate) use meanwhile::meanwhile;
 pub(crate) use program::{Ended, Program, Running};
 pub(crate) use shared::shared;

@@ -233,6 +233,7 @@ impl Running {
     }
 
     /// The whole events that it wrote and that were read so far.
+    #[cfg(feature = "streaming")]
     pub(crate) fn events_so_far(&self) -> Vec<Event> {
         events::cut_short(&self.stdout.so_far())
     }

@@ -76,9 +76,7 @@ export function AccountsTab({ go }: { go: (tab: TabId) => void }) {
                                     <Table.Cell>{AUTHS.find((auth) => auth.value === (account.content.auth || 'client_secret'))?.label ?? account.content.auth}</Table.Cell>
                                     <Table.Cell>
                                         <Acts>
-                                            {account.content.auth !== 'connection_string' && (
-                                                <Button appearance="subtle" label="Test connection" aria-label={`Test connection of ${account.name}`} onClick={() => set_dialog({ kind: 'test', account })} />
-                                            )}
+                                            <Button appearance="subtle" label="Test connection" aria-label={`Test connection of ${account.name}`} onClick={() => set_dialog({ kind: 'test', account })} />
                                             <Button appearance="subtle" label="Edit" aria-label={`Edit ${account.name}`} onClick={() => set_dialog({ kind: 'edit', account })} />
                                             <Button appearance="subtle" label="Delete" aria-label={`Delete ${account.name}`} onClick={() => set_dialog({ kind: 'delete', account })} />
                                         </Acts>

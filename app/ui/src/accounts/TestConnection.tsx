@@ -16,7 +16,11 @@ const APIS: Record<string, string> = {
     defender: 'Microsoft 365 Defender API',
     xdr: 'Microsoft 365 Defender API',
     endpoint: 'Defender for Endpoint API',
+    event_hub: 'Azure Event Hubs',
+    storage: 'Azure Storage',
 };
+
+const title_of = ({ api, input }: Finding) => `${APIS[api] ?? api}${input === undefined ? '' : `, input ${input}`}`;
 
 type Answer = { findings: Finding[] } | { unavailable: string };
 
@@ -42,7 +46,7 @@ export function TestConnection({ account, onClose }: { account: string; onClose:
                 <div aria-live="polite">
                     {asking && (
                         <Paragraph>
-                            <WaitSpinner size="small" /> Asking Entra ID for a token, and each API for one row… An answer takes up to 20 seconds. It is given up after {PATIENCE} seconds.
+                            <WaitSpinner size="small" /> Asking for a token, and trying each API, event hub and storage account out with a small read… An answer takes up to 20 seconds. It is given up after {PATIENCE} seconds.
                         </Paragraph>
                     )}
                     {!asking && error && (
@@ -55,7 +59,7 @@ export function TestConnection({ account, onClose }: { account: string; onClose:
                             The test is not available on this instance: {value.unavailable} The account is saved all the same, and saving an input tries it out.
                         </Message>
                     )}
-                    {!asking && value && 'findings' in value && value.findings.map((finding) => <Api key={finding.api} finding={finding} />)}
+                    {!asking && value && 'findings' in value && value.findings.map((finding) => <Api key={title_of(finding)} finding={finding} />)}
                 </div>
             </Modal.Body>
             <Modal.Footer>
@@ -67,16 +71,18 @@ export function TestConnection({ account, onClose }: { account: string; onClose:
 }
 
 function Api({ finding }: { finding: Finding }) {
-    const works = finding.token.ok && finding.call?.ok !== false;
+    const works = finding.token?.ok !== false && finding.call?.ok !== false;
+    const title = title_of(finding);
     return (
-        <section aria-label={APIS[finding.api] ?? finding.api} style={{ marginBottom: 24 }}>
+        <section aria-label={title} style={{ marginBottom: 24 }}>
             <Heading level={3} style={{ marginTop: 0, display: 'flex', alignItems: 'center', justifyContent: 'space-between' }}>
-                {APIS[finding.api] ?? finding.api}
+                {title}
                 <Chip appearance={works ? 'success' : 'error'}>{works ? 'Works' : 'Does not work'}</Chip>
             </Heading>
             <Paragraph>{finding.host}</Paragraph>
-            <Step what="Token" done="received" outcome={finding.token} />
+            {finding.token && <Step what="Token" done={finding.call ? 'received' : 'accepted'} outcome={finding.token} />}
             {finding.call && <Step what="Read" done="succeeded" outcome={finding.call} />}
+            {works && !finding.call && <Paragraph>Nothing was read: the connection string names no event hub, and no input uses the account yet.</Paragraph>}
             {finding.permissions.length > 0 && (
                 <Table horizontalOverflow="scroll">
                     <Table.Head>

@@ -51,7 +51,8 @@ export async function users_of(account: string): Promise<string[]> {
 
 export type Outcome = { ok: true } | { ok: false; error: string; remedy: string };
 export type Permission = { name: string; needed_by: string[]; state: 'granted' | 'missing' | 'more_than_needed' };
-export type Finding = { api: string; host: string; token: Outcome; permissions: Permission[]; call?: Outcome };
+/** `input` is one that streams with the account; a token is missing where a connection string takes its place. */
+export type Finding = { api: string; input?: string; host: string; token?: Outcome; permissions: Permission[]; call?: Outcome };
 
 /** Seconds that the handler is waited for; it answers within 20 whatever the services do. */
 export const PATIENCE = 25;

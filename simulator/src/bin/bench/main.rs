@@ -22,6 +22,7 @@ use simulator::throttle::Limits;
 use simulator::{Config, Simulator};
 
 const USAGE: &str = "usage: bench --program DEFENDER [options]
+  --no-streaming FILE   the program without the streaming feeds: how large it is
   --download FILE       the program that downloads and does nothing else
   --peers FOLDER        peer_a.py, peer_b.py, peer_c.js and what they come with
   --python FILE         runs the first two
@@ -34,6 +35,7 @@ const USAGE: &str = "usage: bench --program DEFENDER [options]
 /// What the command line asks for.
 pub(crate) struct Options {
     program: PathBuf,
+    no_streaming: Option<PathBuf>,
     download: Option<PathBuf>,
     peers: Option<PathBuf>,
     python: Option<PathBuf>,
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut options = Options {
         program: PathBuf::new(),
+        no_streaming: None,
         download: None,
         peers: None,
         python: None,
@@ -82,6 +85,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
             "--program" => options.program = value()?.into(),
+            "--no-streaming" => options.no_streaming = Some(value()?.into()),
             "--download" => options.download = Some(value()?.into()),
             "--peers" => options.peers = Some(value()?.into()),
             "--python" => options.python = Some(value()?.into()),

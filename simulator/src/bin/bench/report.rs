@@ -25,6 +25,8 @@ pub(crate) struct Report {
     /// The slower of the two modes, middle of all starts.
     start_up: Duration,
     program_bytes: u64,
+    /// Of the program without the streaming feeds.
+    without_streaming: Option<u64>,
 }
 
 impl Report {
@@ -35,6 +37,7 @@ impl Report {
             peaks: Vec::new(),
             start_up: Duration::ZERO,
             program_bytes: std::fs::metadata(&options.program).map_or(0, |file| file.len()),
+            without_streaming: options.no_streaming.as_ref().and_then(|file| std::fs::metadata(file).ok()).map(|file| file.len()),
         };
         let today = Time::from_system(SystemTime::now()).to_string();
         report.say(&format!(
@@ -200,7 +203,7 @@ The time is the spacing of requests, which keeps below the documented rate.",
                 "3 ms",
                 format!("{} ms", decimal(self.start_up.as_secs_f64() * 1e3, 1)),
             ),
-            ("the program, stripped", "6 MB", "3.5 MB", format!("{} MB", decimal(self.program_bytes as f64 / MB, 2))),
+            ("the program, stripped, without the streaming feeds", "6 MB", "3.5 MB", self.size()),
         ];
         for (what, must, aim, now) in rows {
             self.say(&format!("| {what} | {must} | {aim} | {now} |"));
@@ -209,6 +212,14 @@ The time is the spacing of requests, which keeps below the documented rate.",
         match file {
             Some(file) => std::fs::write(file, &self.text).map_err(|error| format!("{}: {error}", file.display())),
             None => Ok(()),
+        }
+    }
+
+    fn size(&self) -> String {
+        let whole = format!("{} MB with them", decimal(self.program_bytes as f64 / MB, 2));
+        match self.without_streaming {
+            Some(bytes) => format!("{} MB, {whole}", decimal(bytes as f64 / MB, 2)),
+            None => whole,
         }
     }
 
