@@ -18,8 +18,7 @@ use crate::microsoft::storage::{Failure, Storage, StorageError};
 use crate::pace::backoff;
 use crate::time::Ticks;
 
-/// Bytes asked for at once. A blob may have gigabytes, and a piece is held in memory; larger ones cost more processor time for
-/// each byte, since their memory is new to the process, and smaller ones more requests.
+/// Bytes asked for at once. A blob may have gigabytes, and a piece is held in memory; smaller ones cost more requests.
 const PIECE: u64 = 1 << 20;
 /// Bytes read after which the position is saved.
 const SAVE_EVERY: u64 = 4 << 20;
