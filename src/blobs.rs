@@ -9,7 +9,6 @@
 
 pub mod cursor;
 pub mod finished;
-mod listing;
 mod live;
 mod poll;
 pub mod position;

@@ -1,25 +1,25 @@
 //! The poll itself: which containers are looked into, in which order, what is read, and when it is saved.
 
+mod hours;
+mod listing;
+mod reading;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use log::Level;
 
-use super::cursor::{Cursor, Hour, Look, Span, Stretch, whole_lines};
-use super::finished::{self, Ends, Finished, Place};
+use super::finished::Finished;
 use super::position::Position;
 use super::{BlobsError, CONTAINER, Outside};
-use crate::feeds::records::{self, Reader, Reason};
+use crate::feeds::records::{self, Reader};
 use crate::input::{StorageInput, Tables};
-use crate::microsoft::storage::{Failure, Listed, Storage, StorageError};
+use crate::microsoft::storage::{Failure, Storage, StorageError};
 use crate::pace::backoff;
-use crate::planted::{Planted, planted};
 use crate::time::Ticks;
 
-/// Bytes asked for at once. A blob may have gigabytes, and a piece is held in memory.
-const PIECE: u64 = 4 << 20;
-/// A line of this many bytes without an end is no record; it is passed on in parts. A record has 1 MB at most.
-const LONGEST_LINE: usize = 64 << 20;
+/// Bytes asked for at once. A blob may have gigabytes, and a piece is held in memory; smaller ones cost more requests.
+const PIECE: u64 = 1 << 20;
 /// Bytes read after which the position is saved.
 const SAVE_EVERY: u64 = 4 << 20;
 /// Older hours' pieces that are read in every poll, also when recent ones took all of its time.
@@ -43,7 +43,7 @@ pub enum End {
 }
 
 /// Why a poll goes no further.
-pub(super) enum Halt {
+enum Halt {
     End(End),
     Error(BlobsError),
 }
@@ -78,14 +78,6 @@ pub struct Tally {
     pub history_left: Option<Duration>,
 }
 
-/// Whether a stretch was read to its end.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Read {
-    ToItsEnd,
-    /// The time is over, or the blob is not what was listed: the next poll will see.
-    InPart,
-}
-
 /// See [`PIECE`] and [`SAVE_EVERY`]; a simulation takes smaller ones.
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
@@ -99,10 +91,10 @@ pub struct Poll<'a, O> {
     position: &'a mut Position,
     finished: &'a mut Finished,
     reader: &'a mut Reader,
-    pub(super) outside: &'a mut O,
+    outside: &'a mut O,
     deadline: Ticks,
     /// The service's clock at the last list.
-    pub(super) clock: Ticks,
+    clock: Ticks,
     pub(super) sizes: Sizes,
     /// Bytes written since the position was saved.
     pub(super) unsaved: u64,
@@ -283,269 +275,6 @@ impl<'a, O: Outside> Poll<'a, O> {
         Ok(names)
     }
 
-    fn cursor(&mut self, container: &str) -> &mut Cursor {
-        let start = self.position.start;
-        self.position.containers.entry(container.to_owned()).or_insert_with(|| Cursor::begin(start))
-    }
-
-    /// Where the finished blobs of a container ended.
-    fn ends(&mut self, container: &str) -> &mut Ends {
-        let now = self.clock;
-        let floor = self.cursor(container).floor();
-        self.finished.containers.entry(container.to_owned()).or_insert_with(|| {
-            self.unkept = true;
-            Ends::begin(floor, now)
-        })
-    }
-
-    /// Before this hour no ends are kept.
-    fn oldest_end(&self) -> Hour {
-        Hour::of(self.clock.minus(self.input.lookback).minus(finished::KEPT))
-    }
-
-    /// Raises the floor, and keeps the ends of the blobs below it.
-    fn finish_before(&mut self, container: &str, hour: Hour) {
-        let finished = self.cursor(container).finished_before(hour);
-        if !finished.is_empty() {
-            let oldest = self.oldest_end();
-            self.ends(container).add(finished, oldest);
-            self.unkept = true;
-        }
-    }
-
-    /// Reads what is new in the hours that may still grow.
-    fn recent(&mut self, container: &str) -> Result<(), Halt> {
-        let top = self.list(container, "", true)?;
-        let lookback = self.input.lookback;
-        // Before anything of it is finished.
-        self.ends(container);
-        let (span, _) = self.cursor(container).spans(top.at, lookback);
-        let listed = self.listed(container, top, span)?;
-        let look = self.cursor(container).look(&listed, span, false);
-        self.tell_anew(container, &look.anew);
-        for stretch in look.stretches {
-            self.read(container, &stretch)?;
-            if self.is_over() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Finishes the hours that are too old to be looked at again.
-    fn history(&mut self, container: &str) -> Result<(), Halt> {
-        let lookback = self.input.lookback;
-        let now = self.outside.now();
-        if self.cursor(container).spans(now, lookback).1.is_none() {
-            return Ok(());
-        }
-        let top = self.list(container, "", true)?;
-        let Some(span) = self.cursor(container).spans(top.at, lookback).1 else { return Ok(()) };
-        let listed = self.listed(container, top, span)?;
-        let look = self.cursor(container).look(&listed, span, true);
-        self.tell_anew(container, &look.anew);
-        for stretch in look.stretches {
-            self.finish_before(container, stretch.hour);
-            if self.is_over_for_history() || self.read(container, &stretch)? == Read::InPart {
-                self.position.turn = container.to_owned();
-                self.tally.history_left = self.tally.history_left.and(self.history_left(container));
-                return Ok(());
-            }
-        }
-        if let Some(edge) = span.to {
-            self.finish_before(container, edge);
-        }
-        Ok(())
-    }
-
-    /// Looks, once a day, for what was appended to hours that are finished.
-    fn late(&mut self, container: &str) -> Result<(), Halt> {
-        let floor = self.cursor(container).floor();
-        let now = self.clock;
-        let Some(floor) = floor.filter(|_| self.ends(container).is_due(now) && !self.is_over_for_history()) else {
-            return Ok(());
-        };
-        let ends = self.ends(container).clone();
-        let (mut listed, mut unread) = (Vec::new(), Unread::default());
-        let at = self.pages(container, "", false, |page| {
-            for blob in page.blobs {
-                match ends.place(&blob, floor) {
-                    Place::Compared => listed.push(blob),
-                    Place::Unread => unread.add(blob),
-                    Place::Elsewhere => {}
-                }
-            }
-        })?;
-        self.unkept = true;
-        let Look { stretches, anew } = self.ends(container).look(&listed);
-        self.tell_anew(container, &anew);
-        let (mut blobs, before) = (0, self.tally.bytes);
-        let mut all = true;
-        for stretch in &stretches {
-            if self.is_over_for_history() || self.read(container, stretch)? == Read::InPart {
-                self.position.turn = container.to_owned();
-                all = false;
-                break;
-            }
-            blobs += 1;
-        }
-        if let (Some(first), bytes @ 1..) = (stretches.first(), self.tally.bytes - before) {
-            log::warn!(
-                "{}: {container}: {blobs} blobs grew by {bytes} bytes after the look-back had passed, the first of them {}: this was \
-                 found and read by the look of once a day; a longer `lookback` brings it sooner",
-                self.input,
-                first.name
-            );
-        }
-        if all {
-            if let Some(first) = &unread.first {
-                log::warn!(
-                    "{}: {container}: {} blobs were written to more than {} days after the look-back had passed, the first of them \
-                     {}: what was appended is not read; a new input whose `start` lies before its hour reads all of it",
-                    self.input,
-                    unread.count,
-                    finished::KEPT.as_secs() / 86_400,
-                    first
-                );
-            }
-            let oldest = self.oldest_end();
-            self.ends(container).looked(at, oldest);
-        }
-        Ok(())
-    }
-
-    /// How much of a container is still to be finished.
-    fn history_left(&mut self, container: &str) -> Option<Duration> {
-        let (now, lookback) = (self.outside.now(), self.input.lookback);
-        let left = match self.cursor(container).spans(now, lookback).1 {
-            Some(Span { from: Some(from), to: Some(to) }) => to.begin().since(from.begin()),
-            Some(_) => return None,
-            None => Duration::ZERO,
-        };
-        Some(left.max(self.tally.history_left?))
-    }
-
-    /// Reads a stretch piece by piece.
-    fn read(&mut self, container: &str, stretch: &Stretch) -> Result<Read, Halt> {
-        self.tally.blobs += 1;
-        let name = &stretch.name;
-        let (mut at, mut held) = (stretch.from, Vec::new());
-        while at < stretch.to {
-            let length = self.sizes.piece.min(stretch.to - at);
-            let piece = match self.ask(|storage| storage.read(container, name, at, length)) {
-                Ok(piece) => piece,
-                // Removed since it was listed.
-                Err(Halt::Error(BlobsError::Storage(error))) if matches!(error.failure, Failure::NoBlob) => {
-                    log::debug!("{}: {error}", self.input);
-                    return Ok(Read::ToItsEnd);
-                }
-                Err(Halt::Error(BlobsError::Storage(error))) if matches!(error.failure, Failure::Shorter) => {
-                    log::debug!("{}: {error}", self.input);
-                    return Ok(Read::InPart);
-                }
-                Err(halt) => return Err(halt),
-            };
-            if matches!((piece.created, stretch.created), (Some(is), Some(was)) if is != was) {
-                // Another blob under the name of the one that was listed; the next list tells.
-                return Ok(Read::InPart);
-            }
-            at += piece.bytes.len() as u64;
-            if held.is_empty() {
-                held = piece.bytes;
-            } else {
-                held.extend_from_slice(&piece.bytes);
-            }
-            let at_end = at == stretch.to;
-            let mut whole = whole_lines(&held, at_end, stretch.is_last);
-            if whole == 0 && held.len() >= LONGEST_LINE {
-                whole = held.len();
-            }
-            if whole > 0 {
-                self.emit(container, name, at - held.len() as u64, &held[..whole])?;
-                held.drain(..whole);
-            }
-            let offset = at - held.len() as u64;
-            let looked = if at_end && !planted(Planted::BlobsHalfLineForgotten) { at } else { 0 };
-            let offset = if planted(Planted::BlobsHalfLineForgotten) { at } else { offset };
-            if !self.cursor(container).read(name, offset, looked)
-                && let Some(ends) = self.finished.containers.get_mut(container)
-            {
-                ends.read(name, offset);
-                self.unkept = true;
-            }
-            self.of_history += u32::from(stretch.is_last);
-            if self.unsaved >= self.sizes.save_every && !self.save()? {
-                return Err(Halt::End(End::Stopped));
-            }
-            if self.outside.pause(Duration::ZERO) {
-                return Err(Halt::End(End::Stopped));
-            }
-            if self.is_over() && at < stretch.to {
-                return Ok(Read::InPart);
-            }
-        }
-        Ok(Read::ToItsEnd)
-    }
-
-    /// Writes whole lines of a blob, which begin at `offset`.
-    fn emit(&mut self, container: &str, name: &str, offset: u64, lines: &[u8]) -> Result<(), Halt> {
-        if planted(Planted::BlobsSavedFirst) {
-            let mut early = self.position.clone();
-            if let Some(cursor) = early.containers.get_mut(container) {
-                cursor.read(name, offset + lines.len() as u64, 0);
-            }
-            self.outside.save(&early)?;
-        }
-        let (outside, newest) = (&mut *self.outside, &mut self.tally.newest);
-        let mut reason: Option<Reason> = None;
-        let tally = self.reader.read(lines, outside.now(), |record| {
-            match record.unparsed {
-                Some(why) => drop(reason.get_or_insert(why)),
-                None => *newest = (*newest).max(Some(record.time)),
-            }
-            outside.write(&record)
-        })?;
-        if let Some(reason) = reason {
-            log::warn!(
-                "{}: {container}/{name}: {} lines behind byte {offset} are no records and were passed on as {}: {reason}",
-                self.input,
-                tally.unparsed,
-                records::UNPARSED
-            );
-        }
-        if tally.beside > 0 {
-            log::warn!("{}: {container}/{name}: {} members beside `records` were left out", self.input, tally.beside);
-        }
-        self.tally.records.add(tally);
-        self.tally.bytes += lines.len() as u64;
-        self.unsaved += lines.len() as u64;
-        Ok(())
-    }
-
-    /// Saves the position, once its events are out. `false` when a stop was requested first.
-    fn save(&mut self) -> Result<bool, BlobsError> {
-        if !self.outside.flush()? {
-            return Ok(false);
-        }
-        if self.unkept {
-            self.outside.keep(self.finished)?;
-            self.unkept = false;
-        }
-        self.outside.save(self.position)?;
-        self.unsaved = 0;
-        Ok(true)
-    }
-
-    fn tell_anew(&self, container: &str, anew: &[(String, u64)]) {
-        for (name, was) in anew {
-            log::warn!(
-                "{}: {container}/{name} was made anew after {was} bytes of it were read; it is read from its beginning, and what the \
-                 two have in common comes again",
-                self.input
-            );
-        }
-    }
-
     pub(super) fn is_over(&self) -> bool {
         self.outside.now() >= self.deadline
     }
@@ -556,7 +285,7 @@ impl<'a, O: Outside> Poll<'a, O> {
     }
 
     /// Asks, waiting and trying again as the service's answers call for.
-    pub(super) fn ask<T>(&mut self, request: impl Fn(&mut Storage) -> Result<T, Box<StorageError>>) -> Result<T, Halt> {
+    fn ask<T>(&mut self, request: impl Fn(&mut Storage) -> Result<T, Box<StorageError>>) -> Result<T, Halt> {
         let (mut attempt, mut waits) = (0, 0);
         loop {
             self.tally.requests += 1;
@@ -589,20 +318,6 @@ impl<'a, O: Outside> Poll<'a, O> {
                 return Err(Halt::End(End::Stopped));
             }
         }
-    }
-}
-
-/// Blobs with growth that is not read.
-#[derive(Default)]
-struct Unread {
-    count: usize,
-    first: Option<String>,
-}
-
-impl Unread {
-    fn add(&mut self, blob: Listed) {
-        self.count += 1;
-        self.first.get_or_insert(blob.name);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::support::{Ended, Stage, meanwhile};
 /// Runs that are killed.
 const KILLS: usize = 60;
 /// Bytes read after which the position is saved, and a piece that may come on top.
-const UNSAVED: usize = 2 * (4 << 20);
+const UNSAVED: usize = (4 << 20) + (1 << 20);
 
 /// Lets blobs of three tables and several hours grow until the work is done.
 fn while_growing<T>(stage: &Stage, work: impl FnOnce() -> T) -> T {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::Outside;
-use super::cursor::{Hour, Span};
-use super::poll::{Halt, Poll};
+use super::{Halt, Outside, Poll};
+use crate::blobs::cursor::{Hour, Span};
 use crate::microsoft::storage::{Blobs, Listed};
 use crate::time::Ticks;
 
