@@ -245,7 +245,7 @@ peers() {
         say "Python peers into ${python#"$root"/}"
         if reason=$(python3 -m venv --clear "$python" 2>&1 &&
             "$python/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: \
-                --requirement build/bench-requirements.txt 2>&1); then
+                --no-binary splunk-sdk --requirement build/bench-requirements.txt 2>&1); then
             cp build/bench-requirements.txt "$python/installed"
         fi
     fi
