@@ -42,7 +42,8 @@ use crate::time::Ticks;
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
 /// The stack of the receiver. The AMQP library decodes a value that nests, one call for each level, and whoever may send to the
 /// hub can nest one as deep as a message of 1 MB is long: some 350,000 levels. Without space for them that message would end
-/// this process, and every one after it. What is not used of it is no memory.
+/// this process, and every one after it. Where a dedicated cluster lets messages of 20 MB in, one that nests as deep as it is
+/// long still does. What is not used of it is no memory.
 const STACK: usize = 512 << 20;
 /// What trials are called in the service's own logs.
 const VALIDATION: &str = "TA_defender validation";
@@ -83,8 +84,15 @@ pub fn run(
 /// [`STACK`], or the usual where the system has not so much address space to give: a limit, or strict overcommit.
 fn stack() -> usize {
     const USUAL: usize = 2 << 20;
-    let tried = thread::Builder::new().stack_size(STACK).spawn(|| ()).map(thread::JoinHandle::join);
-    if tried.is_ok() { STACK } else { USUAL }
+    if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(|| ()).map(thread::JoinHandle::join) {
+        log::warn!(
+            "a stack of {} MB is not to be had ({error}): a message that nests very deep would end this input; raise the limit on \
+             address space (ulimit -v)",
+            STACK >> 20
+        );
+        return USUAL;
+    }
+    STACK
 }
 
 /// Tries an input out: gets a token, which `got_token` is told, asks for the hub, and attaches to one partition without taking

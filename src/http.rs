@@ -196,8 +196,8 @@ impl Http {
             explain(e, &host)
         })?;
         let (head, body) = answer.into_parts();
-        let reader = Box::new(body.into_reader());
-        Ok(http::Response::from_parts(head, Body { reader, host, taken: 0, spent: Duration::ZERO, limit }))
+        let (reader, addresses) = (Box::new(body.into_reader()), addresses.clone());
+        Ok(http::Response::from_parts(head, Body { reader, host, addresses, taken: 0, spent: Duration::ZERO, limit }))
     }
 }
 
@@ -205,6 +205,7 @@ impl Http {
 pub struct Body {
     reader: Box<dyn Read>,
     host: String,
+    addresses: Addresses,
     /// Bytes read so far.
     taken: u64,
     /// Time spent reading. What passes between two reads is the caller's: a reader that has to wait until splunkd takes its
@@ -217,8 +218,8 @@ impl Body {
     /// A body that comes from elsewhere than the network.
     #[cfg(test)]
     pub(crate) fn stand_in(reader: impl Read + 'static) -> Self {
-        let (host, taken, spent) = ("stand-in".to_owned(), 0, Duration::ZERO);
-        Self { reader: Box::new(reader), host, taken, spent, limit: Duration::MAX }
+        let (host, addresses) = ("stand-in".to_owned(), Addresses::default());
+        Self { reader: Box::new(reader), host, addresses, taken: 0, spent: Duration::ZERO, limit: Duration::MAX }
     }
 
     /// Reads more; 0 is the end, and the connection is then free for the next request.
@@ -237,7 +238,10 @@ impl Body {
             }
         };
         self.spent += begun.elapsed();
-        let read = read.map_err(|e| explain(ureq::Error::from(e), &self.host))?;
+        let read = read.map_err(|e| {
+            self.addresses.forget();
+            explain(ureq::Error::from(e), &self.host)
+        })?;
         self.taken += read as u64;
         if self.taken > BODY_LIMIT { Err(HttpError::TooLarge { host: self.host.clone() }) } else { Ok(read) }
     }
@@ -275,16 +279,23 @@ pub fn is_loopback(host: &str) -> bool {
     bare.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// As much of what should be an address as can be shown: a URL's credentials and query, and whatever follows the first part of a
+/// connection string, may be keys.
+pub fn shown(text: &str) -> &str {
+    let first = text.split(['?', ';', '=', '#']).next().unwrap_or_default();
+    first.rsplit('@').next().unwrap_or_default()
+}
+
 /// Checks a base URL that an admin gave: `https`, or `http` on a loopback address, no credentials, no query.
 /// Gives it back without a trailing slash.
 ///
 /// # Errors
 /// A sentence that names the fault.
 pub fn base_url(text: &str) -> Result<String, String> {
-    let uri: http::Uri = text.parse().map_err(|_| format!("`{text}` is not a URL"))?;
+    let uri: http::Uri = text.parse().map_err(|_| format!("`{}` is not a URL", shown(text)))?;
     let host = uri.host().filter(|host| !host.is_empty());
     let (Some(host), Some(scheme)) = (host, uri.scheme_str()) else {
-        return Err(format!("`{text}` is not a URL: write https://host"));
+        return Err(format!("`{}` is not a URL: write https://host", shown(text)));
     };
     if uri.authority().is_some_and(|a| a.as_str().contains('@')) || uri.query().is_some() {
         return Err("a URL here may hold neither credentials nor a query".to_owned());
@@ -385,6 +396,15 @@ mod tests {
         ] {
             assert!(base_url(text).unwrap_err().contains(part), "{text}: {:?}", base_url(text));
         }
+    }
+
+    #[test]
+    fn what_may_be_a_key_is_not_shown() {
+        for text in ["user:s3cret@host/x y", "AccountName=x;AccountKey=s3cret", "https://x.example/ ?sig=s3cret", "a b;s3cret"] {
+            let said = base_url(text).unwrap_err();
+            assert!(!said.contains("s3cret"), "{said}");
+        }
+        assert_eq!(shown("https://x.blob.core.windows.net/c"), "https://x.blob.core.windows.net/c");
     }
 
     #[test]

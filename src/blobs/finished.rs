@@ -42,6 +42,10 @@ pub struct Ends {
     known: Option<Hour>,
     /// The service's clock at the last look, in ticks.
     looked: i64,
+    /// Since the last look the hours from this one on were finished too late for their ends to be kept, and were read no
+    /// earlier than at this time of the service's clock, in ticks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    passed: Option<(Hour, i64)>,
     blobs: BTreeMap<String, Mark>,
 }
 
@@ -66,7 +70,7 @@ impl Finished {
 impl Ends {
     /// Of a container in which everything before `begin` is of no interest; `now` is the service's clock.
     pub fn begin(begin: Option<Hour>, now: Ticks) -> Self {
-        Self { begin, known: begin, looked: now.0, blobs: BTreeMap::new() }
+        Self { begin, known: begin, looked: now.0, passed: None, blobs: BTreeMap::new() }
     }
 
     /// Whether a day has passed since the last look.
@@ -74,13 +78,15 @@ impl Ends {
         now.since(Ticks(self.looked)) >= EVERY && !planted(Planted::BlobsLateUnseen)
     }
 
-    /// Keeps the ends of blobs that were finished, but of no hours before `oldest`.
-    pub fn add(&mut self, finished: BTreeMap<String, Mark>, oldest: Hour) {
+    /// Keeps the ends of blobs that were finished by a list of `now`, but of no hours before `oldest`.
+    pub fn add(&mut self, finished: BTreeMap<String, Mark>, oldest: Hour, now: Ticks) {
         for (name, mark) in finished {
             if mark.hour >= oldest {
                 self.blobs.insert(name, mark);
             } else {
                 self.known = self.known.max(Some(oldest));
+                let (hour, read) = self.passed.unwrap_or((mark.hour, now.0));
+                self.passed = Some((hour.min(mark.hour), read.min(now.0)));
             }
         }
     }
@@ -94,10 +100,18 @@ impl Ends {
         } else if from(self.known) || self.blobs.contains_key(&blob.name) {
             Place::Compared
         // Times of writing are whole seconds.
-        } else if blob.modified.is_some_and(|at| at.0 >= self.looked - PER_SECOND) {
+        } else if blob.modified.is_some_and(|at| at.0 >= self.seen(hour) - PER_SECOND) {
             Place::Unread
         } else {
             Place::Elsewhere
+        }
+    }
+
+    /// When all that an hour's blobs held then was in events.
+    fn seen(&self, hour: Hour) -> i64 {
+        match self.passed {
+            Some((from, read)) if hour >= from => read.max(self.looked),
+            _ => self.looked,
         }
     }
 
@@ -115,7 +129,7 @@ impl Ends {
 
     /// Remembers a look, made at `now`, after which everything was read; ends before `oldest` are no longer kept.
     pub fn looked(&mut self, now: Ticks, oldest: Hour) {
-        self.looked = now.0;
+        (self.looked, self.passed) = (now.0, None);
         if self.known.is_none_or(|known| known < oldest) {
             self.known = Some(oldest);
             self.blobs.retain(|_, mark| mark.hour >= oldest);
@@ -146,7 +160,7 @@ mod tests {
         let mut marks = BTreeMap::new();
         let blobs: Vec<Listed> = (3..7).map(|hour| blob(hour, 100, 0)).collect();
         compare(&mut marks, &blobs, Span { from: None, to: None }, true);
-        ends.add(marks, hour(oldest));
+        ends.add(marks, hour(oldest), hour(8).begin());
         blobs.iter().for_each(|blob| ends.read(&blob.name, 100));
         ends
     }
@@ -168,6 +182,23 @@ mod tests {
             let places = [ends(0), ends(5)].map(|ends| ends.place(&blob, hour(7)));
             assert_eq!(places, [all, some], "{} {:?}", blob.name, blob.modified);
         }
+    }
+
+    /// After a standstill the old hours are read at last, and their ends are too old to be kept: that is no growth.
+    #[test]
+    fn hours_that_are_read_late_were_not_written_to_since() {
+        let mut ends = Ends::begin(Some(hour(2)), hour(2).begin());
+        let mut marks = BTreeMap::new();
+        let blobs: Vec<Listed> = (3..7).map(|hour| blob(hour, 100, hour * 3600 + 3599)).collect();
+        compare(&mut marks, &blobs, Span { from: None, to: None }, true);
+        ends.add(marks, hour(9), hour(20).begin());
+        let place = |ends: &Ends, written| ends.place(&blob(4, 100, written), hour(10));
+        assert!(blobs.iter().all(|blob| ends.place(blob, hour(10)) == Place::Elsewhere));
+        assert_eq!((place(&ends, 20 * 3600 - 2), place(&ends, 20 * 3600)), (Place::Elsewhere, Place::Unread));
+        // Hours that were finished before are as they were seen at the last look.
+        assert_eq!(ends.place(&blob(2, 100, 3 * 3600), hour(10)), Place::Unread);
+        ends.looked(hour(21).begin(), hour(9));
+        assert_eq!((place(&ends, 20 * 3600), place(&ends, 21 * 3600)), (Place::Elsewhere, Place::Unread));
     }
 
     #[test]

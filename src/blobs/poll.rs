@@ -20,9 +20,9 @@ use crate::time::Ticks;
 
 /// Bytes asked for at once. A blob may have gigabytes, and a piece is held in memory; smaller ones cost more requests.
 const PIECE: u64 = 1 << 20;
-/// Bytes read after which the position is saved.
+/// Bytes read after which the position is saved; also what a blob gets at least in its turn, when the time is over.
 const SAVE_EVERY: u64 = 4 << 20;
-/// Older hours' pieces that are read in every poll, also when recent ones took all of its time.
+/// Older hours' turns that are read in every poll, also when recent ones took all of its time.
 const HISTORY_AT_LEAST: u32 = 3;
 /// How often one request is sent when the service fails.
 const ATTEMPTS: u32 = 3;
@@ -100,7 +100,7 @@ pub struct Poll<'a, O> {
     pub(super) unsaved: u64,
     /// Whether `finished` changed since it was saved.
     unkept: bool,
-    /// Pieces of older hours read in this poll.
+    /// Turns that older hours had in this poll.
     of_history: u32,
     /// Containers that could not be read.
     refused: Vec<(String, StorageError)>,

@@ -41,6 +41,7 @@ pub(super) struct Reading {
     pub(super) arrears: bool,
     pub(super) credit: Credit,
     pub(super) owned: Arc<AtomicBool>,
+    pub(super) attached: Arc<AtomicBool>,
     /// Bytes of messages that may wait to be written.
     pub(super) space: Arc<Semaphore>,
     /// Bytes of large events that may be under way, of all links.
@@ -70,6 +71,7 @@ impl Reading {
         }
         let mut link = Link::attach(&mut self.session, self.frames, &place, filter, Some(OWNER)).await?;
         self.owned.store(true, Ordering::Relaxed);
+        self.attached.store(true, Ordering::Relaxed);
         let mut large = None;
         loop {
             if let Some(grant) = self.credit.due() {

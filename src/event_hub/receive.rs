@@ -68,6 +68,8 @@ struct Partition {
     position: Arc<Mutex<Position>>,
     /// This process held it with its last link. Otherwise the next one asks first whether somebody else is there.
     owned: Arc<AtomicBool>,
+    /// The service answered its link.
+    attached: Arc<AtomicBool>,
     attempts: u32,
     state: State,
     /// Where it stood at the last look.
@@ -85,7 +87,12 @@ enum State {
 impl Partition {
     /// Whether its link is one that brought something, or that lasts.
     fn works(&self) -> bool {
-        matches!(self.state, State::Linked(since, from) if since.elapsed() >= HEALTHY || lock(&self.position).place() != from)
+        self.lasts() || matches!(self.state, State::Linked(_, from) if lock(&self.position).place() != from)
+    }
+
+    /// Whether its link was answered, and not just now: one that is not is waited for as long.
+    fn lasts(&self) -> bool {
+        matches!(self.state, State::Linked(since, _) if since.elapsed() >= HEALTHY) && self.attached.load(Ordering::Relaxed)
     }
 }
 
@@ -224,9 +231,14 @@ impl Receiving {
         links: &mut JoinSet<Ended>,
     ) -> Result<(), EventHubError> {
         let now = Instant::now();
-        let due = |partition: &Partition| matches!(partition.state, State::Waiting(due) if due <= now);
-        let ids: Vec<_> = self.partitions.iter().filter(|(_, partition)| due(partition)).map(|(id, _)| Arc::clone(id)).collect();
-        for id in ids {
+        let due = |(id, partition): (&Arc<str>, &Partition)| match partition.state {
+            State::Waiting(due) if due <= now => Some((due, Arc::clone(id))),
+            _ => None,
+        };
+        // Who waits longest comes first, or those that fail would keep the others from ever being tried.
+        let mut ids: Vec<_> = self.partitions.iter().filter_map(due).collect();
+        ids.sort();
+        for (_, id) in ids {
             match self.link(namespace, token, &id).await {
                 Ok(Some(reading)) => {
                     links.spawn(reading.run());
@@ -292,6 +304,7 @@ impl Receiving {
         self.board.with(id, |counters| counters.reattached += u64::from(partition.looked_at.is_some()));
         let place = lock(&partition.position).place();
         partition.state = State::Linked(Instant::now(), place);
+        partition.attached = Arc::default();
         partition.looked_at = Some(place);
         Ok(Some(Reading {
             input: Arc::clone(&self.input),
@@ -302,6 +315,7 @@ impl Receiving {
             arrears: place.is_behind(holding(facts), facts.enqueued),
             credit: Credit::new(count),
             owned: Arc::clone(&partition.owned),
+            attached: Arc::clone(&partition.attached),
             space: Arc::clone(&self.space),
             ahead: Arc::clone(&self.ahead),
             parcels: self.parcels.clone(),
@@ -313,7 +327,7 @@ impl Receiving {
     fn ended(&mut self, namespace: &Namespace, Ended { partition: id, fault }: Ended) -> Result<(), EventHubError> {
         self.worked |= self.partitions.values().any(Partition::works);
         let Some(partition) = self.partitions.get_mut(&id) else { return Ok(()) };
-        let healthy = matches!(partition.state, State::Linked(since, _) if since.elapsed() >= HEALTHY);
+        let healthy = partition.lasts();
         if fault.what == What::Unauthorized && self.worked {
             // The right is there, so the token ended: early, or while a machine slept.
             self.doubted = true;

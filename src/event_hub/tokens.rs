@@ -142,7 +142,8 @@ impl Tokens {
     }
 
     /// Puts a new token in time in place of one that will expire, for as long as the connection lasts. Ends with what a
-    /// person has to mend; what passes is said, and tried again with the next look.
+    /// person has to mend, and with silence, after which another connection is needed: a late answer would be taken for that
+    /// to the next token. What else passes is said, and tried again with the next look.
     pub(super) async fn keep(&mut self, cbs: &mut Cbs, current: &Current, input: &StreamInput) -> EventHubError {
         let mut looks = every(LOOK);
         loop {
@@ -150,6 +151,7 @@ impl Tokens {
             match self.renew(cbs, current).await {
                 Ok(()) => {}
                 Err(error) if error.is_permanent() => return error,
+                Err(EventHubError::Fault(fault)) if fault.what == What::Silent => return fault.into(),
                 // The one in use is good for some minutes more. After that the service ends the links, and the next
                 // connection begins with another token.
                 Err(error) => log::warn!("{input}: the token is not renewed yet: {error}"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{InputError, budget, check_name, choose, required, wrong};
 use crate::feeds::Streaming;
-use crate::http::{base_url, is_loopback};
+use crate::http::{base_url, is_loopback, shown};
 use crate::splunk::definition::Stanza;
 use crate::time::{Ticks, parse_duration};
 
@@ -294,7 +294,7 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
 
 /// The namespace's host. A port may follow a loopback address only: there the connection is plain text, for tests.
 fn namespace(text: &str) -> Result<String, InputError> {
-    let refused = |reason: &str| Err(wrong("event_hub_namespace", format!("`{text}` {reason}")));
+    let refused = |reason: &str| Err(wrong("event_hub_namespace", format!("`{}` {reason}", shown(text))));
     let authority: http::uri::Authority = match text.parse() {
         Ok(authority) => authority,
         Err(_) => return refused("is no host: write it as in contoso.servicebus.windows.net"),
@@ -318,7 +318,8 @@ fn storage_url(text: &str) -> Result<String, InputError> {
         return base_url(text).map_err(refused);
     }
     if !is_host(text) {
-        return Err(refused(format!("`{text}` is no host: write the whole name, as in contoso.blob.core.windows.net")));
+        let reason = "is no host: write the whole name, as in contoso.blob.core.windows.net";
+        return Err(refused(format!("`{}` {reason}", shown(text))));
     }
     Ok(format!("https://{}", text.to_ascii_lowercase()))
 }
@@ -433,7 +434,12 @@ mod tests {
                     .to_owned(),
             ),
             ("event_hub_namespace", "localhost", "`localhost` is this machine and names no port".to_owned()),
-            ("event_hub_namespace", "u@h.example", "`u@h.example` may hold no user: write the host alone".to_owned()),
+            ("event_hub_namespace", "u:pw@h.example", "`h.example` may hold no user: write the host alone".to_owned()),
+            (
+                "event_hub_namespace",
+                "Endpoint=sb://contoso.servicebus.windows.net/;SharedAccessKey=a2V5",
+                "`Endpoint` is no host: write it as in contoso.servicebus.windows.net".to_owned(),
+            ),
             ("event_hub_name", "a/b", format!("`a/b` {entity}")),
             ("consumer_group", "$default", format!("`$default` {entity}")),
             ("transport", "kafka", "`kafka` is not one of amqp, websocket".to_owned()),
@@ -457,6 +463,10 @@ mod tests {
         }
         for (value, reason) in [
             ("contoso", "`contoso` is no host: write the whole name, as in contoso.blob.core.windows.net"),
+            (
+                "AccountName=contoso;AccountKey=a2V5",
+                "`AccountName` is no host: write the whole name, as in contoso.blob.core.windows.net",
+            ),
             (
                 "http://contoso.blob.core.windows.net",
                 "`http://contoso.blob.core.windows.net` must be https: a token or secret would travel in clear text",

@@ -259,7 +259,7 @@ fn call(client: &mut Client, resource: Resource) -> Result<(), Error> {
 }
 
 /// Host and port of a base URL.
-fn host(base: &str) -> String {
+pub(super) fn host(base: &str) -> String {
     let authority = base.split_once("://").map_or(base, |(_, rest)| rest);
     authority.split('/').next().unwrap_or_default().to_owned()
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::connection::host;
 use super::finding::Fault;
 #[cfg(feature = "streaming")]
 use crate::account::AccountError;
@@ -16,6 +17,7 @@ use crate::error::Error;
 #[cfg(feature = "streaming")]
 use crate::event_hub::{self, EventHubError};
 use crate::feeds::{Kind, Streaming};
+use crate::http::shown;
 use crate::input::AnyInput;
 #[cfg(feature = "streaming")]
 use crate::microsoft::event_hubs::{self, ConnectionString, ConnectionStringError, What};
@@ -80,8 +82,8 @@ fn of_stanza(feed: Streaming, input: Option<String>, stanza: Stanza, by_token: b
         Streaming::EventHub => "event_hub_namespace",
         Streaming::Storage => "storage_account",
     };
-    let host = stanza.param(place).unwrap_or_default();
-    let host = host.split_once("://").map_or(host, |(_, rest)| rest).to_owned();
+    // A stanza that was never validated may hold anything, a whole connection string as well.
+    let host = host(shown(stanza.param(place).unwrap_or_default()));
     let finding = StreamFinding { feed, input, host, by_token, token: None, read: None, only_token: false };
     (finding, Target::Input(stanza))
 }

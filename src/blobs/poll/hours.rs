@@ -34,8 +34,8 @@ impl<O: Outside> Poll<'_, O> {
     fn finish_before(&mut self, container: &str, hour: Hour) {
         let finished = self.cursor(container).finished_before(hour);
         if !finished.is_empty() {
-            let oldest = self.oldest_end();
-            self.ends(container).add(finished, oldest);
+            let (oldest, now) = (self.oldest_end(), self.clock);
+            self.ends(container).add(finished, oldest, now);
             self.unkept = true;
         }
     }

@@ -25,6 +25,7 @@ impl<O: Outside> Poll<'_, O> {
         self.tally.blobs += 1;
         let name = &stretch.name;
         let (mut at, mut held) = (stretch.from, Vec::new());
+        let mut turn = 0;
         while at < stretch.to {
             let length = self.sizes.piece.min(stretch.to - at);
             let piece = match self.ask(|storage| storage.read(container, name, at, length)) {
@@ -45,6 +46,7 @@ impl<O: Outside> Poll<'_, O> {
                 return Ok(Read::InPart);
             }
             at += piece.bytes.len() as u64;
+            turn += piece.bytes.len() as u64;
             if held.is_empty() {
                 held = piece.bytes;
             } else {
@@ -68,14 +70,19 @@ impl<O: Outside> Poll<'_, O> {
                 ends.read(name, offset);
                 self.unkept = true;
             }
-            self.of_history += u32::from(stretch.is_last);
+            // A line that is longer than a turn is read to its end, or no poll would get past it.
+            let is_turn_over = at_end || (turn >= self.sizes.save_every && offset > stretch.from);
+            if is_turn_over {
+                self.of_history += u32::from(stretch.is_last);
+                turn = 0;
+            }
             if self.unsaved >= self.sizes.save_every && !self.save()? {
                 return Err(Halt::End(End::Stopped));
             }
             if self.outside.pause(Duration::ZERO) {
                 return Err(Halt::End(End::Stopped));
             }
-            if self.is_over() && at < stretch.to {
+            if self.is_over() && is_turn_over && at < stretch.to {
                 return Ok(Read::InPart);
             }
         }

@@ -375,9 +375,12 @@ impl Outside for Stage {
             return Err(StreamError::ReaderGone);
         }
         let event: serde_json::Value = serde_json::from_str(&record.data).unwrap();
-        self.pipe.push(match record.sourcetype {
-            UNPARSED => Shown::Unparsed(event["body"].as_str().unwrap_or_default().to_owned()),
-            _ => Shown::Record(event["properties"]["Id"].as_u64().unwrap()),
+        self.pipe.push(match (record.sourcetype, event["properties"]["Id"].as_u64()) {
+            (UNPARSED, _) => Shown::Unparsed(event["body"].as_str().unwrap_or_default().to_owned()),
+            (_, Some(id)) => Shown::Record(id),
+            // The rest of a line whose beginning was passed on when its hour was finished may be an object by itself: the
+            // record's `properties`.
+            (_, None) => Shown::Unparsed(record.data.to_string()),
         });
         Ok(())
     }

@@ -67,7 +67,8 @@ impl Receiving {
             };
             let position = Arc::new(Mutex::new(Position::resume(place)));
             let state = State::Waiting(Instant::now());
-            let partition = Partition { position, owned: Arc::default(), attempts: 0, state, looked_at: None };
+            let (owned, attached) = (Arc::default(), Arc::default());
+            let partition = Partition { position, owned, attached, attempts: 0, state, looked_at: None };
             self.partitions.insert(Arc::from(id.as_str()), partition);
         }
         if self.partitions.is_empty() {
