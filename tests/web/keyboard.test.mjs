@@ -69,7 +69,7 @@ test('an account is added, edited, tested and deleted', async () => {
 
     await tab_to(page, 'Test connection of typed', 'Shift+Tab');
     await page.keyboard.press('Enter');
-    await dialog(page).getByText('Asking Entra ID').waitFor();
+    await dialog(page).getByText('Asking for a token').waitFor();
     await page.keyboard.press('Escape');
     await dialog(page).waitFor({ state: 'hidden' });
     await gets_focus(page, 'Test connection of typed');
