@@ -146,7 +146,7 @@ impl Cursor {
         (recent, self.floor.is_none_or(|floor| floor < edge).then_some(history))
     }
 
-    /// See [`compare`].
+    /// See `compare`.
     pub fn look(&mut self, listed: &[Listed], span: Span, finish: bool) -> Look {
         compare(&mut self.blobs, listed, span, finish)
     }

@@ -113,7 +113,7 @@ pub struct Poll<'a, O> {
 }
 
 impl<'a, O: Outside> Poll<'a, O> {
-    /// A poll that has asked nothing yet. Position and ends are those of [`super::position`].
+    /// A poll that has asked nothing yet. Position and ends are those of [`super::position()`].
     pub fn new(
         input: &'a StorageInput,
         (position, finished): (&'a mut Position, &'a mut Finished),
