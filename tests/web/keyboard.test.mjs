@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { all_sound, CLIENT, dialog, focused, gets_focus, row, SECRET, splunk, splunkd, TENANT, visit } from './stage.mjs';
+import { all_sound, CLIENT, dialog, focused, gets_focus, row, SECRET, splunk, splunkd, stand_still, TENANT, visit } from './stage.mjs';
 
 // Every flow with nothing but keys: what has the focus is asserted on the way.
 let stage;
@@ -55,10 +55,12 @@ test('an account is added, edited, tested and deleted', async () => {
     await tab_to(page, 'Edit typed');
     await page.keyboard.press('Enter');
     await dialog(page).getByLabel('Client ID').waitFor();
+    await stand_still(page);
     await gets_focus(page, 'Sign in with');
     await tab_to(page, 'Cloud');
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => document.activeElement.getAttribute('role') === 'option');
+    await stand_still(page);
     await page.keyboard.press('End');
     await page.keyboard.press('Enter');
     await page.getByRole('option', { name: /^DoD/ }).waitFor({ state: 'hidden' });

@@ -130,6 +130,31 @@ export async function gets_focus(page, name) {
     assert.equal(await focused(page), name);
 }
 
+/**
+ * Waits until dialogs and menus stand still. They move while they open, and the dialog fetches the focus when it has; a menu
+ * that is opened before, faster than a hand can, loses it.
+ */
+export async function stand_still(page) {
+    await page.evaluate(async () => {
+        const look = () =>
+            JSON.stringify(
+                [...document.querySelectorAll('[role=dialog], [role=listbox], [role=option]')].map((element) => {
+                    const { x, y, width, height } = element.getBoundingClientRect();
+                    const opacities = [];
+                    for (let around = element; around; around = around.parentElement) opacities.push(getComputedStyle(around).opacity);
+                    return [x, y, width, height, opacities];
+                }),
+            );
+        let before = look();
+        for (let frames = 0; frames < 20; frames += 1) {
+            await new Promise(requestAnimationFrame);
+            const now = look();
+            if (now !== before) frames = 0;
+            before = now;
+        }
+    });
+}
+
 export const dialog = (page) => page.getByRole('dialog');
 export const row = (page, name) => page.getByRole('row').filter({ has: page.getByRole('cell', { name, exact: true }) });
 
