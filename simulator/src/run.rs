@@ -1,11 +1,13 @@
 //! The program under test, run the way splunkd runs it, and what it writes, read the way splunkd reads it.
 
+pub mod benchmark;
 pub mod child;
 pub mod launch;
 pub mod stream;
 
 use std::path::PathBuf;
 
+use crate::Simulator;
 use crate::splunkd::Stanza;
 
 /// What a run of the program needs to know of the instance it belongs to.
@@ -24,6 +26,17 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// The instance that the simulator plays.
+    pub fn of(simulator: &Simulator, program: PathBuf) -> Self {
+        Self {
+            program,
+            server_uri: simulator.splunkd_url().to_string(),
+            session_key: simulator.session_key().to_string(),
+            checkpoint_dir: simulator.checkpoint_dir(),
+            splunk_home: simulator.splunk_home(),
+        }
+    }
+
     /// Tries an input out (`--validate-arguments`); the refusal, if there is one.
     ///
     /// # Errors

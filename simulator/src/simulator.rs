@@ -317,13 +317,7 @@ impl Simulator {
     /// Installs the program: splunkd tries inputs out with it before it saves them, and runs those that are enabled until the
     /// returned schedule is dropped.
     pub fn install_program(&self, program: &Path) -> Schedule {
-        let instance = Instance {
-            program: program.to_path_buf(),
-            server_uri: self.splunkd_url().to_string(),
-            session_key: self.session_key().to_string(),
-            checkpoint_dir: self.checkpoint_dir(),
-            splunk_home: self.splunk_home(),
-        };
+        let instance = Instance::of(self, program.to_path_buf());
         self.world(|world| world.splunkd.instance = Some(instance));
         Schedule::start(&self.world)
     }

@@ -3,10 +3,9 @@
 //! `cargo run -p simulator --bin blobs -- --program target/release/defender --python target/azure/bin/python`
 
 // What this program prints is its purpose.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::print_stdout)]
 
 use std::ffi::OsString;
-use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,6 +14,7 @@ use std::time::Duration;
 use simulator::chance::Chance;
 use simulator::generate::records;
 use simulator::run::Instance;
+use simulator::run::benchmark::{self, Count};
 use simulator::run::launch::{self, Cost, Start};
 use simulator::storage::Signature;
 use simulator::{Config, Simulator, accounts};
@@ -34,30 +34,23 @@ fn main() -> ExitCode {
     if arguments.first().is_some_and(|argument| argument == launch::LAUNCH) {
         return launch::launcher(&arguments[1..]);
     }
-    match measure(std::env::args().skip(1)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("{problem}");
-            ExitCode::FAILURE
-        }
-    }
+    benchmark::exit(measure())
 }
 
-fn measure(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
+fn measure() -> Result<(), String> {
     let (mut program, mut python) = (None, None);
     let (mut all, mut hours, mut runs) = (200_000, 24, 3);
-    while let Some(argument) = arguments.next() {
-        let value = arguments.next().ok_or(format!("{argument} needs a value\n{USAGE}"))?;
-        let number = || value.parse::<usize>().map_err(|_| format!("{argument}: {value} is not a number\n{USAGE}"));
-        match argument.as_str() {
-            "--program" => program = Some(PathBuf::from(value)),
-            "--python" => python = Some(PathBuf::from(value)),
-            "--records" => all = number()?,
-            "--hours" => hours = number()?.max(1),
-            "--runs" => runs = number()?.max(1),
-            other => return Err(format!("{other} is not an option\n{USAGE}")),
+    benchmark::options(USAGE, |option, value| {
+        match option {
+            "--program" => program = Some(value.file()),
+            "--python" => python = Some(value.file()),
+            "--records" => all = value.number()?,
+            "--hours" => hours = value.number()?.max(1),
+            "--runs" => runs = value.number()?.max(1),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     let program = program.ok_or(format!("--program is missing\n{USAGE}"))?;
     let simulator = Simulator::try_start(Config { alerts: 0, incidents: 0, ..Config::default() })
         .map_err(|error| format!("the stand-ins did not start: {error}"))?;
@@ -67,9 +60,7 @@ fn measure(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
     for (name, start) in contestants(&simulator, program, python) {
         let mut best: Option<Cost> = None;
         for _ in 0..runs {
-            let folder = simulator.checkpoint_dir();
-            let again = fs::remove_dir_all(&folder).and_then(|()| fs::create_dir(&folder));
-            again.map_err(|error| format!("{}: {error}", folder.display()))?;
+            benchmark::forget(&simulator.checkpoint_dir())?;
             let (cost, events, said) = launch::run(&start, &simulator.splunk_home(), events)?;
             if events != all || cost.code != 0 {
                 return Err(format!("{name}: {events} of {all} records, exit code {}: {said}", cost.code));
@@ -87,15 +78,12 @@ fn measure(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
 
 /// Counts the events on a stdout.
 fn events(stdout: &mut dyn Read) -> usize {
-    let (mut block, mut events, mut tail) = (vec![0; 256 * 1024], 0, Vec::new());
+    let (mut block, mut count) = (vec![0; 256 * 1024], Count::default());
     // What is missing after an error is missed by the count.
     while let Ok(read @ 1..) = stdout.read(&mut block) {
-        // An end tag may lie across two blocks.
-        tail.extend_from_slice(&block[..read]);
-        events += tail.windows(8).filter(|window| window == b"</event>").count();
-        tail.drain(..tail.len().saturating_sub(7));
+        count.take(&block[..read]);
     }
-    events
+    count.events
 }
 
 /// Delivers the records, each table's over its own hours; gives the blobs and their bytes.
@@ -120,13 +108,7 @@ fn fill(simulator: &Simulator, all: usize, hours: usize) -> (usize, usize) {
 }
 
 fn contestants(simulator: &Simulator, program: PathBuf, python: Option<PathBuf>) -> Vec<(&'static str, Start)> {
-    let instance = Instance {
-        program: program.clone(),
-        server_uri: simulator.splunkd_url().to_string(),
-        session_key: simulator.session_key().to_string(),
-        checkpoint_dir: simulator.checkpoint_dir(),
-        splunk_home: simulator.splunk_home(),
-    };
+    let instance = Instance::of(simulator, program.clone());
     let url = simulator.storage_url();
     // Longer than any run takes, so that one poll reads all.
     let params =

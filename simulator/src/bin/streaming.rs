@@ -3,7 +3,7 @@
 //! `cargo run -p simulator --bin streaming -- --program target/release/defender --python target/azure/bin/python`
 
 // What this program prints is its purpose.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::print_stdout)]
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use simulator::chance::Chance;
 use simulator::run::Instance;
+use simulator::run::benchmark::{self, Count, forget};
 use simulator::{Config, Simulator};
 
 const USAGE: &str = "usage: streaming --program DEFENDER [options]
@@ -39,32 +40,25 @@ struct Contestant {
 }
 
 fn main() -> ExitCode {
-    match measure(std::env::args().skip(1)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("{problem}");
-            ExitCode::FAILURE
-        }
-    }
+    benchmark::exit(measure())
 }
 
-fn measure(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
+fn measure() -> Result<(), String> {
     let (mut program, mut python) = (None, None);
     let (mut messages, mut records, mut partitions, mut rate, mut blocked) = (4000, 20, 4, 500, 15);
-    while let Some(argument) = arguments.next() {
-        let value = arguments.next().ok_or(format!("{argument} needs a value\n{USAGE}"))?;
-        let number = || value.parse::<usize>().map_err(|_| format!("{argument}: {value} is not a number\n{USAGE}"));
-        match argument.as_str() {
-            "--program" => program = Some(PathBuf::from(value)),
-            "--python" => python = Some(PathBuf::from(value)),
-            "--messages" => messages = number()?,
-            "--records" => records = number()?,
-            "--partitions" => partitions = number()?,
-            "--rate" => rate = number()?,
-            "--blocked" => blocked = number()?,
-            other => return Err(format!("{other} is not an option\n{USAGE}")),
+    benchmark::options(USAGE, |option, value| {
+        match option {
+            "--program" => program = Some(value.file()),
+            "--python" => python = Some(value.file()),
+            "--messages" => messages = value.number()?,
+            "--records" => records = value.number()?,
+            "--partitions" => partitions = value.number()?,
+            "--rate" => rate = value.number()?,
+            "--blocked" => blocked = value.number()?,
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     let program = program.ok_or(format!("--program is missing\n{USAGE}"))?;
     let simulator = Simulator::try_start(Config { alerts: 0, incidents: 0, ..Config::default() })
         .map_err(|error| format!("the stand-ins did not start: {error}"))?;
@@ -100,12 +94,6 @@ fn measure(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
     Ok(())
 }
 
-/// Removes the positions of the run before.
-fn forget(folder: &Path) -> Result<(), String> {
-    let again = fs::remove_dir_all(folder).and_then(|()| fs::create_dir(folder));
-    again.map_err(|error| format!("{}: {error}", folder.display()))
-}
-
 fn contestants(
     simulator: &Simulator,
     partitions: usize,
@@ -113,13 +101,7 @@ fn contestants(
     python: Option<PathBuf>,
 ) -> Result<Vec<Contestant>, String> {
     let hubs = simulator.event_hubs();
-    let instance = Instance {
-        program: program.clone(),
-        server_uri: simulator.splunkd_url().to_string(),
-        session_key: simulator.session_key().to_string(),
-        checkpoint_dir: simulator.checkpoint_dir(),
-        splunk_home: simulator.splunk_home(),
-    };
+    let instance = Instance::of(simulator, program.clone());
     let params = [
         ("feed", "event_hub"),
         ("account", "demo"),
@@ -184,16 +166,13 @@ fn free(contestant: &Contestant, all: usize) -> Result<(f64, f64, f64), String> 
 /// Reads so many records of what it writes.
 fn read(running: &mut Running, contestant: &Contestant, all: usize) -> Result<(), String> {
     let stdout = running.0.stdout.as_mut().ok_or("no stdout")?;
-    let (mut block, mut events, mut tail) = (vec![0; 256 * 1024], 0, Vec::new());
-    while events < all {
+    let (mut block, mut count) = (vec![0; 256 * 1024], Count::default());
+    while count.events < all {
         let read = stdout.read(&mut block).map_err(|error| error.to_string())?;
         if read == 0 {
-            return Err(format!("{} ended after {events} of {all} records", contestant.name));
+            return Err(format!("{} ended after {} of {all} records", contestant.name, count.events));
         }
-        // An end tag may lie across two blocks.
-        tail.extend_from_slice(&block[..read]);
-        events += tail.windows(8).filter(|window| window == b"</event>").count();
-        tail.drain(..tail.len().saturating_sub(7));
+        count.take(&block[..read]);
     }
     Ok(())
 }
