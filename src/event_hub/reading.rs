@@ -172,9 +172,9 @@ async fn hold_while<T>(room: &mut Option<OwnedSemaphorePermit>, event: impl Futu
     }
 }
 
-/// Looks at a position, or changes it.
-pub(super) fn lock(position: &Mutex<Position>) -> MutexGuard<'_, Position> {
-    position.lock().unwrap_or_else(PoisonError::into_inner)
+/// Looks at what links share, or changes it.
+pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn filter(place: Place) -> Filter {

@@ -1,12 +1,13 @@
 //! Tokens for the hub, from whatever the account has.
 
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::error::EventHubError;
+use super::reading::lock;
 use super::receive::every;
 use crate::account::{Access, Settings};
 use crate::input::{EventHubInput, StreamInput};
@@ -180,11 +181,11 @@ impl Current {
 
     /// A copy of it.
     pub(super) fn get(&self) -> Token {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.0).clone()
     }
 
     fn set(&self, token: Token) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = token;
+        *lock(&self.0) = token;
     }
 }
 

@@ -143,9 +143,7 @@ impl<'a> Gist<'a> {
             _ if about == About::Process => Cow::Owned(value[..value.floor_char_boundary(VALUE)].to_owned()),
             _ => return,
         };
-        let mut quoted = String::with_capacity(value.len() + 2);
-        json::quote(&mut quoted, &value);
-        self.add(about, Cow::Owned(quoted));
+        self.add(about, Cow::Owned(json::quoted(&value)));
     }
 
     /// Notes a value that is JSON already; a short string without escapes is taken as it is.

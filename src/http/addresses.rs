@@ -1,5 +1,5 @@
 //! Host names as addresses. The client asks for them before every request, also when a connection is open and none is
-//! needed, and each look-up with a time limit costs it a thread; so the last answer is kept for a moment.
+//! needed, and each look-up with a time limit costs it a thread; so the last answers are kept for a moment.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use ureq::unversioned::transport::NextTimeout;
 /// once (see [`Addresses::forget`]).
 const BELIEVED: Duration = Duration::from_secs(30);
 
-/// The addresses of the host asked last. A client talks to one or two.
+/// The addresses of the hosts asked last. A client talks to one or two.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Addresses(Arc<Mutex<Vec<Known>>>);
 
