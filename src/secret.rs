@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::masking;
+
 /// A secret text: a client secret, a private key, a token, a session key.
 ///
 /// `Debug` prints `***`; there is no `Display`, so it cannot be formatted into a message by accident.
@@ -9,13 +11,16 @@ use std::fmt;
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the text in; from here on only [`Secret::expose`] gives it out.
+    /// Takes the text in; from here on only [`Secret::expose`] gives it out, and no message repeats it ([`masking`]).
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        let text = text.into();
+        masking::remember(&text);
+        Self(text)
     }
 
     /// The text itself, for the one place that sends it.
     pub fn expose(&self) -> &str {
+        masking::remember(&self.0);
         &self.0
     }
 }

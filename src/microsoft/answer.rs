@@ -6,10 +6,8 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, DATE, HeaderName, LOCATION, RETRY_AFTER};
 
+use crate::masking::foreign_text;
 use crate::time::Ticks;
-
-/// The longest piece of somebody else's text that goes into a message, in characters.
-const SHORT: usize = 300;
 
 /// `Retry-After`, in seconds or as a date; a date counts from the answer's own `Date`, so that a wrong clock here does
 /// not matter, and from `now` without one. A date that has passed is zero; what is neither is `None`.
@@ -30,7 +28,7 @@ pub fn date(headers: &HeaderMap) -> Option<Ticks> {
 /// The host that a redirect names; its path may hold what is not ours to log.
 pub fn redirect_host(headers: &HeaderMap) -> String {
     let target = text(headers, &LOCATION).and_then(|location| location.parse::<http::Uri>().ok());
-    target.and_then(|uri| uri.host().map(plain)).unwrap_or_else(|| "the same host".to_owned())
+    target.and_then(|uri| uri.host().map(foreign_text)).unwrap_or_else(|| "the same host".to_owned())
 }
 
 /// Whether the body is a web page: the content type says so, or it starts like one.
@@ -48,30 +46,12 @@ pub fn title(body: &[u8]) -> Option<String> {
     let start = lower.find("<title")?;
     let open = start + lower[start..].find('>')? + 1;
     let end = open + lower[open..].find("</title")?;
-    Some(plain(&head[open..end])).filter(|title| !title.is_empty())
+    Some(foreign_text(&head[open..end])).filter(|title| !title.is_empty())
 }
 
 /// A header as text; `None` when it is missing or holds other bytes than visible ASCII.
 pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
-}
-
-/// Somebody else's text, fit for one line of ours: white space and control characters become single spaces, and it is
-/// cut after 300 characters.
-pub fn plain(text: &str) -> String {
-    let mut out = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        out.push_str(word);
-        if out.chars().count() > SHORT {
-            out = out.chars().take(SHORT).collect();
-            out.push('…');
-            break;
-        }
-    }
-    out
 }
 
 /// Writes what every failed request says behind what was asked: the status, what it means, the service's code and text, and
@@ -144,12 +124,5 @@ mod tests {
         for page in [&b"<html>"[..], b"<title></title>", b"<title>never closed", b"\xff\xfe"] {
             assert_eq!(title(page), None);
         }
-    }
-
-    #[test]
-    fn plain_text_is_one_short_line() {
-        assert_eq!(plain("a\r\n\tb\u{0}\u{1b}[31mc  d"), "a b [31mc d");
-        assert_eq!(plain(&"ü".repeat(400)).chars().count(), 301);
-        assert_eq!(plain(" \n"), "");
     }
 }

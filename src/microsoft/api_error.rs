@@ -12,6 +12,7 @@ use super::cloud::Api;
 use super::query::{Access, is_list, permission_for};
 use super::token::TokenError;
 use crate::http::HttpError;
+use crate::masking::foreign_text;
 use crate::time::Ticks;
 
 /// A request to one of the APIs that failed.
@@ -201,7 +202,7 @@ pub fn classify(asked: Asked<'_>, status: u16, headers: &HeaderMap, body: &[u8],
         404 => Failure::NotFound,
         _ => Failure::BadRequest,
     };
-    let short = |text: Option<String>| text.map(|text| answer::plain(&text)).filter(|text| !text.is_empty());
+    let short = |text: Option<String>| text.map(|text| foreign_text(&text)).filter(|text| !text.is_empty());
     Err(Box::new(ApiError {
         status: Some(status),
         code: short(code),
@@ -219,7 +220,7 @@ pub fn is_json(body: &[u8]) -> bool {
 /// The id by which the service logged the request.
 pub fn request_id(headers: &HeaderMap) -> Option<String> {
     const NAMES: [HeaderName; 2] = [HeaderName::from_static("request-id"), HeaderName::from_static("x-ms-request-id")];
-    NAMES.iter().find_map(|name| answer::text(headers, name)).map(answer::plain).filter(|id| !id.is_empty())
+    NAMES.iter().find_map(|name| answer::text(headers, name)).map(foreign_text).filter(|id| !id.is_empty())
 }
 
 /// The Defender APIs' 403 codes that no permission cures.

@@ -2,7 +2,7 @@
 //!
 //! Microsoft advises to react to OAuth's `error` and warns that numbers may change: an unknown number falls back on it.
 
-use super::answer;
+use crate::masking::foreign_text;
 
 /// Who ends the trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +181,7 @@ fn first_sentence(description: &str) -> String {
         Some(rest) => rest.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(':'),
         None => text,
     };
-    let text = answer::plain(text);
+    let text = foreign_text(text);
     // A dot inside a name (contoso.com) is no end.
     let sentence = text.split_once(". ").map_or(text.as_str(), |(first, _)| first);
     sentence.trim_end_matches('.').to_owned()

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::answer;
 use super::entra_errors::{self, Act, Meaning};
 use crate::http::HttpError;
+use crate::masking::foreign_text;
 use crate::time::Ticks;
 
 /// Why there is no token. Never holds the secret, the assertion or the token.
@@ -181,12 +182,12 @@ pub(super) fn refusal(status: u16, headers: &HeaderMap, body: &[u8], scope: &str
     let Ok(parsed) = serde_json::from_slice::<Body>(body) else {
         return garbled("the answer is not JSON of Entra ID's shape");
     };
-    let Some(error) = parsed.error.as_deref().map(answer::plain) else {
+    let Some(error) = parsed.error.as_deref().map(foreign_text) else {
         return garbled("the answer holds neither a token nor an error");
     };
     let description = parsed.error_description.unwrap_or_default();
     let Meaning { code, act, meaning, remedy } = entra_errors::meaning(status, &error, &parsed.error_codes, &description, scope);
-    let plain = |text: Option<String>| text.map(|text| answer::plain(&text)).filter(|text| !text.is_empty());
+    let plain = |text: Option<String>| text.map(|text| foreign_text(&text)).filter(|text| !text.is_empty());
     TokenError::Refused(Box::new(Refusal {
         status,
         code,

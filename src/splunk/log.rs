@@ -6,6 +6,8 @@ use std::io::{self, Write};
 
 use log::{Level, LevelFilter, Metadata, Record};
 
+use crate::masking;
+
 /// What the module path of this program's own records starts with: the library, and `main`.
 const OURS: [&str; 2] = ["ta_defender", "defender"];
 
@@ -73,7 +75,8 @@ fn line(level: Level, message: &str) -> String {
     let mut line = String::with_capacity(level.len() + message.len() + 2);
     line.push_str(level);
     line.push(' ');
-    line.extend(message.trim_end().chars().map(|c| match c {
+    // The last guard: whatever the message was put together from, no secret of this process leaves with it.
+    line.extend(masking::without_secrets(message.trim_end()).chars().map(|c| match c {
         c if c.is_control() => ' ',
         '\u{2028}' | '\u{2029}' => ' ',
         c => c,

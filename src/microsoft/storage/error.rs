@@ -9,6 +9,7 @@ use quick_xml::events::Event;
 
 use super::access::{Access, MAKE};
 use crate::http::{HttpError, Response};
+use crate::masking::foreign_text;
 use crate::microsoft::answer;
 use crate::microsoft::token::TokenError;
 use crate::time::Ticks;
@@ -146,7 +147,7 @@ pub(super) fn classify(asked: Asked<'_>, access: &Access, answer: &Response, now
         return Ok(());
     }
     let (code, message) = spoken(body);
-    let code = code.or_else(|| answer::text(headers, &ERROR_CODE).map(answer::plain));
+    let code = code.or_else(|| answer::text(headers, &ERROR_CODE).map(foreign_text));
     let is_azures = code.is_some() || headers.contains_key(&REQUEST_ID);
     let failure = match (status, code.as_deref().unwrap_or_default()) {
         (300..=399, _) => Failure::Redirect { host: answer::redirect_host(headers) },
@@ -169,7 +170,7 @@ pub(super) fn classify(asked: Asked<'_>, access: &Access, answer: &Response, now
         status: Some(status),
         code,
         message,
-        request_id: answer::text(headers, &REQUEST_ID).map(answer::plain),
+        request_id: answer::text(headers, &REQUEST_ID).map(foreign_text),
         ..*asked.failed(failure)
     }))
 }
@@ -191,10 +192,10 @@ fn spoken(body: &[u8]) -> (Option<String>, Option<String>) {
             Event::Start(tag) => path.push(tag.name().as_ref().to_owned()),
             Event::End(_) => drop(path.pop()),
             Event::Text(text) => match path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-                ["Error", "Code"] => code = Some(answer::plain(&text.xml10_content())),
+                ["Error", "Code"] => code = Some(foreign_text(&text.xml10_content())),
                 ["Error", "Message"] => {
                     let text = text.xml10_content();
-                    message.get_or_insert(answer::plain(text.lines().next().unwrap_or_default()));
+                    message.get_or_insert(foreign_text(text.lines().next().unwrap_or_default()));
                 }
                 _ => {}
             },
