@@ -4,19 +4,23 @@
 //! bearer token must not travel to a host somebody else chose.
 
 mod addresses;
+mod error;
+mod proxy;
+mod tls;
 
 use std::fmt;
 use std::io::Read;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::transport::DefaultConnector;
 
-use crate::secret::Secret;
 use addresses::Addresses;
+use error::explain;
+
+pub use error::HttpError;
+pub use proxy::Proxy;
+pub use tls::Trust;
 
 /// A request: method, absolute URL, headers and the whole body.
 pub type Request = http::Request<Vec<u8>>;
@@ -29,29 +33,6 @@ pub const BODY_LIMIT: u64 = 256 << 20;
 
 /// The most of a body that is looked at where the answer's status says already that it holds no data.
 pub const ERROR_LIMIT: usize = 1 << 20;
-
-/// Whose certificates are believed.
-#[derive(Clone, Debug)]
-pub enum Trust {
-    /// Mozilla's root certificates, compiled in.
-    PublicRoots,
-    /// The certificates of a PEM file, and no others.
-    Bundle(PathBuf),
-    /// Anything. For splunkd on a loopback address only: its default certificate is X.509 v1 without a subject
-    /// alternative name, which rustls cannot verify at all, and nothing but this machine can answer there.
-    Anything,
-}
-
-/// A forward proxy reached by HTTP or HTTPS.
-#[derive(Clone, Debug)]
-pub struct Proxy {
-    /// `http://host:port` or `https://host:port`, without credentials.
-    pub url: String,
-    /// Basic authentication, when the proxy asks for it.
-    pub credentials: Option<(String, Secret)>,
-    /// Hosts reached directly: comma-separated names, `.suffix` or `*.suffix`.
-    pub no_proxy: String,
-}
 
 /// How the body of an answer is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,36 +52,6 @@ pub struct Transport {
     pub proxy: Option<Proxy>,
     /// The most a whole exchange may take; where the body is read piece by piece, its head, and again the reading.
     pub limit: Duration,
-}
-
-/// Why no answer came. Never holds a header or a body that was sent.
-#[derive(Debug, thiserror::Error)]
-pub enum HttpError {
-    /// No connection, or it broke: name resolution, TCP, TLS, a proxy that refused, a cut body.
-    #[error("no answer from {host}: {reason}")]
-    Unreachable {
-        /// Host and port asked.
-        host: String,
-        /// What the layer below said.
-        reason: String,
-    },
-    /// The exchange took longer than it may.
-    #[error("no answer from {host} in time ({limit})")]
-    TimedOut {
-        /// Host and port asked.
-        host: String,
-        /// Which limit ran out.
-        limit: String,
-    },
-    /// The body is larger than [`BODY_LIMIT`].
-    #[error("the answer from {host} is larger than {} MB", BODY_LIMIT >> 20)]
-    TooLarge {
-        /// Host and port asked.
-        host: String,
-    },
-    /// The transport itself is set up wrongly; a person has to act.
-    #[error("{0}")]
-    Setup(String),
 }
 
 /// The client.
@@ -134,7 +85,7 @@ impl Http {
     /// # Errors
     /// [`HttpError::Setup`] for a CA bundle that cannot be read or a proxy URL that is none.
     pub fn new(transport: &Transport) -> Result<Self, HttpError> {
-        let tls = tls_config(&transport.trust)?;
+        let tls = tls::config(&transport.trust)?;
         let step = transport.limit.min(Duration::from_secs(30));
         let addresses = Addresses::default();
         let agent = |proxy: Option<ureq::Proxy>| {
@@ -155,7 +106,7 @@ impl Http {
                 .build();
             Agent::with_parts(config, DefaultConnector::default(), addresses.clone())
         };
-        let proxy = transport.proxy.as_ref().map(ureq_proxy).transpose()?;
+        let proxy = transport.proxy.as_ref().map(proxy::config).transpose()?;
         let (direct, outward) = (agent(None), agent(proxy));
         Ok(Self(Way::Network { direct, outward, addresses, limit: transport.limit }))
     }
@@ -308,73 +259,6 @@ pub fn base_url(text: &str) -> Result<String, String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-fn tls_config(trust: &Trust) -> Result<TlsConfig, HttpError> {
-    Ok(match trust {
-        Trust::PublicRoots => TlsConfig::builder().root_certs(RootCerts::WebPki).build(),
-        Trust::Anything => TlsConfig::builder().disable_verification(true).build(),
-        Trust::Bundle(path) => {
-            let wrong = |reason: String| HttpError::Setup(format!("ca_bundle {}: {reason}", path.display()));
-            let pem = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
-            let mut certificates: Vec<Certificate<'static>> = Vec::new();
-            for item in parse_pem(&pem) {
-                if let PemItem::Certificate(certificate) = item.map_err(|e| wrong(e.to_string()))? {
-                    certificates.push(certificate);
-                }
-            }
-            if certificates.is_empty() {
-                return Err(wrong("no certificate in it; a PEM file with the CA's certificates is expected".to_owned()));
-            }
-            TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(certificates))).build()
-        }
-    })
-}
-
-fn ureq_proxy(proxy: &Proxy) -> Result<ureq::Proxy, HttpError> {
-    let wrong = || HttpError::Setup(format!("proxy url `{}`: write http://host:port", proxy.url));
-    let uri: http::Uri = proxy.url.parse().map_err(|_| wrong())?;
-    let protocol = match uri.scheme_str() {
-        Some("http") => ureq::ProxyProtocol::Http,
-        Some("https") => ureq::ProxyProtocol::Https,
-        _ => return Err(wrong()),
-    };
-    let mut builder = ureq::Proxy::builder(protocol).host(uri.host().ok_or_else(wrong)?);
-    if let Some(port) = uri.port_u16() {
-        builder = builder.port(port);
-    }
-    if let Some((user, password)) = &proxy.credentials {
-        builder = builder.username(user).password(password.expose());
-    }
-    for host in proxy.no_proxy.split(',').map(str::trim).filter(|host| !host.is_empty()) {
-        builder = builder.no_proxy(host);
-    }
-    builder.build().map_err(|_| wrong())
-}
-
-/// Turns the client's error into ours; a wrapped one inside an I/O error included.
-fn explain(error: ureq::Error, host: &str) -> HttpError {
-    let host = host.to_owned();
-    match error {
-        ureq::Error::Timeout(limit) => HttpError::TimedOut { host, limit: limit.to_string() },
-        ureq::Error::BodyExceedsLimit(_) => HttpError::TooLarge { host },
-        ureq::Error::BadUri(reason) => HttpError::Setup(format!("not a URL that can be asked: {reason}")),
-        ureq::Error::ConnectProxyFailed(reason) => HttpError::Unreachable { host, reason: proxy_refusal(&reason) },
-        ureq::Error::Io(io) => match io.downcast::<ureq::Error>() {
-            Ok(inner) => explain(inner, &host),
-            Err(io) => HttpError::Unreachable { host, reason: io.to_string() },
-        },
-        other => HttpError::Unreachable { host, reason: other.to_string() },
-    }
-}
-
-/// What the client says of a proxy's refusal ends with its status.
-fn proxy_refusal(reason: &str) -> String {
-    match reason.rsplit_once('/') {
-        Some((_, "407")) => "the proxy refused the connection: 407, it wants another user name or password".to_owned(),
-        Some((_, status)) => format!("the proxy refused the connection: {status}"),
-        None => format!("the proxy failed: {reason}"),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -405,15 +289,6 @@ mod tests {
             assert!(!said.contains("s3cret"), "{said}");
         }
         assert_eq!(shown("https://x.blob.core.windows.net/c"), "https://x.blob.core.windows.net/c");
-    }
-
-    #[test]
-    fn a_bundle_must_hold_certificates() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("ca.pem");
-        std::fs::write(&path, "no pem").unwrap();
-        let transport = Transport { trust: Trust::Bundle(path), proxy: None, limit: Duration::from_secs(1) };
-        assert!(Http::new(&transport).unwrap_err().to_string().contains("no certificate in it"));
     }
 
     /// A server that sends one answer in two halves, the second when told to.
@@ -494,13 +369,5 @@ mod tests {
             }
         };
         assert_eq!(error.to_string(), "the answer from stand-in is larger than 256 MB");
-    }
-
-    #[test]
-    fn proxy_urls() {
-        let proxy = |url: &str| ureq_proxy(&Proxy { url: url.to_owned(), credentials: None, no_proxy: "a, .b".to_owned() });
-        assert!(proxy("http://proxy:3128").is_ok());
-        assert!(proxy("socks5://proxy:1").unwrap_err().to_string().contains("http://host:port"));
-        assert!(proxy("proxy").is_err());
     }
 }
