@@ -89,7 +89,7 @@ pub fn position(
         outside.save(&position)?;
     }
     // Where the file is missing, ends are kept from here on.
-    let finished = kept.filter(|kept| kept.storage == input.url).unwrap_or_else(|| Finished::begin(input));
+    let finished = kept.filter(|kept| kept.storage.eq_ignore_ascii_case(&input.url)).unwrap_or_else(|| Finished::begin(input));
     Ok((position, finished))
 }
 

@@ -3,7 +3,7 @@
 //! A file that is there but cannot be read is never "first run": the input stops and says so, since starting again would
 //! either lose or repeat a month of alerts.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::Cursor;
+use crate::lock::{self, Lock};
 
 /// What the file of one input holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +41,17 @@ pub struct Subject {
     pub filter: Option<String>,
 }
 
+impl Subject {
+    /// Whether both are the same set of objects: the same feed of the same tenant, whose id is told from another's by nothing but
+    /// letters and digits.
+    ///
+    /// A tenant written as its GUID and the same one written as its domain name are two: only the service could tell, and
+    /// going on in the wrong tenant would lose what beginning again merely repeats.
+    pub fn is_same_set(&self, other: &Self) -> bool {
+        self.feed == other.feed && self.tenant_id.eq_ignore_ascii_case(&other.tenant_id)
+    }
+}
+
 /// The layout written by this program.
 const VERSION: u32 = 1;
 
@@ -62,6 +74,12 @@ pub enum CheckpointError {
         /// What the system said.
         reason: io::Error,
     },
+    /// Its files were taken away while it was at work, and another process began with new ones.
+    #[error("the checkpoint {path} belongs to another run of this input, which began while this one was at work")]
+    Taken {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl CheckpointError {
@@ -74,37 +92,7 @@ impl CheckpointError {
             Self::Unsaved { .. } => {
                 "make the folder writable for the user splunkd runs as and see that the disk has room; the position saved before is intact"
             }
-        }
-    }
-}
-
-/// The position of one input, held against a second process of the same input.
-#[derive(Debug)]
-pub struct Lock {
-    // Locked until dropped; the operating system unlocks it when the process dies.
-    _file: File,
-}
-
-impl Lock {
-    /// Takes the lock of the input `stanza` in splunkd's `checkpoint_dir`, which is made when missing. Waits while another
-    /// process of the same input (the one splunkd just stopped) still holds it; `wait` is called between tries and ends the
-    /// waiting by answering `true`: then there is no lock.
-    ///
-    /// # Errors
-    /// [`CheckpointError::Unsaved`] when the folder or the lock file cannot be made.
-    pub fn take(folder: &Path, stanza: &str, mut wait: impl FnMut() -> bool) -> Result<Option<Self>, CheckpointError> {
-        // A file of its own: a checkpoint itself is replaced on every save, and a lock would go with the old one.
-        let path = folder.join(format!("{stanza}.lock"));
-        let unsaved = |reason| CheckpointError::Unsaved { path: folder.join(format!("{stanza}.json")), reason };
-        std::fs::create_dir_all(folder).map_err(unsaved)?;
-        let file = File::create(path).map_err(unsaved)?;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(Self { _file: file })),
-                Err(TryLockError::WouldBlock) if wait() => return Ok(None),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(reason)) => return Err(unsaved(reason)),
-            }
+            Self::Taken { .. } => "leave the files of a running input alone; the other run goes on",
         }
     }
 }
@@ -113,7 +101,7 @@ impl Lock {
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Store {
@@ -124,7 +112,7 @@ impl Store {
     /// See [`Lock::take`].
     pub fn open(folder: &Path, stanza: &str, wait: impl FnMut() -> bool) -> Result<Option<Self>, CheckpointError> {
         let path = folder.join(format!("{stanza}.json"));
-        Ok(Lock::take(folder, stanza, wait)?.map(|lock| Self { path, _lock: lock }))
+        Ok(Lock::take(folder, stanza, path.clone(), wait)?.map(|lock| Self { path, lock }))
     }
 
     /// The position saved last; `None` on the first run.
@@ -143,9 +131,9 @@ impl Store {
     /// Replaces the file.
     ///
     /// # Errors
-    /// See [`replace`].
+    /// See [`Lock::replace`].
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
-        replace(&self.path, checkpoint)
+        self.lock.replace(checkpoint)
     }
 }
 
@@ -168,6 +156,11 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CheckpointErr
 /// # Errors
 /// [`CheckpointError::Unsaved`]; then the file is as it was before.
 pub fn replace(path: &Path, checkpoint: &impl Serialize) -> Result<(), CheckpointError> {
+    put(path, checkpoint).map(drop)
+}
+
+/// The same, and the new file, held against other processes (see [`Lock`]) from before it had its name.
+pub(crate) fn put(path: &Path, checkpoint: &impl Serialize) -> Result<File, CheckpointError> {
     let unsaved = |reason| CheckpointError::Unsaved { path: path.to_owned(), reason };
     let text = to_json(checkpoint).map_err(|e| unsaved(e.into()))?;
     let temporary = path.with_extension("tmp");
@@ -175,13 +168,16 @@ pub fn replace(path: &Path, checkpoint: &impl Serialize) -> Result<(), Checkpoin
         let mut file = File::create(&temporary)?;
         file.write_all(&text)?;
         file.sync_all()?;
-        std::fs::rename(&temporary, path)
+        lock::hold(&file);
+        std::fs::rename(&temporary, path)?;
+        Ok(file)
     })();
-    if let Err(reason) = written {
+    let file = written.map_err(|reason| {
         let _ = std::fs::remove_file(&temporary);
-        return Err(unsaved(reason));
-    }
-    sync_folder(path).map_err(unsaved)
+        unsaved(reason)
+    })?;
+    sync_folder(path).map_err(unsaved)?;
+    Ok(file)
 }
 
 /// Makes the rename itself last through a power cut. Windows has no such call and journals its directory entries.

@@ -77,8 +77,8 @@ pub fn position(
     };
     if let Some(mut saved) = saved {
         let was = std::mem::replace(&mut saved.subject, subject.clone());
-        if (&was.tenant_id, &was.feed) == (&subject.tenant_id, &subject.feed) {
-            if was != subject {
+        if was.is_same_set(&subject) {
+            if was.api != subject.api || was.filter != subject.filter {
                 log::warn!("{input}: its api or filter changed; it goes on from where it was");
             }
             if planted(Planted::DropsHistory) {
@@ -86,7 +86,9 @@ pub fn position(
             }
             return Ok(saved);
         }
-        log::warn!("{input}: its tenant or feed changed, so it begins again at its start");
+        log::warn!(
+            "{input}: its tenant or feed changed, so it begins again at its start; the id of a tenant and its domain name count as two"
+        );
     }
     let now = outside.now();
     let cursor = Cursor::begin(input.start.resolve(now), now, input.lookback);

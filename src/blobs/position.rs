@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cursor::{Cursor, Hour};
 use super::finished::Finished;
-use crate::checkpoint::{self, CheckpointError, Lock};
+use crate::checkpoint::{self, CheckpointError};
 use crate::input::{Begin, StorageInput, Tables};
+use crate::lock::Lock;
 use crate::time::Ticks;
 
 /// What the file of one input holds.
@@ -53,7 +54,8 @@ impl Position {
     /// Goes on for the input as it is set now. `None` when it was the position in another storage account. `true` when
     /// something changed that is to be saved before anything is asked.
     pub fn go_on(mut self, input: &StorageInput, now: Ticks) -> Option<(Self, bool)> {
-        if self.storage != input.url {
+        // Hosts are not told apart by their case.
+        if !self.storage.eq_ignore_ascii_case(&input.url) {
             log::warn!("{input}: its storage_account changed, so it begins again at its start");
             return None;
         }
@@ -91,7 +93,7 @@ pub struct Files {
     position: PathBuf,
     finished: PathBuf,
     memory: PathBuf,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Files {
@@ -102,11 +104,11 @@ impl Files {
     pub fn open(folder: &Path, stanza: &str, wait: impl FnMut() -> bool) -> Result<Option<Self>, CheckpointError> {
         // Apart from the file of a feed that is polled over REST, which the stanza may have been before.
         let file = |kind: &str| folder.join(format!("{stanza}.storage.{kind}"));
-        Ok(Lock::take(folder, stanza, wait)?.map(|lock| Self {
+        Ok(Lock::take(folder, stanza, file("json"), wait)?.map(|lock| Self {
             position: file("json"),
             finished: file("finished"),
             memory: file("seen"),
-            _lock: lock,
+            lock,
         }))
     }
 
@@ -131,9 +133,9 @@ impl Files {
     /// Replaces the position.
     ///
     /// # Errors
-    /// See [`checkpoint::replace`].
+    /// See [`Lock::replace`].
     pub fn save(&self, position: &Position) -> Result<(), CheckpointError> {
-        checkpoint::replace(&self.position, position)
+        self.lock.replace(position)
     }
 
     /// Replaces where finished blobs ended.

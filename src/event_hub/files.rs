@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::position::Place;
-use crate::checkpoint::{CheckpointError, Lock, read, replace};
+use crate::checkpoint::{CheckpointError, read, replace};
 use crate::input::EventHubInput;
+use crate::lock::Lock;
 
 /// Which hub a position belongs to. Sequence numbers mean nothing in another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +59,7 @@ struct Reached {
 pub struct Files {
     folder: PathBuf,
     subject: Subject,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Files {
@@ -67,8 +68,8 @@ impl Files {
     /// # Errors
     /// See [`Lock::take`].
     pub fn open(folder: &Path, subject: Subject, wait: impl FnMut() -> bool) -> Result<Option<Self>, CheckpointError> {
-        let lock = Lock::take(folder, &subject.stanza, wait)?;
-        Ok(lock.map(|lock| Self { folder: folder.to_owned(), subject, _lock: lock }))
+        let lock = Lock::take(folder, &subject.stanza, path(folder, &subject.stanza, ""), wait)?;
+        Ok(lock.map(|lock| Self { folder: folder.to_owned(), subject, lock }))
     }
 
     /// What was found at the first run; `None` before it.
@@ -84,9 +85,9 @@ impl Files {
     /// Saves what was found at the first run.
     ///
     /// # Errors
-    /// [`CheckpointError::Unsaved`].
+    /// See [`Lock::replace`].
     pub fn begin(&self, begun: &Begun) -> Result<(), CheckpointError> {
-        replace(&self.path(""), begun)
+        self.lock.replace(begun)
     }
 
     /// How far a partition was read; `None` when nothing of it was.
@@ -106,9 +107,10 @@ impl Files {
     /// Saves how far a partition was read.
     ///
     /// # Errors
-    /// [`CheckpointError::Unsaved`].
+    /// See [`Lock::replace`].
     pub fn save(&self, partition: &str, place: Place) -> Result<(), CheckpointError> {
         let reached = Reached { subject: self.subject.clone(), partition: partition.to_owned(), place };
+        self.lock.check()?;
         replace(&self.path(partition), &reached)
     }
 
@@ -118,18 +120,25 @@ impl Files {
     }
 
     fn own(&self, path: &Path, found: &Subject) -> Result<(), CheckpointError> {
-        if *found == self.subject {
+        // Azure tells neither hosts nor hubs apart by their case.
+        let same_hub =
+            found.namespace.eq_ignore_ascii_case(&self.subject.namespace) && found.hub.eq_ignore_ascii_case(&self.subject.hub);
+        if found.stanza == self.subject.stanza && same_hub {
             return Ok(());
         }
         let Subject { stanza, namespace, hub } = found;
         Err(unreadable(path, format!("it belongs to the hub `{hub}` of {namespace} and the input `{stanza}`")))
     }
 
-    /// No stanza and no partition has a dot in its name, so no two files meet.
     fn path(&self, partition: &str) -> PathBuf {
-        let dot = if partition.is_empty() { "" } else { "." };
-        self.folder.join(format!("{}.hub{dot}{partition}.json", self.subject.stanza))
+        path(&self.folder, &self.subject.stanza, partition)
     }
+}
+
+/// No stanza and no partition has a dot in its name, so no two files meet.
+fn path(folder: &Path, stanza: &str, partition: &str) -> PathBuf {
+    let dot = if partition.is_empty() { "" } else { "." };
+    folder.join(format!("{stanza}.hub{dot}{partition}.json"))
 }
 
 fn unreadable(path: &Path, reason: String) -> CheckpointError {

@@ -1,8 +1,10 @@
 //! Processes of one machine that do one piece of work one after the other, by a lock on a file.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::lock::attempt;
 
 /// A lock on a piece of work that is held. The operating system gives it back when the process dies, in whichever way.
 #[derive(Debug)]
@@ -21,14 +23,11 @@ impl Turn {
     pub fn take(splunk_home: &Path, name: &str, mut wait: impl FnMut() -> bool) -> io::Result<Option<Self>> {
         let path = splunk_home.join("var/run/splunk").join(format!("{name}.lock"));
         loop {
-            let file = File::create(&path)?;
-            match file.try_lock() {
-                Ok(()) if is_still_there(&file, &path) => return Ok(Some(Self { path, file })),
-                // Who had it took the file away: the next one to come would lock another.
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) if wait() => return Ok(None),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(reason)) => return Err(reason),
+            if let Some(file) = attempt(&path)? {
+                return Ok(Some(Self { path, file }));
+            }
+            if wait() {
+                return Ok(None);
             }
         }
     }
@@ -43,20 +42,6 @@ impl Drop for Turn {
         }
         let _ = self.file.unlock();
     }
-}
-
-#[cfg(unix)]
-fn is_still_there(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
-        _ => false,
-    }
-}
-
-#[cfg(not(unix))]
-fn is_still_there(_: &File, _: &Path) -> bool {
-    true
 }
 
 #[cfg(test)]

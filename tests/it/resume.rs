@@ -184,7 +184,10 @@ fn another_tenant_or_feed_begins_again() {
     let stage = Stage::new();
     let input = stage.input(List::GraphAlerts);
     let first = input.run().exits(0).quietly().events();
-    let again = "defender://test: its tenant or feed changed, so it begins again at its start";
+    let again = "defender://test: its tenant or feed changed, so it begins again at its start; the id of a tenant and its domain \
+                 name count as two";
+    stage.account("tenant_id", &simulator::accounts::TENANT.to_ascii_uppercase());
+    assert_eq!(input.run().exits(0).quietly().text(), "", "the same tenant in another case");
     stage.account("tenant_id", simulator::accounts::DOMAIN);
     let ended = input.run().exits(0).says("WARN", &[again]);
     let events = ended.events();
