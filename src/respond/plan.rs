@@ -265,6 +265,9 @@ impl Orders {
         if let Some(fault) = &parameters.fault {
             return refuse(format!("parameter {fault}"));
         }
+        if let Some(fault) = row.fault() {
+            return refuse(format!("the search results have a row that cannot be read: {fault}"));
+        }
         let field = &parameters.id_field;
         let Some(id) = parameters.id_of(row) else {
             return refuse(match row.values(field).len() {

@@ -10,7 +10,6 @@ use std::path::PathBuf;
 
 mod document;
 mod error;
-mod utf8;
 
 use document::Document;
 pub use error::DefinitionError;

@@ -6,6 +6,7 @@ pub mod definition;
 pub mod event;
 #[cfg(test)]
 mod fixtures;
+mod lenient;
 pub mod log;
 pub mod modalert;
 pub mod persistent;
@@ -17,6 +18,7 @@ pub mod spool;
 pub mod stdout;
 pub mod stop;
 pub mod turn;
+mod utf8;
 mod xml;
 
 use std::path::PathBuf;

@@ -16,6 +16,7 @@ mod stand_in;
 pub use conf::Settings;
 pub use error::RestError;
 
+use super::lenient;
 use crate::http::{self, Http, HttpError, Request, Response, Transport, Trust};
 use crate::secret::Secret;
 
@@ -75,8 +76,7 @@ impl Splunkd {
             return Ok(None);
         }
         self.accept(call, &answer, &[])?;
-        let body: Value =
-            serde_json::from_slice(answer.body()).map_err(|_| RestError::NotJson { object: call.object.to_string() })?;
+        let body: Value = lenient::parse(answer.body()).map_err(|_| RestError::NotJson { object: call.object.to_string() })?;
         Ok(Some(body))
     }
 

@@ -49,7 +49,7 @@ impl Rows {
     /// See [`AlertError`]. A file that is not whole gives no row at all.
     pub fn open(payload: &Payload, keep: impl Fn(&str) -> bool) -> Result<Self, AlertError> {
         let Some(path) = &payload.results_file else {
-            let row = Some(payload.result.clone()).filter(|row| row.names().next().is_some());
+            let row = payload.row(keep)?;
             return Ok(Self { total: u64::from(row.is_some()), source: Source::Payload(row), given: 0 });
         };
         let unreadable = |reason| AlertError::Unreadable { path: path.clone(), reason };
@@ -120,6 +120,8 @@ struct Csv {
     /// A piece of a cell, and what is wanted of the cell so far.
     piece: Box<[u8; 4096]>,
     cell: Vec<u8>,
+    /// Whether a cell of the last record holds the end of a line.
+    spans_lines: bool,
     ending: Ending,
 }
 
@@ -142,7 +144,7 @@ impl Csv {
             if gzip { Box::new(BufReader::with_capacity(PIECE, MultiGzDecoder::new(file))) } else { Box::new(file) };
         let (names, kept, cell) = (Arc::default(), Vec::new(), Vec::new());
         let (piece, ending) = (Box::new([0; 4096]), Ending::default());
-        let mut csv = Self { bytes, core: Reader::new(), gzip, names, kept, piece, cell, ending };
+        let mut csv = Self { bytes, core: Reader::new(), gzip, names, kept, piece, cell, spans_lines: false, ending };
         Ok(csv.header(keep).map(|()| csv))
     }
 
@@ -159,7 +161,9 @@ impl Csv {
         Ok(())
     }
 
-    /// The next row; `None` at a whole end.
+    /// The next row; `None` at a whole end. One with too few or too many cells is bad by itself, as long as it is one line of
+    /// the file: its cells may stand under other names, so none of them is believed. In one of several lines a stray quote may
+    /// have swallowed its neighbours, and then nobody knows which rows there are.
     fn next(&mut self) -> Result<Option<Row>, String> {
         let (expected, line) = (self.kept.len(), self.core.line());
         let kept = std::mem::take(&mut self.kept);
@@ -175,7 +179,10 @@ impl Csv {
         self.kept = kept;
         match read? {
             0 => Ok(None),
-            fields if fields != expected => Err(format!("line {line}: {fields} fields where the header has {expected}")),
+            fields if fields != expected => {
+                let wrong = format!("{fields} fields where the header has {expected}");
+                if self.spans_lines { Err(format!("line {line}: {wrong}")) } else { Ok(Some(Row::bad(wrong))) }
+            }
             _ => Ok(Some(row)),
         }
     }
@@ -185,6 +192,7 @@ impl Csv {
     fn record(&mut self, wants: impl Fn(usize) -> bool, mut take: impl FnMut(usize, &[u8], bool)) -> Result<usize, String> {
         let (mut fields, mut cut) = (0, false);
         self.cell.clear();
+        self.spans_lines = false;
         loop {
             let input = match self.bytes.fill_buf() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -194,6 +202,7 @@ impl Csv {
             self.ending.saw(&input[..taken]);
             let ended = input.is_empty();
             self.bytes.consume(taken);
+            self.spans_lines |= memchr::memchr2(b'\n', b'\r', &self.piece[..written]).is_some();
             if wants(fields) {
                 let room = CELL_LIMIT - self.cell.len();
                 cut |= written > room;
@@ -227,7 +236,7 @@ impl Ending {
 
     fn check(&self, gzip: bool) -> Result<(), String> {
         // A checksum vouches for the end of a gzip file; of plain text only its last line's end can.
-        if !gzip && self.last != Some(b'\n') {
+        if !gzip && !matches!(self.last, Some(b'\n' | b'\r')) {
             return Err("its last line has no end, so it was cut off".to_owned());
         }
         if self.quotes % 2 == 1 {
@@ -338,7 +347,7 @@ mod tests {
             (trailing, "the gzip data is damaged (invalid gzip header)"),
             (b"id,title\n1,one\n2,tw".to_vec(), unended),
             (b"".to_vec(), unended),
-            (b"id,title\n1,one\n2\n".to_vec(), "line 3: 1 fields where the header has 2"),
+            (gzip(b"id,title\n1,x\n\"1,\none\",2,3\n"), "line 3: 3 fields where the header has 2"),
             (b"id,title\n1,one\n2,\"two\n".to_vec(), "a quoted field has no end, so it was cut off"),
             (gzip(b"id,title\n2,\"two\n"), "a quoted field has no end, so it was cut off"),
         ] {
@@ -346,6 +355,21 @@ mod tests {
             let path = payload.results_file.as_ref().unwrap().display().to_string();
             let error = all(&payload, |_| true).unwrap_err();
             assert_eq!(error.to_string(), format!("the search results {path} cannot be used: {reason}; no row was acted on"));
+        }
+    }
+
+    #[test]
+    fn a_row_with_too_few_or_too_many_cells_is_bad_alone() {
+        for (text, bad) in [
+            ("id,title\n1,one\n2\n3,three\n", "1 fields where the header has 2"),
+            ("id,title\r\n1,one\r\n2,two,2\r\n3,three\r\n", "3 fields where the header has 2"),
+            ("id,title\r1,one\r2\r3,three\r", "1 fields where the header has 2"),
+        ] {
+            for bytes in [text.as_bytes().to_vec(), gzip(text.as_bytes())] {
+                let rows = rows_of(&bytes).unwrap();
+                assert_eq!(rows.iter().map(Row::fault).collect::<Vec<_>>(), [None, Some(bad), None], "{text:?}");
+                assert_eq!(rows.iter().map(|row| row.get("id")).collect::<Vec<_>>(), [Some("1"), None, Some("3")]);
+            }
         }
     }
 

@@ -14,21 +14,39 @@ pub struct Row {
     ends: Vec<usize>,
     /// The name of a cell that was cut short.
     cut: Option<String>,
+    /// What is wrong with the row as a whole.
+    fault: Option<String>,
 }
 
 impl Row {
     /// A row without cells; names without a cell are absent fields.
     pub(super) fn new(names: Arc<[String]>) -> Self {
-        Self { names, text: String::new(), ends: Vec::new(), cut: None }
+        Self { names, text: String::new(), ends: Vec::new(), cut: None, fault: None }
+    }
+
+    /// A row that cannot be read, for that reason.
+    pub(super) fn bad(fault: String) -> Self {
+        Self { fault: Some(fault), ..Self::new(Arc::default()) }
+    }
+
+    /// Why the row cannot be read: it has no fields then, and nothing can be done for it.
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
     }
 
     /// Adds the cell of the next name. Results are UTF-8; one odd byte in one field must not cost the row.
     pub(super) fn push(&mut self, cell: &[u8], cut: bool) {
-        if cut {
-            self.cut = self.names.get(self.ends.len()).map(|name| name.strip_prefix(MULTIVALUE).unwrap_or(name).to_owned());
+        let name = Arc::clone(&self.names);
+        if let Some(name) = name.get(self.ends.len()).filter(|_| cut) {
+            self.mark_cut(name);
         }
         self.text.push_str(&String::from_utf8_lossy(cell));
         self.ends.push(self.text.len());
+    }
+
+    /// Notes that a field is longer than a row may hold.
+    pub(super) fn mark_cut(&mut self, name: &str) {
+        self.cut = Some(name.strip_prefix(MULTIVALUE).unwrap_or(name).to_owned());
     }
 
     /// A row of a field and its values each.

@@ -363,7 +363,7 @@ fn results_that_are_missing_or_damaged_change_nothing() {
     for (bytes, reason) in [
         (whole[..whole.len() - 9].to_vec(), "the gzip data was cut off"),
         (flipped, "the gzip data is damaged (corrupt gzip stream does not have a matching checksum)"),
-        (gzip(b"id,x\n1\n"), "line 2: 1 fields where the header has 2"),
+        (gzip(b"id,x\n\"1\n2\"\n"), "line 2: 1 fields where the header has 2"),
         (b"id\n1".to_vec(), "its last line has no end, so it was cut off"),
     ] {
         let ended = act.clone().file(&bytes).run().exits(2);

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-use super::utf8::Utf8;
 use super::{Definition, DefinitionError, LIMIT, Root, Stanza};
 use crate::secret::Secret;
+use crate::splunk::utf8::Utf8;
 
 /// What the next piece of a document is.
 enum Piece {

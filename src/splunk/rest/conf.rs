@@ -126,6 +126,23 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_byte_in_another_setting_does_not_matter() {
+        let bodies = [
+            r#"{"entry":[{"name":"a","content":{"tenant_id":"t","note":"x\ud800\x"}}]}"#,
+            "{\"entry\":[{\"name\":\"a\",\"content\":{\"note\":\"a\u{0}b\u{1}\",\"tenant_id\":\"t\"}}]}",
+            r#"{"entry":[{"name":"a","content":{"n":NaN,"tenant_id":"t","tenant_id":"t"}}]}"#,
+            "\u{feff}{\"entry\":[{\"name\":\"a\",\"content\":{\"tenant_id\":\"t\"}}]}\n\0",
+        ];
+        for body in bodies {
+            let splunkd = StandIn::always(200, body);
+            let settings = splunkd.client().conf("f", "a").unwrap().unwrap();
+            assert_eq!(settings["tenant_id"], "t", "{body}");
+        }
+        let roles = StandIn::always(200, "{\"entry\":[{\"content\":{\"x\":\"\u{1}\",\"server_roles\":[\"search_head\"]}}]}");
+        assert_eq!(roles.client().server_roles().unwrap(), ["search_head"]);
+    }
+
+    #[test]
     fn names_are_encoded() {
         let splunkd = StandIn::always(404, "");
         assert_eq!(splunkd.client().conf("f", "a/b ?&#%ü").unwrap(), None);

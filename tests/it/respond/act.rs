@@ -199,6 +199,18 @@ impl Stage {
         })
     }
 
+    /// Makes an alert as new as [`Stage::fresh`] does.
+    pub(crate) fn reset(&self, list: List, id: &str) {
+        let now = self.sim.now();
+        assert!(list.inner_identity().is_none(), "an alert");
+        self.sim.world(|world| {
+            world.change_alert(id, now, |alert| {
+                alert.status = AlertStatus::New;
+                alert.comments.clear();
+            })
+        });
+    }
+
     /// An object's state now.
     pub(crate) fn state(&self, list: List, id: &str) -> State {
         let told = |comments: &[simulator::model::Comment]| comments.iter().map(|comment| bare(&comment.text)).collect();

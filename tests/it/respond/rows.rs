@@ -57,6 +57,37 @@ fn ids_that_are_none() {
     }
 }
 
+/// One bad byte, one bad row: each costs itself.
+#[test]
+fn bad_bytes_and_bad_rows_stop_nothing_else() {
+    let list = List::GraphAlerts;
+    let stage = Stage::new();
+    let ids = stage.fresh(list, 3);
+    let rows = [
+        b"\xef\xbb\xbfid,title,defender_comment\n".as_slice(),
+        format!("{},", ids[0]).as_bytes(),
+        b"a\xff\0b,caf\xe9\n",
+        format!("{},one,two,three,four\n", ids[1]).as_bytes(),
+        format!("{},\"\r\nx\",\n", ids[2]).as_bytes(),
+    ]
+    .concat();
+    // And a payload whose row holds what no JSON may.
+    let act = Act::new(&stage, list).set("status", "resolved").file(&gzip(&rows)).payload("result", json!("MARK"));
+    for bad in ["{\"_raw\":\"\\ud800\"}", "{\"_raw\":\"\u{0}\u{1f}\"}", "{\"n\":NaN}", "{\"_raw\":\"\\q\"}"] {
+        for id in [&ids[0], &ids[2]] {
+            stage.reset(list, id);
+        }
+        let text = act.text().replace("\"MARK\"", bad);
+        let ended = act.program().input(text).start().end().exits(1);
+        let why = "refused: the search results have a row that cannot be read: 5 fields where the header has 3";
+        assert_eq!(ended.said("ERROR"), [line(list, 2, "-", why)], "{bad}");
+        assert_eq!(stage.state(list, &ids[0]).status, "resolved");
+        assert_eq!(stage.state(list, &ids[0]).comments, ["caf\u{FFFD}"]);
+        assert_eq!(stage.state(list, &ids[2]).status, "resolved");
+        assert_eq!(stage.state(list, &ids[1]), State::fresh(list));
+    }
+}
+
 #[test]
 fn a_comment_that_is_too_long_is_refused_for_its_row_alone() {
     for list in List::ALL {

@@ -22,6 +22,8 @@ pub(super) struct Utf8<R: Read> {
     encoding: Option<Encoding>,
     /// Bytes read that make no character yet.
     raw: Vec<u8>,
+    /// Whether half a character of UTF-16 is replaced (U+FFFD) instead of refused. Odd bytes of UTF-8 are given on either way.
+    lossy: bool,
     /// UTF-8 not yet given on, from `given` on.
     ready: Vec<u8>,
     given: usize,
@@ -30,7 +32,12 @@ pub(super) struct Utf8<R: Read> {
 impl<R: Read> Utf8<R> {
     /// Reads at most `limit` bytes; beyond that, fails with [`io::ErrorKind::FileTooLarge`].
     pub(super) fn new(inner: R, limit: u64) -> Self {
-        Self { inner, left: limit, encoding: None, raw: Vec::new(), ready: Vec::new(), given: 0 }
+        Self { inner, left: limit, encoding: None, raw: Vec::new(), lossy: false, ready: Vec::new(), given: 0 }
+    }
+
+    /// The same, for documents that may hold a broken character.
+    pub(super) fn lossy(inner: R, limit: u64) -> Self {
+        Self { lossy: true, ..Self::new(inner, limit) }
     }
 
     /// Reads once and converts what can be converted. False at the end of input.
@@ -64,10 +71,13 @@ impl<R: Read> Utf8<R> {
         }
         self.raw.drain(..units.len() * 2);
         for character in char::decode_utf16(units) {
-            let character = character.map_err(|_| io::ErrorKind::InvalidData)?;
+            let character = match character {
+                Err(_) if !self.lossy => return Err(io::ErrorKind::InvalidData.into()),
+                other => other.unwrap_or(char::REPLACEMENT_CHARACTER),
+            };
             self.ready.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
         }
-        if ended && !self.raw.is_empty() { Err(io::ErrorKind::InvalidData.into()) } else { Ok(()) }
+        if ended && !self.lossy && !self.raw.is_empty() { Err(io::ErrorKind::InvalidData.into()) } else { Ok(()) }
     }
 }
 
@@ -85,14 +95,14 @@ impl<R: Read> Read for Utf8<R> {
     }
 }
 
-/// The encoding, from a byte order mark or from where the zero of the first `<` is, and the length of the mark.
+/// The encoding, from a byte order mark or from where the zero of the first `<` or `{` is, and the length of the mark.
 fn detect(start: &[u8]) -> (Encoding, usize) {
     match start {
         [0xEF, 0xBB, 0xBF, ..] => (Encoding::Utf8, 3),
         [0xFE, 0xFF, ..] => (Encoding::Utf16Be, 2),
         [0xFF, 0xFE, ..] => (Encoding::Utf16Le, 2),
-        [0, b'<', ..] => (Encoding::Utf16Be, 0),
-        [b'<', 0, ..] => (Encoding::Utf16Le, 0),
+        [0, b'<' | b'{', ..] => (Encoding::Utf16Be, 0),
+        [b'<' | b'{', 0, ..] => (Encoding::Utf16Le, 0),
         _ => (Encoding::Utf8, 0),
     }
 }
