@@ -22,8 +22,9 @@ use crate::microsoft::client::{Incoming, Reply};
 use crate::microsoft::cloud::Api;
 use crate::microsoft::page::{Broken, PageError, PageReader, Room};
 use crate::microsoft::query::{Expand, List, Order};
-use crate::pace::{Pace, backoff};
+use crate::pace::Pace;
 use crate::planted::{Planted, planted};
+use crate::retry::{self, ATTEMPTS, Next, Tries};
 use crate::splunk::event::StreamError;
 use crate::time::Ticks;
 use crate::version::Version;
@@ -129,6 +130,16 @@ pub enum CollectError {
     },
 }
 
+impl retry::Throttled for CollectError {
+    fn is_throttled(&self) -> bool {
+        matches!(self, Self::Api(error) if error.is_throttled())
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        if let Self::Api(error) = self { error.retry_after() } else { None }
+    }
+}
+
 /// How a poll ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
@@ -161,10 +172,6 @@ pub struct Tally {
 
 /// Requests for history in every poll, also when news took all of its time: otherwise a busy tenant's would never be read.
 const HISTORY_AT_LEAST: u32 = 3;
-/// The longest that a service's wish to be left alone is obeyed from one run to the next.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(3600);
-/// How often one request is sent when the service fails.
-const ATTEMPTS: u32 = 3;
 /// After so many failed windows without one success the service is at fault, not an object.
 const FAILURES_IN_A_ROW: u32 = 6;
 
@@ -238,13 +245,10 @@ impl<'a, O: Outside> Poll<'a, O> {
     /// # Errors
     /// See [`CollectError`].
     pub fn run(&mut self) -> Result<End, CollectError> {
-        if let Some(not_before) = self.checkpoint.not_before.as_deref().and_then(Ticks::parse) {
-            // A time far ahead was written by a clock that was wrong, and may not silence the input.
-            if self.outside.now() < not_before && not_before <= self.outside.now().plus(LONGEST_PATIENCE) {
-                return Ok(End::NotBefore(not_before));
-            }
-            self.checkpoint.not_before = None;
+        if let Some(until) = retry::not_before(self.checkpoint.not_before.as_deref(), self.outside.now()) {
+            return Ok(End::NotBefore(until));
         }
+        self.checkpoint.not_before = None;
         self.checkpoint.cursor.open_poll(self.input.lookback);
         let mut asked_of_history = 0;
         while let Some(ask) = self.checkpoint.cursor.next_ask() {
@@ -306,7 +310,12 @@ impl<'a, O: Outside> Poll<'a, O> {
         asking: &Asking<'_>,
         mut take: impl FnMut(&mut Self, Reply<Incoming>, Option<Ticks>) -> Result<T, Spoilt>,
     ) -> Fetched<T> {
-        let mut attempt = 0;
+        let mut tries = Tries::new(match asking {
+            // It failed on earlier polls, and will be tried on later ones.
+            Asking::List(ask, _) if ask.aim == Aim::Retry => 1,
+            Asking::List(..) => ATTEMPTS,
+            Asking::Object(_) => 2,
+        });
         loop {
             let wait = self.pace.wait(self.outside.now());
             if self.outside.pause(wait) {
@@ -329,13 +338,6 @@ impl<'a, O: Outside> Poll<'a, O> {
                         Err(Spoilt::Fatal(error)) => return Fetched::Failed(error),
                     }
                 }
-                Err(error) if error.is_throttled() => match self.obey(&error, attempt) {
-                    Some(end) => return Fetched::End(end),
-                    None => {
-                        attempt += 1;
-                        continue;
-                    }
-                },
                 Err(error) if self.may_be_the_order(asking, &error) => {
                     log::debug!("{}: order refused, going on without: {error}", self.input);
                     self.order = Order::AsServed;
@@ -343,18 +345,24 @@ impl<'a, O: Outside> Poll<'a, O> {
                 }
                 Err(error) => CollectError::Api(error),
             };
-            attempt += 1;
-            let attempts = match asking {
-                // It failed on earlier polls, and will be tried on later ones.
-                Asking::List(ask, _) if ask.aim == Aim::Retry => 1,
-                Asking::List(..) => ATTEMPTS,
-                Asking::Object(_) => 2,
+            let helps = helps_to_ask_again(&error);
+            let wait = match tries.after(&error, helps, self.outside.now(), self.deadline) {
+                Next::Failed => return Fetched::Failed(error),
+                Next::NotBefore(until) => {
+                    log::warn!("{}: {error}; asking again at {until}", self.input);
+                    return Fetched::End(End::NotBefore(until));
+                }
+                Next::Obey(wait) => {
+                    self.tally.throttled += wait;
+                    log::debug!("{}: {error}; waiting {:.1} s", self.input, wait.as_secs_f64());
+                    wait
+                }
+                Next::Again(wait) => {
+                    log::debug!("{}: attempt {} failed: {error}", self.input, tries.failures());
+                    wait
+                }
             };
-            if attempt >= attempts || !helps_to_ask_again(&error) {
-                return Fetched::Failed(error);
-            }
-            log::debug!("{}: attempt {attempt} failed: {error}", self.input);
-            if self.outside.pause(backoff(attempt, self.seed())) {
+            if self.outside.pause(wait) {
                 return Fetched::End(End::Stopped);
             }
         }
@@ -363,24 +371,6 @@ impl<'a, O: Outside> Poll<'a, O> {
     /// Whether the service may only have refused to sort.
     fn may_be_the_order(&self, asking: &Asking<'_>, error: &ApiError) -> bool {
         matches!((asking, &error.failure), (Asking::List(..), Failure::BadRequest)) && self.order == Order::OldestFirst
-    }
-
-    /// Waits as the service asked; `Some` when that is longer than the poll has left.
-    fn obey(&mut self, error: &ApiError, attempt: u32) -> Option<End> {
-        let wait = error.retry_after().unwrap_or_else(|| backoff(attempt + 2, self.seed())).min(LONGEST_PATIENCE);
-        let until = self.outside.now().plus(wait);
-        if until > self.deadline {
-            log::warn!("{}: {error}; asking again at {}", self.input, until.ceil_ms());
-            return Some(End::NotBefore(until.ceil_ms()));
-        }
-        self.tally.throttled += wait;
-        log::debug!("{}: {error}; waiting {:.1} s", self.input, wait.as_secs_f64());
-        self.outside.pause(wait).then_some(End::Stopped)
-    }
-
-    /// Any number: it only spreads waits.
-    fn seed(&self) -> u64 {
-        self.outside.now().0.unsigned_abs() / 10_000
     }
 
     /// The service's clock when it looked, or earlier: `Date` says when the answer left, and the look may be as old as the

@@ -34,6 +34,7 @@ pub mod permissions;
 mod planted;
 pub mod respond;
 pub mod rest;
+pub mod retry;
 pub mod secret;
 #[cfg(test)]
 mod simulation;

@@ -15,7 +15,7 @@ use super::{BlobsError, CONTAINER, Outside};
 use crate::feeds::records::{self, Reader};
 use crate::input::{StorageInput, Tables};
 use crate::microsoft::storage::{Failure, Storage, StorageError};
-use crate::pace::backoff;
+use crate::retry::{self, ATTEMPTS, Next, Tries};
 use crate::time::Ticks;
 
 /// Bytes asked for at once. A blob may have gigabytes, and a piece is held in memory; smaller ones cost more requests.
@@ -24,10 +24,6 @@ const PIECE: u64 = 1 << 20;
 const SAVE_EVERY: u64 = 4 << 20;
 /// Older hours' turns that are read in every poll, also when recent ones took all of its time.
 const HISTORY_AT_LEAST: u32 = 3;
-/// How often one request is sent when the service fails.
-const ATTEMPTS: u32 = 3;
-/// The longest that a service's wish to be left alone is obeyed from one run to the next.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(3600);
 /// What goes on keeping a container from being read is told again after this time.
 const TOLD_AGAIN: Duration = Duration::from_secs(3600);
 
@@ -145,13 +141,10 @@ impl<'a, O: Outside> Poll<'a, O> {
     /// # Errors
     /// See [`BlobsError`]. What is about one container alone is only told, unless no container can be read.
     pub fn run(&mut self) -> Result<End, BlobsError> {
-        if let Some(not_before) = self.position.not_before.as_deref().and_then(Ticks::parse) {
-            // A time far ahead was written by a clock that was wrong, and may not silence the input.
-            if self.outside.now() < not_before && not_before <= self.outside.now().plus(LONGEST_PATIENCE) {
-                return Ok(End::NotBefore(not_before));
-            }
-            self.position.not_before = None;
+        if let Some(until) = retry::not_before(self.position.not_before.as_deref(), self.outside.now()) {
+            return Ok(End::NotBefore(until));
         }
+        self.position.not_before = None;
         let before = self.position.clone();
         let end = match self.read_all() {
             Ok(()) => Ok(End::Done),
@@ -286,33 +279,30 @@ impl<'a, O: Outside> Poll<'a, O> {
 
     /// Asks, waiting and trying again as the service's answers call for.
     fn ask<T>(&mut self, request: impl Fn(&mut Storage) -> Result<T, Box<StorageError>>) -> Result<T, Halt> {
-        let (mut attempt, mut waits) = (0, 0);
+        let mut tries = Tries::new(ATTEMPTS);
         loop {
             self.tally.requests += 1;
             let error = match self.outside.ask(&request) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let seed = self.outside.now().0.unsigned_abs() / 10_000;
-            let wait = if error.is_throttled() {
-                waits += 1;
-                let wait = error.retry_after().unwrap_or_else(|| backoff(waits + 1, seed)).min(LONGEST_PATIENCE);
-                let until = self.outside.now().plus(wait);
-                if until > self.deadline {
-                    log::warn!("{}: {error}; asking again at {}", self.input, until.ceil_ms());
-                    return Err(Halt::End(End::NotBefore(until.ceil_ms())));
+            let there = !matches!(error.failure, Failure::NoContainer | Failure::NoBlob | Failure::Shorter);
+            let helps = there && !error.is_permanent();
+            let wait = match tries.after(&*error, helps, self.outside.now(), self.deadline) {
+                Next::Failed => return Err(error.into()),
+                Next::NotBefore(until) => {
+                    log::warn!("{}: {error}; asking again at {until}", self.input);
+                    return Err(Halt::End(End::NotBefore(until)));
                 }
-                self.tally.throttled += wait;
-                log::debug!("{}: {error}; waiting {:.1} s", self.input, wait.as_secs_f64());
-                wait
-            } else {
-                attempt += 1;
-                let there = !matches!(error.failure, Failure::NoContainer | Failure::NoBlob | Failure::Shorter);
-                if attempt >= ATTEMPTS || error.is_permanent() || !there {
-                    return Err(error.into());
+                Next::Obey(wait) => {
+                    self.tally.throttled += wait;
+                    log::debug!("{}: {error}; waiting {:.1} s", self.input, wait.as_secs_f64());
+                    wait
                 }
-                log::debug!("{}: attempt {attempt} failed: {error}", self.input);
-                backoff(attempt, seed)
+                Next::Again(wait) => {
+                    log::debug!("{}: attempt {} failed: {error}", self.input, tries.failures());
+                    wait
+                }
             };
             if self.outside.pause(wait) {
                 return Err(Halt::End(End::Stopped));

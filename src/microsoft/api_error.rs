@@ -13,6 +13,7 @@ use super::query::{Access, is_list, permission_for};
 use super::token::TokenError;
 use crate::http::HttpError;
 use crate::masking::foreign_text;
+use crate::retry::Throttled;
 use crate::time::Ticks;
 
 /// A request to one of the APIs that failed.
@@ -238,6 +239,16 @@ impl fmt::Display for ApiError {
         write!(f, "{}: {} {}: ", self.api, self.method, self.path)?;
         let Self { status, failure, code, message, request_id, .. } = self;
         answer::describe(f, *status, failure, [code, message], request_id.as_deref())
+    }
+}
+
+impl Throttled for ApiError {
+    fn is_throttled(&self) -> bool {
+        self.is_throttled()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after()
     }
 }
 

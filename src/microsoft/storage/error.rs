@@ -12,6 +12,7 @@ use crate::http::{HttpError, Response};
 use crate::masking::foreign_text;
 use crate::microsoft::answer;
 use crate::microsoft::token::TokenError;
+use crate::retry::Throttled;
 use crate::time::Ticks;
 
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
@@ -220,6 +221,16 @@ impl fmt::Display for StorageError {
         f.write_str(": ")?;
         let Self { status, failure, code, message, request_id, .. } = self;
         answer::describe(f, *status, failure, [code, message], request_id.as_deref())
+    }
+}
+
+impl Throttled for StorageError {
+    fn is_throttled(&self) -> bool {
+        self.is_throttled()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after()
     }
 }
 
