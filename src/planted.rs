@@ -47,6 +47,12 @@ pub(crate) enum Planted {
     TakesRepeats,
     /// A partition's place is saved before its events are flushed.
     SavesUnflushed,
+    /// A first run begins at a time of this machine's clock, whatever the hub holds.
+    BeginsByClock,
+    /// What a message holds that is no data is left out.
+    DropsOddBodies,
+    /// What follows a bad record in its list is not looked at.
+    BadRecordEndsList,
     /// Blobs of hours that are over are not looked at again.
     BlobsNotLookedBack,
     /// What is appended to blobs of finished hours is not looked for.

@@ -5,6 +5,8 @@
 //! at, and the event borrows it. Nothing is dropped that is not counted, and what is no record is passed on as
 //! [`UNPARSED`] with all its bytes.
 
+mod encoding;
+mod recover;
 mod scan;
 mod seen;
 #[cfg(test)]
@@ -15,8 +17,9 @@ mod unparsed;
 use std::borrow::Cow;
 use std::io::Read;
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
+use self::recover::{Next, Resume, Search};
 use self::scan::{Fault, Scan};
 pub use self::seen::WINDOW;
 use self::seen::{Print, Seen};
@@ -24,10 +27,14 @@ pub use self::unparsed::Reason;
 pub use super::{COMMUNITY, ENVELOPE, UNPARSED};
 use crate::input::{Dedupe, Shape, Tables};
 use crate::json::{one_line, plain};
+use crate::planted::{Planted, planted};
 use crate::time::Ticks;
 
-/// The most a gzip body may inflate to. A message has 1 MB, on dedicated clusters 20 MB.
-const INFLATED: u64 = 64 << 20;
+/// The most a gzip body may inflate to. A message has 1 MB, on dedicated clusters 20 MB; what was packed into one has
+/// seldom more, and all of it is in memory.
+const INFLATED: u64 = 24 << 20;
+/// How gzip begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// What a `category` begins with, before the table's name.
 const CATEGORY: &str = "AdvancedHunting-";
 
@@ -134,17 +141,8 @@ impl Reader {
     /// Those of `emit`. What is in the body is never one.
     pub fn read<E>(&mut self, body: &[u8], now: Ticks, mut emit: impl FnMut(Record<'_>) -> Result<(), E>) -> Result<Tally, E> {
         let mut inflated = std::mem::take(&mut self.inflated);
-        inflated.clear();
-        let mut pass = Pass { reader: self, now, tally: Tally::default(), emit: &mut emit };
-        let result = if body.starts_with(&[0x1f, 0x8b]) {
-            match MultiGzDecoder::new(body).take(INFLATED + 1).read_to_end(&mut inflated) {
-                Err(_) => pass.unparsed(body, Reason::NotGzip),
-                Ok(_) if inflated.len() as u64 > INFLATED => pass.unparsed(body, Reason::TooLarge),
-                Ok(_) => pass.bytes(&inflated),
-            }
-        } else {
-            pass.bytes(body)
-        };
+        let mut pass = Pass { reader: self, now, tally: Tally::default(), emit: &mut emit, bytes: None };
+        let result = pass.body(body, &mut inflated);
         let tally = pass.tally;
         // One that a large body made is given back.
         if inflated.capacity() <= 4 << 20 {
@@ -154,9 +152,29 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Passes on, as [`UNPARSED`], what is nothing that [`Reader::read`] reads.
+    ///
+    /// # Errors
+    /// Those of `emit`.
+    pub fn pass_on<E>(
+        &mut self,
+        bytes: &[u8],
+        reason: Reason,
+        now: Ticks,
+        mut emit: impl FnMut(Record<'_>) -> Result<(), E>,
+    ) -> Result<Tally, E> {
+        let mut pass = Pass { reader: self, now, tally: Tally::default(), emit: &mut emit, bytes: None };
+        pass.unparsed(bytes, reason)?;
+        Ok(pass.tally)
+    }
+}
+
 /// Why a text was left before its end.
 enum Left<E> {
     Fault(Fault),
+    /// Everything up to there is in an event, and a document begins there.
+    Anew(usize),
     Emit(E),
 }
 
@@ -182,75 +200,166 @@ struct Pass<'p, F> {
     now: Ticks,
     tally: Tally,
     emit: &'p mut F,
+    /// The bytes that the text stands for, where they are no text: each that is none is a question mark in it.
+    bytes: Option<&'p [u8]>,
 }
 
-impl<E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'_, F> {
-    /// Bytes that should be text. A line that is none is passed on alone.
-    fn bytes(&mut self, mut body: &[u8]) -> Result<(), E> {
-        loop {
-            let valid = match std::str::from_utf8(body) {
-                Ok(text) => return self.text(text),
-                Err(error) => error.valid_up_to(),
+impl<'p, E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'p, F> {
+    /// Members of gzip, which go on where the one before ends, and what stands behind or in place of them.
+    fn body(&mut self, mut body: &[u8], inflated: &mut Vec<u8>) -> Result<(), E> {
+        if !body.starts_with(&GZIP) {
+            return self.bytes(body);
+        }
+        let mut fault = None;
+        while body.starts_with(&GZIP) && fault.is_none() {
+            let begun = inflated.len();
+            let mut member = GzDecoder::new(body);
+            let read = (&mut member).take(INFLATED + 1 - begun as u64).read_to_end(inflated);
+            fault = match read {
+                Ok(_) if inflated.len() as u64 > INFLATED => Some(Reason::TooLarge),
+                Ok(_) => None,
+                Err(error) => {
+                    // What came before the end is what was packed; elsewhere nobody knows what is right.
+                    if error.kind() != std::io::ErrorKind::UnexpectedEof {
+                        inflated.truncate(begun);
+                    }
+                    Some(Reason::NotGzip)
+                }
             };
-            let from = body[..valid].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-            let to = body[valid..].iter().position(|b| *b == b'\n').map_or(body.len(), |at| valid + at);
-            if let Ok(text) = std::str::from_utf8(&body[..from]) {
-                self.text(text)?;
+            match fault {
+                None => body = member.into_inner(),
+                Some(Reason::TooLarge) => inflated.truncate(begun),
+                Some(_) => {}
             }
-            self.unparsed(body[from..to].trim_ascii(), Reason::NotText)?;
-            body = &body[to..];
+        }
+        self.bytes(inflated)?;
+        match fault {
+            Some(reason) => self.unparsed(body, reason),
+            None => self.bytes(body),
+        }
+    }
+
+    /// Bytes that should be text: UTF-8, or UTF-16 where they begin so.
+    fn bytes(&mut self, body: &[u8]) -> Result<(), E> {
+        if let Some(text) = encoding::utf16(body) {
+            return self.text(&text);
+        }
+        match std::str::from_utf8(body) {
+            Ok(text) => self.text(text),
+            Err(_) => {
+                let text = encoding::with_question_marks(body);
+                let mut pass = Pass {
+                    reader: &mut *self.reader,
+                    now: self.now,
+                    tally: self.tally,
+                    emit: &mut *self.emit,
+                    bytes: Some(body),
+                };
+                let result = pass.text(&text);
+                self.tally = pass.tally;
+                result
+            }
         }
     }
 
     /// Any number of documents.
     fn text(&mut self, text: &str) -> Result<(), E> {
-        let mut scan = Scan::new(text.strip_prefix('\u{feff}').unwrap_or(text));
+        let mut scan = Scan::new(text);
+        let mut search = Search::new(text);
         // Up to where everything is in an event.
         let mut done = 0;
         loop {
-            scan.blank();
-            if scan.peek().is_none() {
-                return Ok(());
+            scan.go_to(recover::gap(text, scan.at()));
+            match scan.peek() {
+                None => return Ok(()),
+                // Between documents it separates no less than white space.
+                Some(b',') if scan.at() > 0 && done > 0 => {
+                    scan.go_to(scan.at() + 1);
+                    done = scan.at();
+                    continue;
+                }
+                Some(_) => {}
             }
             let from = scan.at();
-            match self.document(&mut scan, &mut done) {
+            match self.document(&mut scan, &mut search, &mut done) {
                 Ok(()) => done = scan.at(),
                 Err(Left::Emit(error)) => return Err(error),
-                Err(Left::Fault(fault)) => {
-                    // The next line that begins like a document may be one; it may be what the fault was found at.
-                    let look = from.max(fault.at.saturating_sub(1));
-                    let rest = &scan.between(0, scan.len()).as_bytes()[look..];
-                    let next = rest.windows(2).position(|pair| matches!(pair, [b'\n', b'{' | b'[']));
-                    let to = next.map_or(scan.len(), |at| look + at);
-                    let piece = scan.between(done, to);
-                    let begins = done + (piece.len() - piece.trim_ascii_start().len());
-                    self.unparsed(piece.trim_ascii().as_bytes(), Reason::of(fault, begins))?;
-                    scan.go_to(to);
-                    done = to;
+                Err(Left::Anew(at)) => {
+                    scan.go_to(at);
+                    done = at;
                 }
+                Err(Left::Fault(fault)) => match search.next_document(from, done, fault) {
+                    Resume::Document(to) => {
+                        self.piece(&scan, done, to, fault)?;
+                        scan.go_to(to);
+                        done = to;
+                    }
+                    Resume::List(list, end) => {
+                        self.piece(&scan, done, list, fault)?;
+                        scan.go_to(list);
+                        done = list + 1;
+                        match self.list(&mut scan, &mut search, 1, &mut done) {
+                            Ok(()) => {
+                                // The rest of the document, if that is more than its end.
+                                let at = scan.at();
+                                let end = end.filter(|end| *end >= at).unwrap_or(at);
+                                if !scan.between(at, end).trim().trim_end_matches('}').trim().is_empty() {
+                                    self.piece(&scan, at, end, fault)?;
+                                }
+                                let next = recover::gap(text, end);
+                                let closes = end == at && scan.between(next, text.len()).starts_with('}');
+                                scan.go_to(if closes { next + 1 } else { end });
+                                done = scan.at();
+                            }
+                            Err(Left::Emit(error)) => return Err(error),
+                            Err(Left::Anew(at)) => {
+                                scan.go_to(at);
+                                done = at;
+                            }
+                            Err(Left::Fault(fault)) => {
+                                let to = match search.next_document(list, done, fault) {
+                                    Resume::Document(to) | Resume::List(to, _) => to,
+                                };
+                                self.piece(&scan, done, to, fault)?;
+                                scan.go_to(to);
+                                done = to;
+                            }
+                        }
+                    }
+                },
             }
         }
     }
 
-    fn document<'a>(&mut self, scan: &mut Scan<'a>, done: &mut usize) -> Result<(), Left<E>> {
+    /// Passes on what stands between two places and is no record.
+    fn piece(&mut self, scan: &Scan<'_>, from: usize, to: usize, fault: Fault) -> Result<(), E> {
+        let text = scan.between(from, to);
+        let begins = recover::gap(text, 0);
+        let ends = text.trim_end().len().max(begins);
+        let bytes = self.original(scan, from + begins, from + ends);
+        let reason = if std::str::from_utf8(bytes).is_err() { Reason::NotText } else { Reason::of(fault, from + begins) };
+        self.unparsed(bytes, reason)
+    }
+
+    /// The bytes of a piece of the text.
+    fn original<'a>(&self, scan: &Scan<'a>, from: usize, to: usize) -> &'a [u8]
+    where
+        'p: 'a,
+    {
+        self.bytes.map_or(scan.between(from, to).as_bytes(), |bytes| &bytes[from..to])
+    }
+
+    fn document<'a>(&mut self, scan: &mut Scan<'a>, search: &mut Search<'a>, done: &mut usize) -> Result<(), Left<E>> {
         let from = scan.at();
         match scan.peek() {
-            Some(b'[') => scan.elements(0, |scan| {
-                self.element(scan, 1)?;
-                *done = scan.at();
-                Ok(())
-            }),
+            Some(b'[') => self.list(scan, search, 0, done),
             Some(b'{') => {
                 scan.broken = false;
                 let (mut envelope, mut batch, mut beside) = (Envelope::default(), false, 0);
                 scan.members(0, |scan, name| {
                     if name.is("records") && scan.peek() == Some(b'[') {
                         batch = true;
-                        return scan.elements(1, |scan| {
-                            self.element(scan, 2)?;
-                            *done = scan.at();
-                            Ok(())
-                        });
+                        return self.list(scan, search, 1, done);
                     }
                     beside += 1;
                     envelope.member(scan, name, 1).map_err(Left::Fault)
@@ -261,7 +370,70 @@ impl<E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'_, F> {
                 }
                 self.record(scan, from, &envelope).map_err(Left::Emit)
             }
-            _ => self.element(scan, 0),
+            _ => {
+                scan.value(0)?;
+                // A number that goes on as something else is no number.
+                if let Some(b'-' | b'+' | b'.' | b':' | b'/' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z') = scan.peek() {
+                    return Err(Fault { at: scan.at(), ended: false }.into());
+                }
+                let bytes = self.original(scan, from, scan.at());
+                self.unparsed(bytes, Reason::NotARecord).map_err(Left::Emit)
+            }
+        }
+    }
+
+    /// A list of records. An element that is none is passed on by itself, and the list goes on behind it.
+    fn list<'a>(&mut self, scan: &mut Scan<'a>, search: &mut Search<'a>, depth: usize, done: &mut usize) -> Result<(), Left<E>> {
+        scan.open(b'[', depth)?;
+        let (mut separated, mut good) = (true, None);
+        loop {
+            scan.blank();
+            match scan.peek() {
+                None => return Err(scan.end_of_text().into()),
+                Some(b']') => {
+                    scan.go_to(scan.at() + 1);
+                    return Ok(());
+                }
+                // Of commas there may be too many, and too few.
+                Some(b',') => {
+                    scan.go_to(scan.at() + 1);
+                    separated = true;
+                    continue;
+                }
+                Some(_) => {}
+            }
+            let from = scan.at();
+            if !separated && recover::batch(scan.between(0, scan.len()).as_bytes(), from).is_some() {
+                return Err(Left::Anew(from));
+            }
+            let passed = if separated || scan.peek() == Some(b'{') {
+                self.element(scan, depth + 1)
+            } else {
+                Err(Fault { at: from, ended: false }.into())
+            };
+            let fault = match passed {
+                Ok(()) => {
+                    *done = scan.at();
+                    (separated, good) = (false, Some(from));
+                    continue;
+                }
+                Err(Left::Fault(fault)) if !fault.ended => fault,
+                Err(left) => return Err(left),
+            };
+            let next = search.next_element(from, fault, scan.last_string(), good);
+            let (to, anew) = match if planted(Planted::BadRecordEndsList) { Next::Nowhere } else { next } {
+                Next::Element(to) => (to, false),
+                Next::Document(to) => (to, true),
+                Next::Nowhere => return Err(fault.into()),
+            };
+            let piece = scan.between(from, to).trim_end_matches([' ', '\t', '\r', '\n', ',']).len();
+            self.piece(scan, from, from + piece, fault).map_err(Left::Emit)?;
+            *done = to;
+            if anew {
+                return Err(Left::Anew(to));
+            }
+            scan.go_to(to);
+            separated = true;
         }
     }
 
@@ -270,7 +442,8 @@ impl<E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'_, F> {
         let from = scan.at();
         if scan.peek() != Some(b'{') {
             scan.value(depth)?;
-            return self.unparsed(scan.between(from, scan.at()).as_bytes(), Reason::NotARecord).map_err(Left::Emit);
+            let bytes = self.original(scan, from, scan.at());
+            return self.unparsed(bytes, Reason::NotARecord).map_err(Left::Emit);
         }
         scan.broken = false;
         let mut envelope = Envelope::default();
@@ -281,6 +454,11 @@ impl<E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'_, F> {
     /// The record that ends where `scan` stands.
     fn record(&mut self, scan: &Scan<'_>, from: usize, envelope: &Envelope<'_>) -> Result<(), E> {
         let raw = scan.between(from, scan.at());
+        if let Some(bytes) = self.bytes
+            && std::str::from_utf8(&bytes[from..scan.at()]).is_err()
+        {
+            return self.unparsed(&bytes[from..scan.at()], Reason::NotText);
+        }
         let category = envelope.category.and_then(text).unwrap_or_default();
         if !self.reader.tables.contains(strip_category(&category)) {
             self.tally.filtered += 1;
@@ -309,13 +487,12 @@ impl<E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'_, F> {
         Ok(())
     }
 
+    /// Passes on what is no record, in parts where it is very long.
     fn unparsed(&mut self, body: &[u8], reason: Reason) -> Result<(), E> {
-        if body.is_empty() {
-            return Ok(());
+        for data in unparsed::events(body, reason) {
+            (self.emit)(Record { time: self.now, sourcetype: UNPARSED, data: data.into(), unparsed: Some(reason) })?;
+            self.tally.unparsed += 1;
         }
-        let data = Cow::Owned(unparsed::event(body, reason));
-        (self.emit)(Record { time: self.now, sourcetype: UNPARSED, data, unparsed: Some(reason) })?;
-        self.tally.unparsed += 1;
         Ok(())
     }
 }

@@ -34,18 +34,29 @@ impl Name<'_> {
 pub(super) struct Scan<'a> {
     text: &'a str,
     at: usize,
+    string: usize,
     /// Whether a line break was passed between two tokens; set back by whoever asks.
     pub(super) broken: bool,
 }
 
 impl<'a> Scan<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, broken: false }
+        Self { text, at: 0, string: 0, broken: false }
     }
 
     /// How far it has come.
     pub(super) fn at(&self) -> usize {
         self.at
+    }
+
+    /// Where the last string begins that was passed, or begun.
+    pub(super) fn last_string(&self) -> usize {
+        self.string
+    }
+
+    /// The text ends too early.
+    pub(super) fn end_of_text(&self) -> Fault {
+        Fault { at: self.text.len(), ended: true }
     }
 
     /// The length of the text.
@@ -150,7 +161,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn open(&mut self, bracket: u8, depth: usize) -> Result<(), Fault> {
+    /// Passes an opening bracket.
+    pub(super) fn open(&mut self, bracket: u8, depth: usize) -> Result<(), Fault> {
         if depth >= DEPTH {
             return self.fault(self.at);
         }
@@ -214,6 +226,7 @@ impl<'a> Scan<'a> {
 
     /// Passes a string; whether it holds an escape.
     fn string(&mut self) -> Result<bool, Fault> {
+        self.string = self.at;
         self.expect(b'"')?;
         let bytes = self.text.as_bytes();
         let mut escaped = false;

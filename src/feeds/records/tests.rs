@@ -183,7 +183,7 @@ fn what_is_no_record_is_passed_on_whole() {
     let table: Vec<Row<'_>> = vec![
         (b"hello\r\nworld\x00".to_vec(), 0, vec![(b"hello\r\nworld\x00", Reason::NotJson(0))]),
         (b"\xff\xfe\x00".to_vec(), 0, vec![(b"\xff\xfe\x00", Reason::NotText)]),
-        (gz[..gz.len() - 9].to_vec(), 0, vec![(&gz[..gz.len() - 9], Reason::NotGzip)]),
+        (gz[..gz.len() - 2].to_vec(), 1, vec![(&gz[..gz.len() - 2], Reason::NotGzip)]),
         (b"\x1f\x8b".to_vec(), 0, vec![(b"\x1f\x8b", Reason::NotGzip)]),
         (
             b"17 \"x\" null".to_vec(),
@@ -202,8 +202,8 @@ fn what_is_no_record_is_passed_on_whole() {
             2,
             vec![(b"{\"x\":}", Reason::NotJson(5)), (&a.as_bytes()[..9], Reason::CutOff)],
         ),
-        // The next line may be whole again: it is tried, and what it leaves behind is passed on.
-        (format!("[{a}\n{a}]").into_bytes(), 2, vec![(b"]", Reason::NotJson(0))]),
+        // A list without a comma is one all the same.
+        (format!("[{a}\n{a}]").into_bytes(), 2, vec![]),
         ([a.as_bytes(), b"\n{\"x\":\"\xe9\"}\n", a.as_bytes()].concat(), 2, vec![(b"{\"x\":\"\xe9\"}", Reason::NotText)]),
         // A list that lost only its end lost no record.
         (format!("{{\"records\":[{a}").into_bytes(), 1, vec![]),
@@ -222,6 +222,221 @@ fn what_is_no_record_is_passed_on_whole() {
     let bomb = gzip(&vec![b' '; (INFLATED + 1) as usize]);
     let (events, _) = read(&bomb);
     assert_eq!(original(&events[0].2), bomb);
+}
+
+/// What came of a body: its records, and as `Err` the bytes of what is none, in their order.
+type Pieces = Vec<Result<String, String>>;
+
+fn pieces(body: &[u8]) -> Pieces {
+    let of = |(sourcetype, _, text): (&str, Ticks, String)| match sourcetype {
+        UNPARSED => Err(String::from_utf8_lossy(&original(&text)).into_owned()),
+        _ => Ok(text),
+    };
+    read(body).0.into_iter().map(of).collect()
+}
+
+/// What is bad in a list of records, and as a line or a document of its own.
+const BAD: [&str; 23] = [
+    r#"{"time":"x","n":}"#,
+    r#"{"time":"x","n":1,}"#,
+    r#"{"time":"say "hi" to","n":1}"#,
+    r#"{"time":"a lone " quote","n":1}"#,
+    r#"{"time":"no end,"n":1}"#,
+    r#"{"time":"x","n":"no end}"#,
+    r#"{"time":"x","properties":{"n":1}"#,
+    r#"{"time":"x","properties":{"n":[1}}"#,
+    r#"{"time":"x","n":1}}"#,
+    r#"{"time":"x","n":NaN}"#,
+    r#"{"time":"x","n":01}"#,
+    r#"{"time":"x" "n":1}"#,
+    r#"{'time':'x','n':1}"#,
+    r#"{time:"x",n:1}"#,
+    r#"{"time":"\x41","n":1}"#,
+    r#"{"time":"\u12","n":1}"#,
+    "{\"time\":\"a\tb\",\"n\":1}",
+    "{\"time\":\"a\0b\",\"n\":1}",
+    r#"{"time":"x","n":1"#,
+    r#"{"time":"x","n":[{"time":"inner"},{"m":}]}"#,
+    "{\"time\"",
+    "{\"tim",
+    "nonsense",
+];
+
+#[test]
+fn a_bad_record_takes_no_other_along() {
+    let [a, b, c] = ["AlertInfo", "DeviceEvents", "DeviceInfo"].map(|table| envelope(table, LOGON));
+    for bad in BAD {
+        for body in [
+            format!("{{\"records\":[{a},{bad},{b},{bad},{c}]}}"),
+            format!("{{\"records\":[{bad},{a},{b},{bad},{bad},{c}]}}"),
+            format!("{{ \"records\" : [\n  {a},\n  {bad},\n  {b},\n  {c}\n]}}\n"),
+            format!("[{a},{bad},{b},{c}]"),
+            format!("{{\"records\":[{a},{b}]}}\n{{\"records\":[{bad},{c}]}}"),
+            format!("{{\"records\":[{a},{bad}]}}\n{{\"records\":[{b},{c}]}}"),
+            format!("{a}\n{bad}\n{b}\r\n{bad}\r\n{c}\n"),
+            format!("{bad}\n \t{a}\n{bad}\n\u{feff}{b}\n{bad}\n{c}"),
+        ] {
+            let found = pieces(body.as_bytes());
+            let good: Vec<&String> = found.iter().filter_map(|piece| piece.as_ref().ok()).collect();
+            // What nests within a bad one is told from its neighbours by its members.
+            let good: Vec<&&String> = good.iter().filter(|text| text.contains("category")).collect();
+            assert_eq!(good, [&&a, &&b, &&c], "{body}");
+            for piece in found.iter().filter_map(|piece| piece.as_ref().err()) {
+                assert!(!piece.contains("category"), "{piece} of {body}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bad_record_is_passed_on_alone() {
+    let [a, b] = ["AlertInfo", "DeviceEvents"].map(|table| envelope(table, LOGON));
+    let good = |text: &str| Ok(text.to_owned());
+    let bad = |text: &str| Err(text.to_owned());
+    for text in &BAD[..8] {
+        let body = format!("{{\"records\":[{a},{text},{b}]}}");
+        assert_eq!(pieces(body.as_bytes()), [good(&a), bad(text), good(&b)], "{text}");
+    }
+    let table: Vec<(Vec<u8>, Pieces)> = vec![
+        // One bad byte.
+        (
+            [b"{\"records\":[", a.as_bytes(), b",{\"x\":\"\xff\"},", b.as_bytes(), b"]}"].concat(),
+            vec![good(&a), bad("{\"x\":\"\u{fffd}\"}"), good(&b)],
+        ),
+        // Half of a pair, as bytes; as an escape it is JSON.
+        (
+            [a.as_bytes(), b"{\"x\":\"\xed\xa0\x80\"}", b.as_bytes()].concat(),
+            vec![good(&a), bad("{\"x\":\"\u{fffd}\u{fffd}\u{fffd}\"}"), good(&b)],
+        ),
+        (
+            format!(r#"{{"records":[{a},{{"x":"\ud800"}},{b}]}}"#).into_bytes(),
+            vec![good(&a), good(r#"{"x":"\ud800"}"#), good(&b)],
+        ),
+        // Commas too many, and too few.
+        (format!("{{\"records\":[{a},,{b},]}}").into_bytes(), vec![good(&a), good(&b)]),
+        (format!("{{\"records\":[{a} {b}]}}").into_bytes(), vec![good(&a), good(&b)]),
+        (format!("{a},{b}").into_bytes(), vec![good(&a), good(&b)]),
+        (format!("{a}\0\0{b}").into_bytes(), vec![good(&a), bad("\0\0"), good(&b)]),
+        (format!("{a}\u{2028}{b}\u{feff}").into_bytes(), vec![good(&a), good(&b)]),
+        (format!("2026-11-22 host app: {a} [end]").into_bytes(), vec![bad("2026-11-22 host app:"), good(&a), bad("end")]),
+        // What is wrong beside the list is not the list's fault.
+        (format!("{{\"v\":x,\"records\":[{a},{b}]}}").into_bytes(), vec![bad("{\"v\":x,\"records\":"), good(&a), good(&b)]),
+        (format!("{{\"records\":[{a}],\"v\":x}}\n{b}").into_bytes(), vec![good(&a), bad("],\"v\":x}"), good(&b)]),
+        // Names that occur twice.
+        (format!("{{\"records\":[{a}],\"records\":[{b}]}}").into_bytes(), vec![good(&a), good(&b)]),
+        (b"{\"n\":1,\"n\":2}".to_vec(), vec![good("{\"n\":1,\"n\":2}")]),
+    ];
+    for (body, found) in table {
+        assert_eq!(pieces(&body), found, "{}", String::from_utf8_lossy(&body));
+        assert_eq!(pieces(&gzip(&body)), found);
+    }
+}
+
+/// Bodies that other collectors were reported to lose or to stumble over.
+#[test]
+fn bodies_of_public_reports() {
+    let [a, b] = ["AlertInfo", "DeviceEvents"].map(|table| envelope(table, LOGON));
+    let table = [
+        // elastic/beats#34092: line breaks within a string.
+        (
+            "{ \"time\": \"2022-12-17T20:21:24Z\", \n \"category\": \"AppServicePlatformLogs\", \"properties\": {\"message\":\"limit.\n\"}}",
+            false,
+        ),
+        // elastic/beats#40641: what a database's exporter writes in place of a message.
+        (
+            "{\n \"category\": \"PostgreSQLLogs\",\n \"properties\": [\n 227 B blob data\n ],\n \"time\": \"2024-08-27T14:26:06.446Z\"\n}",
+            false,
+        ),
+        // elastic/beats#34450: single quotes.
+        (r#"{"time":"2022-09-10T10:27:45Z","properties": {'appName':'x','message':'{\'level\':\'info\'}','levelId':4}}"#, false),
+        // elastic/integrations#10089: a name in single quotes.
+        (r#"{"time":"2024-06-06T00:00:00Z",'x':"y"}"#, false),
+        // elastic/beats#33815: a value that is none in the place of an object.
+        ("\u{c3}", false),
+        // MicrosoftDocs/dataexplorer-docs#416: an array in place of a record.
+        (r#"[{"TimeStamp": "1987-11-16 12:00"}]"#, false),
+        // SEKOIA-IO/automation-library#1208: what is no JSON between what is.
+        ("<134>1 2024-12-04T10:00:00Z host app - - - text", false),
+        (r#"{"type":"heartbeat"}"#, true),
+    ];
+    for (odd, is_record) in table {
+        let piece = if is_record { Ok(odd.to_owned()) } else { Err(odd.to_owned()) };
+        let found = pieces(format!("{{\"records\":[{a},{odd},{b}]}}").as_bytes());
+        assert_eq!(found, [Ok(a.clone()), piece, Ok(b.clone())], "{odd}");
+    }
+}
+
+#[test]
+fn text_of_sixteen_bits() {
+    let [a, b] = ["AlertInfo", "DeviceEvents"].map(|table| envelope(table, LOGON));
+    let body = format!("{{\"records\":[{a},{{\"x\":\"é\u{1f600}\"}},{b}]}}");
+    for (mark, little) in [(true, true), (true, false), (false, true), (false, false)] {
+        let bytes = |text: &str| -> Vec<u8> {
+            text.encode_utf16().flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect()
+        };
+        let packed = [if mark { bytes("\u{feff}") } else { Vec::new() }, bytes(&body)].concat();
+        let found = [Ok(a.clone()), Ok("{\"x\":\"é\u{1f600}\"}".to_owned()), Ok(b.clone())];
+        assert_eq!(pieces(&packed), found);
+        // Half a pair in a string is the escape it is.
+        let at = bytes(&body[..body.find('é').unwrap()]).len() + packed.len() - bytes(&body).len();
+        let mut half = packed.clone();
+        half[at + usize::from(little)] = 0xd8;
+        assert_eq!(pieces(&half)[1], Ok("{\"x\":\"\\ud8e9\u{1f600}\"}".to_owned()));
+        assert_eq!(pieces(&packed[..packed.len() - 1])[..3], found);
+    }
+}
+
+#[test]
+fn members_of_gzip_stand_for_themselves() {
+    let [a, b] = ["AlertInfo", "DeviceEvents"].map(|table| envelope(table, LOGON));
+    let (first, second) = (gzip(a.as_bytes()), gzip(b.as_bytes()));
+    let mut broken = second.clone();
+    *broken.last_mut().unwrap() ^= 1;
+    let shown = |bytes: &[u8]| Err(String::from_utf8_lossy(bytes).into_owned());
+    for (body, found) in [
+        ([&first[..], b.as_bytes()].concat(), vec![Ok(a.clone()), Ok(b.clone())]),
+        ([&first[..], &broken].concat(), vec![Ok(a.clone()), shown(&broken)]),
+        // What came before it was cut off is right.
+        ([&first[..], &second[..second.len() - 1]].concat(), vec![Ok(a.clone()), Ok(b), shown(&second[..second.len() - 1])]),
+    ] {
+        assert_eq!(pieces(&body), found);
+    }
+}
+
+/// However a body is made to be looked through again and again, it is read in time that grows with its length.
+#[test]
+fn no_body_takes_long() {
+    let began = std::time::Instant::now();
+    for piece in [
+        "{\"a\":\"",
+        "{\"a\":[",
+        "[",
+        "{",
+        "{\"a\":",
+        "\"",
+        "{\"records\":[",
+        "{\"a\":1\n",
+        "{\"a\":\"\n",
+        "x{\"",
+        "[{\"a\":\"x\"y\"},",
+        "{\"a\":1,\"b\":[1}},",
+        "}",
+        "]",
+        ",",
+        "\n",
+        "\n{",
+        "\n [",
+        "{\"records\":[{\"a\":",
+        "\u{feff}\n",
+        "\0",
+    ] {
+        for (before, after) in [("", ""), ("{\"records\":[", "]}"), ("[{\"a\":\"", "\"}]")] {
+            let body = format!("{before}{}{after}", piece.repeat(300_000 / piece.len()));
+            let (events, tally) = read(body.as_bytes());
+            assert_eq!(events.len() as u64, tally.records + tally.unparsed);
+        }
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
 #[test]

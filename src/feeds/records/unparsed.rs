@@ -27,6 +27,8 @@ pub enum Reason {
     NotGzip,
     /// Inflated it has more bytes than are read.
     TooLarge,
+    /// It is a message's body, or a piece of one, that is no data: a value or a sequence of AMQP, or what is no AMQP at all.
+    NotData,
 }
 
 impl fmt::Display for Reason {
@@ -38,6 +40,7 @@ impl fmt::Display for Reason {
             Self::NotText => f.write_str("it is not UTF-8"),
             Self::NotGzip => f.write_str("it is gzip that cannot be inflated"),
             Self::TooLarge => f.write_str("it is too large when inflated"),
+            Self::NotData => f.write_str("it is no data section of a message"),
         }
     }
 }
@@ -49,10 +52,31 @@ impl Reason {
     }
 }
 
+/// The most bytes that one event holds: a message of a hub that is no dedicated cluster's fits in.
+const PART: usize = 1 << 20;
+
+/// The events of what is no record: one, or where it is longer than a megabyte several, which say with `part` and `parts` how
+/// they belong together. None for nothing.
+pub(super) fn events(body: &[u8], reason: Reason) -> impl Iterator<Item = String> {
+    // Text is not cut within a character.
+    let text = std::str::from_utf8(body).ok();
+    let parts = body.len().div_ceil(PART);
+    let mut rest = body;
+    (1..=parts).map(move |part| {
+        let at = body.len() - rest.len();
+        let to = (part * PART).min(body.len());
+        let to = text.map_or(to, |text| text.floor_char_boundary(to));
+        let (now, later) = rest.split_at(to - at);
+        rest = later;
+        let numbers = if parts > 1 { format!("\"part\":{part},\"parts\":{parts},") } else { String::new() };
+        event(now, reason, &numbers)
+    })
+}
+
 /// The event's text.
-pub(super) fn event(body: &[u8], reason: Reason) -> String {
+fn event(body: &[u8], reason: Reason, numbers: &str) -> String {
     let mut out = String::with_capacity(body.len() + 80);
-    let _ = write!(out, "{{\"reason\":\"{reason}\",\"bytes\":{},\"encoding\":", body.len());
+    let _ = write!(out, "{{\"reason\":\"{reason}\",{numbers}\"bytes\":{},\"encoding\":", body.len());
     match std::str::from_utf8(body) {
         Ok(text) => {
             out.push_str("\"text\",\"body\":\"");
@@ -91,12 +115,19 @@ mod tests {
     fn text_and_bytes() {
         let text = "a\"\\\r\n\t\0\u{1f}é\u{FFFE}";
         assert_eq!(
-            event(text.as_bytes(), Reason::NotJson(3)),
+            event(text.as_bytes(), Reason::NotJson(3), ""),
             "{\"reason\":\"it is not JSON (byte 3)\",\"bytes\":13,\"encoding\":\"text\",\
              \"body\":\"a\\\"\\\\\\r\\n\\t\\u0000\\u001fé\\ufffe\"}"
         );
+        let long = "é".repeat(PART / 2 + 1);
+        let parts: Vec<String> =
+            events(&long.as_bytes()[1..], Reason::CutOff).chain(events(long.as_bytes(), Reason::CutOff)).collect();
+        assert_eq!(parts.len(), 4);
+        assert!(parts[0].contains("\"part\":1,\"parts\":2,\"bytes\":1048576,\"encoding\":\"base64\""));
+        assert!(parts[3].ends_with("\"part\":2,\"parts\":2,\"bytes\":2,\"encoding\":\"text\",\"body\":\"é\"}"), "{}", parts[3]);
+        assert_eq!(events(b"", Reason::CutOff).count(), 0);
         assert_eq!(
-            event(b"\xff\x00", Reason::NotText),
+            event(b"\xff\x00", Reason::NotText, ""),
             "{\"reason\":\"it is not UTF-8\",\"bytes\":2,\"encoding\":\"base64\",\"body\":\"/wA=\"}"
         );
     }
