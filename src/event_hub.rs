@@ -31,7 +31,7 @@ use self::files::{Files, Subject};
 use self::receive::Receiving;
 use self::tokens::Tokens;
 use crate::account::{Access, Settings};
-use crate::input::{EventHubInput, Way};
+use crate::input::{Begin, EventHubInput, Way};
 use crate::microsoft::event_hubs::{ConnectionString, Filter, Link, Namespace, Place, Route, What};
 use crate::splunk::event::SharedStream;
 use crate::splunk::stdout::Stdout;
@@ -40,11 +40,6 @@ use crate::time::Ticks;
 
 /// How often a run that waits for the one before looks whether it ended.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
-/// The stack of the receiver. The AMQP library decodes a value that nests, one call for each level, and whoever may send to the
-/// hub can nest one as deep as a message of 1 MB is long: some 350,000 levels. Without space for them that message would end
-/// this process, and every one after it. Where a dedicated cluster lets messages of 20 MB in, one that nests as deep as it is
-/// long still does. What is not used of it is no memory.
-const STACK: usize = 512 << 20;
 /// What trials are called in the service's own logs.
 const VALIDATION: &str = "TA_defender validation";
 
@@ -70,29 +65,12 @@ pub fn run(
     let board = Board::default();
     let receiving = Receiving::new(input.clone(), route, Arc::clone(&files), board.clone(), parcels, stop.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let receiver = thread::Builder::new()
-        .name("receive".to_owned())
-        .stack_size(stack())
-        .spawn(move || runtime.block_on(receiving.run(tokens)))?;
+    let receiver = thread::Builder::new().name("receive".to_owned()).spawn(move || runtime.block_on(receiving.run(tokens)))?;
     Delivery::new(&input.stream, &input.hub, &files, board, stream, stop).run(&received)?;
     if stop.requested() {
         return Ok(());
     }
     receiver.join().unwrap_or_else(|_| Err(EventHubError::Start(std::io::Error::other("the receiver failed"))))
-}
-
-/// [`STACK`], or the usual where the system has not so much address space to give: a limit, or strict overcommit.
-fn stack() -> usize {
-    const USUAL: usize = 2 << 20;
-    if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(|| ()).map(thread::JoinHandle::join) {
-        log::warn!(
-            "a stack of {} MB is not to be had ({error}): a message that nests very deep would end this input; raise the limit on \
-             address space (ulimit -v)",
-            STACK >> 20
-        );
-        return USUAL;
-    }
-    STACK
 }
 
 /// Tries an input out: gets a token, which `got_token` is told, asks for the hub, and attaches to one partition without taking
@@ -101,13 +79,20 @@ fn stack() -> usize {
 /// # Errors
 /// What came of it.
 pub fn check(input: &EventHubInput, access: Access, settings: &Settings, got_token: impl FnOnce()) -> Result<(), EventHubError> {
+    let now = Ticks::now();
+    if let Begin::At(start) = input.stream.start
+        && start > now
+    {
+        return Err(EventHubError::Ahead { start, now });
+    }
     let (route, mut tokens) = (route(input, settings)?, Tokens::new(access, settings, input)?);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let token = tokens.get(false).await?;
         got_token();
         let (mut namespace, mut cbs) = Namespace::open(&route, &input.namespace, &input.hub, VALIDATION).await?;
-        cbs.put(&token).await?;
-        let hub = namespace.hub(&token).await?;
+        cbs.put(&token).await.map_err(|fault| namespace.cause(fault))?;
+        let hub = namespace.hub(&token).await;
+        let hub = hub.map_err(|fault| namespace.cause(fault))?;
         let Some(partition) = hub.partitions.iter().find(|id| input.partitions.contains(id)) else {
             return Err(EventHubError::NoPartition { hub: input.hub.clone(), has: hub.partitions.join(", ") });
         };

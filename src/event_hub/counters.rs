@@ -37,6 +37,8 @@ pub(super) struct Counters {
     pub(super) enqueued: Option<Ticks>,
     /// The newest message there is, as the service said last.
     pub(super) newest: Option<i64>,
+    /// Which of the three were said of this partition: once in a run each, and counted in every line.
+    said: [bool; 3],
 }
 
 impl Counters {
@@ -44,7 +46,7 @@ impl Counters {
     pub(super) fn wrote(&mut self, message: &Message, tally: Tally) {
         let sequence = message.sequence;
         self.messages += 1;
-        self.bytes += message.body.len() as u64;
+        self.bytes += message.len() as u64;
         self.tally.add(tally);
         (self.written, self.enqueued) = (Some(sequence), message.enqueued);
         for (count, first) in
@@ -56,27 +58,35 @@ impl Counters {
         }
     }
 
-    /// What of the messages did not go the usual way: how much, and where it began.
-    fn warnings(&self) -> Vec<String> {
+    /// What of the messages did not go the usual way and was not said yet: how much, and where it began.
+    fn warnings(&mut self) -> Vec<String> {
         let Tally { unparsed, undated, beside, .. } = self.tally;
+        let said = [
+            self.unparsed_at.map(|at| {
+                format!(
+                    "{unparsed} pieces are no records of the streaming API and went to the sourcetype {UNPARSED}, the first in message \
+                     {at}: something else writes into this hub"
+                )
+            }),
+            self.undated_at.map(|at| {
+                format!(
+                    "{undated} records have no Timestamp that can be read, the first in message {at}: their _time is that of their \
+                     envelope, or of their message"
+                )
+            }),
+            self.beside_at.map(|at| {
+                format!(
+                    "{beside} members beside a list of records are in no event, the first in message {at}: the streaming API is not \
+                     known to write there"
+                )
+            }),
+        ];
         let mut warnings = Vec::new();
-        if let Some(at) = self.unparsed_at {
-            warnings.push(format!(
-                "{unparsed} pieces are no records of the streaming API and went to the sourcetype {UNPARSED}, the first in message \
-                 {at}: something else writes into this hub"
-            ));
-        }
-        if let Some(at) = self.undated_at {
-            warnings.push(format!(
-                "{undated} records have no Timestamp that can be read, the first in message {at}: their _time is that of their \
-                 envelope, or of their message"
-            ));
-        }
-        if let Some(at) = self.beside_at {
-            warnings.push(format!(
-                "{beside} members beside a list of records are in no event, the first in message {at}: the streaming API is not \
-                 known to write there"
-            ));
+        for (warning, before) in said.into_iter().zip(&mut self.said) {
+            if let Some(warning) = warning.filter(|_| !*before) {
+                *before = true;
+                warnings.push(warning);
+            }
         }
         warnings
     }
@@ -139,8 +149,8 @@ impl Board {
             for warning in counters.warnings() {
                 log::warn!("{input}: partition {id}: {warning}");
             }
-            let Counters { written, enqueued, newest, .. } = *counters;
-            *counters = Counters { written, enqueued, newest, ..Counters::default() };
+            let Counters { written, enqueued, newest, said, .. } = *counters;
+            *counters = Counters { written, enqueued, newest, said, ..Counters::default() };
         }
     }
 
@@ -162,6 +172,10 @@ mod tests {
         let start = "messages=2 records=40 bytes=30 filtered=0 repeats=0 unparsed=0 undated=0 beside=0 missing=0 reattached=0 \
                      throttled=0";
         assert_eq!(counters.line(now), start, "before the service said anything");
+        (counters.tally.unparsed, counters.unparsed_at) = (3, Some(5));
+        assert!(counters.warnings()[0].starts_with("3 pieces are no records"), "it is said");
+        assert_eq!(counters.warnings(), Vec::<String>::new(), "once");
+        (counters.tally.unparsed, counters.unparsed_at) = (0, None);
         (counters.written, counters.newest) = (Some(7), Some(17));
         assert_eq!(counters.line(now), format!("{start} lag_events=10 lag_s=60"));
         counters.written = Some(17);

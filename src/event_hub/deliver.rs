@@ -15,9 +15,9 @@ use super::counters::Board;
 use super::error::EventHubError;
 use super::files::Files;
 use super::position::Ledger;
-use crate::feeds::records::Reader;
+use crate::feeds::records::{Reader, Reason, Record, Tally};
 use crate::input::StreamInput;
-use crate::microsoft::event_hubs::Message;
+use crate::microsoft::event_hubs::{Message, Piece};
 use crate::splunk::event::{Event, SharedStream};
 use crate::splunk::stdout::Stdout;
 use crate::splunk::stop::Stop;
@@ -130,7 +130,8 @@ impl<'a> Delivery<'a> {
 
     fn write(&mut self, Parcel { partition, message, .. }: &Parcel) -> Result<(), EventHubError> {
         let Self { input, source, stream, .. } = self;
-        let tally = self.reader.read(&message.body, message.enqueued.unwrap_or_else(Ticks::now), |record| {
+        let now = message.enqueued.unwrap_or_else(Ticks::now);
+        let mut emit = |record: Record<'_>| {
             stream.write(&Event {
                 time: record.time,
                 source,
@@ -139,7 +140,15 @@ impl<'a> Delivery<'a> {
                 host: input.host.as_deref(),
                 data: &record.data,
             })
-        })?;
+        };
+        let mut tally = Tally::default();
+        for piece in &message.body {
+            tally.add(match piece {
+                Piece::Data(bytes) => self.reader.read(bytes, now, &mut emit)?,
+                Piece::Printed(text) => self.reader.pass_on(text.as_bytes(), Reason::NotData, now, &mut emit)?,
+                Piece::Raw(bytes) => self.reader.pass_on(bytes, Reason::NotData, now, &mut emit)?,
+            });
+        }
         self.ledgers.entry(Arc::clone(partition)).or_default().wrote(message.sequence);
         self.unsaved = true;
         self.board.with(partition, |counters| counters.wrote(message, tally));

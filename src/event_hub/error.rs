@@ -8,6 +8,7 @@ use crate::http::HttpError;
 use crate::microsoft::event_hubs::{ConnectionStringError, Fault};
 use crate::microsoft::token::TokenError;
 use crate::splunk::event::StreamError;
+use crate::time::Ticks;
 
 /// Why reading a hub ends.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,16 @@ pub enum EventHubError {
         /// The file of its position.
         file: PathBuf,
     },
+    /// The first run would begin at a time that is still to come.
+    #[error(
+        "parameter start: {start} is still to come, by this machine's clock, which says {now}: nothing would be read until then"
+    )]
+    Ahead {
+        /// `start`.
+        start: Ticks,
+        /// The clock.
+        now: Ticks,
+    },
     /// None of the partitions that the input names exists.
     #[error("parameter partitions: the hub {hub} has the partitions {has}, and none of those named")]
     NoPartition {
@@ -89,6 +100,7 @@ impl EventHubError {
             | Self::ConnectionString(_)
             | Self::Rewound { .. }
             | Self::Remade { .. }
+            | Self::Ahead { .. }
             | Self::NoPartition { .. } => true,
             Self::Http(error) => matches!(error, HttpError::Setup(_)),
             Self::Stream(_) | Self::Start(_) => false,
@@ -106,6 +118,9 @@ impl EventHubError {
                  `start`; what the old hub still held is gone with it",
                 file.display()
             )),
+            Self::Ahead { .. } => {
+                Some("write a time that is past, a duration, latest or earliest; or put the clock right".to_owned())
+            }
             _ => None,
         }
     }

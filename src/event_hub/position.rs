@@ -81,14 +81,33 @@ impl Holding {
     }
 }
 
-/// Where a partition begins at the input's first run.
-pub fn first_place(start: Begin, holding: Holding, now: Ticks) -> Place {
+/// What the service says of the times of a hub's events, by its own clock. Nothing here has to be right: it decides where a first
+/// run begins, and from the first event on numbers do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Newest {
+    /// When the newest event of the partition was enqueued.
+    pub of_partition: Option<Ticks>,
+    /// When the newest of the whole hub was.
+    pub of_hub: Option<Ticks>,
+}
+
+/// Where a partition begins at the input's first run. `now` is this machine's clock, which may be wrong: the newest event bounds
+/// it, or what came in the last hours would never be read where it is ahead. And where everything that the partition holds is
+/// older than `start`, its place is a number: whatever comes next is news, whoever's clock says what.
+pub fn first_place(start: Begin, holding: Holding, newest: Newest, now: Ticks) -> Place {
+    let bounded = |now: Ticks| newest.of_hub.filter(|_| !planted(Planted::BeginsByClock)).map_or(now, |newest| now.min(newest));
     match start {
         Begin::Earliest => holding.beginning(),
         Begin::Latest => holding.end(),
-        Begin::Back(span) => Place::Since(now.minus(span)),
-        Begin::At(at) => Place::Since(at),
+        Begin::Back(span) => since(bounded(now).minus(span), holding, newest.of_partition),
+        Begin::At(at) => since(at, holding, newest.of_partition),
     }
+}
+
+/// The place before the first event at or after an instant; a number where there is none.
+fn since(at: Ticks, holding: Holding, newest: Option<Ticks>) -> Place {
+    let older = holding.empty || newest.is_some_and(|newest| newest < at);
+    if older && !planted(Planted::BeginsByClock) { holding.end() } else { Place::Since(at) }
 }
 
 /// Where a run goes on in a partition: where it was, else where the first run said that it begins. `None` for one that was
@@ -125,7 +144,7 @@ pub struct Position {
     /// between would all come again, or, with `latest`, those that arrived while there was no link would never come.
     delivered: Place,
     begun: Place,
-    /// Events behind it that cannot be decoded and are counted as missing, and how many of these this link brought: they have
+    /// Events behind it that have no number and are counted as missing, and how many of these this link brought: they have
     /// no number to know them by when they come again.
     left_out: u64,
     left_out_here: u64,
@@ -168,7 +187,15 @@ impl Position {
         Ok(if planted(Planted::SilentGap) { 0 } else { deleted })
     }
 
-    /// Takes an event that cannot be decoded, nor handed on therefore. False when an earlier link brought it: then it is counted.
+    /// Where it stands at a time that no event of the partition has reached, it begins behind what there is: what comes next is
+    /// news. An earlier version saved such places, and this machine's clock may have been ahead.
+    pub fn number(&mut self, holding: Holding, newest: Option<Ticks>) {
+        if let Place::Since(at) = self.delivered {
+            self.delivered = since(at, holding, newest);
+        }
+    }
+
+    /// Takes an event that has no number, and cannot be handed on therefore. False when an earlier link brought it: then it is counted.
     pub fn leave_out(&mut self) -> bool {
         self.left_out_here += 1;
         let is_new = self.left_out_here > self.left_out;
@@ -257,6 +284,36 @@ mod tests {
     }
 
     #[test]
+    fn a_first_run_begins_by_number_wherever_a_clock_could_be_wrong() {
+        let (at, hour) = (|n: i64| Ticks(n * 36_000_000_000), std::time::Duration::from_secs(3600));
+        let newest = |partition: i64, hub: i64| Newest { of_partition: Some(at(partition)), of_hub: Some(at(hub)) };
+        let (held, empty) = (holding(5, 9), Holding { first: 10, last: 9, empty: true });
+        for (start, holding, newest, now, place) in [
+            (Begin::Earliest, held, newest(100, 100), at(0), Place::After(4)),
+            (Begin::Latest, held, newest(100, 100), at(900), Place::After(9)),
+            (Begin::Back(hour), held, newest(100, 100), at(100), Place::Since(at(99))),
+            // This machine is a year ahead: the last hour is that before the newest event.
+            (Begin::Back(hour), held, newest(100, 100), at(9000), Place::Since(at(99))),
+            // Another partition has it.
+            (Begin::Back(hour), held, newest(50, 100), at(9000), Place::After(9)),
+            // It is behind, or the service's clock is ahead: more is read than was asked for.
+            (Begin::Back(hour), held, newest(9000, 9000), at(100), Place::Since(at(99))),
+            (Begin::Back(hour), empty, newest(100, 100), at(100), Place::After(9)),
+            (Begin::Back(hour), held, Newest::default(), at(100), Place::Since(at(99))),
+            (Begin::At(at(90)), held, newest(100, 100), at(100), Place::Since(at(90))),
+            (Begin::At(at(101)), held, newest(100, 100), at(102), Place::After(9)),
+        ] {
+            assert_eq!(first_place(start, holding, newest, now), place, "{start:?} {newest:?} {now}");
+        }
+        // A place of an earlier version.
+        let mut position = Position::resume(Place::Since(at(9000)));
+        position.number(held, Some(at(100)));
+        assert_eq!(position.place(), Place::After(9));
+        position.number(held, Some(at(100)));
+        assert_eq!(position.place(), Place::After(9));
+    }
+
+    #[test]
     fn a_place_is_behind_what_would_come_from_there() {
         let expired = Holding { first: 41, last: 40, empty: true };
         for (place, holding, newest, behind) in [
@@ -288,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_decoded_is_counted_once() {
+    fn what_has_no_number_is_counted_once() {
         let mut position = Position::resume(Place::After(3));
         assert!(position.leave_out() && position.leave_out());
         assert_eq!(position.place(), Place::After(3));

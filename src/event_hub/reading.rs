@@ -93,7 +93,7 @@ impl Reading {
                     continue;
                 }
             };
-            self.credit.took(message.body.len());
+            self.credit.took(message.len());
             self.hand_on(message).await;
         }
     }
@@ -113,7 +113,7 @@ impl Reading {
         }
     }
 
-    /// Counts a message that cannot be decoded, its own number included.
+    /// Counts a message that has no number.
     fn leave_out(&self) {
         let (place, is_new) = {
             let mut position = lock(&self.position);
@@ -128,7 +128,7 @@ impl Reading {
             Place::Since(at) => format!("after {at}, before any other"),
         };
         log::warn!(
-            "{}: partition {}: a message could not be decoded and is left out; it came {behind}",
+            "{}: partition {}: a message has no sequence number and is left out; it came {behind}",
             self.input.stream,
             self.partition
         );
@@ -136,7 +136,7 @@ impl Reading {
 
     /// Hands a message to the writing half once there is space. Position and parcel change together: nothing waits between.
     async fn hand_on(&mut self, message: service::Message) {
-        let bytes = u32::try_from(message.body.len().clamp(1, SPACE)).unwrap_or(1);
+        let bytes = u32::try_from(message.len().clamp(1, SPACE)).unwrap_or(1);
         // Never closed.
         let Ok(space) = Arc::clone(&self.space).acquire_many_owned(bytes).await else { return };
         let arrival = lock(&self.position).take(message.sequence);

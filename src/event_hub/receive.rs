@@ -38,6 +38,8 @@ const SOON: Duration = Duration::from_secs(10);
 const STOP_LOOK: Duration = Duration::from_millis(50);
 /// A link or a connection that lived so long was a healthy one.
 const HEALTHY: Duration = Duration::from_secs(60);
+/// After so many looks at a link that brings nothing although messages wait, the connection is left.
+const SILENT_LOOKS: u64 = 3;
 /// How often, and how far apart, numbers that went back are looked at before they are believed.
 const LOOKS: u32 = 3;
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -74,6 +76,8 @@ struct Partition {
     state: State,
     /// Where it stood at the last look.
     looked_at: Option<Place>,
+    /// So many looks in a row nothing came from it although messages waited.
+    silent: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -161,7 +165,10 @@ impl Receiving {
                 ended = self.live(&mut namespace, &current) => ended,
             }
         };
-        let links = links.await;
+        let links = links.await.map_err(|error| match error {
+            EventHubError::Fault(fault) => namespace.cause(fault).into(),
+            other => other,
+        });
         // Those that were read from are let go of at once.
         namespace.close().await;
         links
@@ -216,7 +223,11 @@ impl Receiving {
                             self.input.stream
                         );
                     }
-                    looked => looked?,
+                    looked => {
+                        if let Some(silence) = looked? {
+                            return Err(silence.into());
+                        }
+                    }
                 },
                 () = sleep_until(next) => {}
             }
@@ -272,7 +283,11 @@ impl Receiving {
         let (facts, deleted) = loop {
             let facts = soon(id, namespace.partition(id, &token.get())).await?;
             looks -= 1;
-            let compared = lock(&partition.position).compare(holding(facts));
+            let compared = {
+                let mut position = lock(&partition.position);
+                position.number(holding(facts), facts.enqueued);
+                position.compare(holding(facts))
+            };
             match compared {
                 Ok(deleted) => break (facts, deleted),
                 // What describes a partition may lag behind what sends its events.

@@ -1,15 +1,19 @@
 //! Ten thousand lives of a reader of one partition: connections break, processes are killed between any two steps, the
 //! service repeats events, deletes old ones and is made anew. Whatever happened, each event reached splunkd or is counted as
-//! missing, and only what was written after the last save comes twice.
+//! missing, and only what was written after the last save comes twice. The clocks of this machine and of the service are days
+//! apart, some messages hold a bad record among good ones, and some are made to be expensive: each good record comes once with its
+//! message, and what is bad comes beside it.
 //!
-//! Position, ledger and the choice of where to begin are the product's; network, disk and pipe are played.
+//! Position, ledger, the choice of where to begin and the reading of messages are the product's; network, disk and pipe are played.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use simulator::chance::Chance;
 
-use super::position::{Arrival, Holding, Ledger, Place, Position, first_place, resume_at};
-use crate::input::Begin;
+use super::position::{Arrival, Holding, Ledger, Newest, Place, Position, first_place, resume_at};
+use crate::feeds::records::{Reader, Reason, Record};
+use crate::input::{Begin, Dedupe, Shape, Tables};
+use crate::microsoft::event_hubs::{Piece, body};
 use crate::planted::{PLANTED, Planted};
 use crate::time::{PER_SECOND, Ticks};
 
@@ -26,6 +30,8 @@ struct Log {
     /// Oldest kept first: number, when it came.
     events: VecDeque<(i64, Ticks)>,
     last: i64,
+    /// When the last one came.
+    newest: Option<Ticks>,
 }
 
 impl Log {
@@ -36,11 +42,14 @@ impl Log {
 
     /// What a link brings that begins at a place.
     fn from(&self, place: Place) -> VecDeque<i64> {
-        let fits = |sequence: i64, came: Ticks| match place {
-            Place::After(before) => sequence > before,
-            Place::Since(at) => came >= at,
-        };
-        self.events.iter().filter(|(sequence, came)| fits(*sequence, *came)).map(|(sequence, _)| *sequence).collect()
+        self.events.iter().filter(|(sequence, came)| fits(place, *sequence, *came)).map(|(sequence, _)| *sequence).collect()
+    }
+}
+
+fn fits(place: Place, sequence: i64, came: Ticks) -> bool {
+    match place {
+        Place::After(before) => sequence > before,
+        Place::Since(at) => came >= at,
     }
 }
 
@@ -57,6 +66,8 @@ struct Run {
     ledger: Ledger,
     /// What the link still brings; `None` while there is none.
     link: Option<VecDeque<i64>>,
+    /// Where the link began.
+    from: Place,
     /// The last event that was handed on.
     came: Option<i64>,
     /// Handed on, not written.
@@ -79,6 +90,10 @@ struct Life {
     /// Events that splunkd must get or that are counted as missing.
     owed: BTreeSet<i64>,
     missing: u64,
+    /// How far the clocks of this machine and of the service are ahead.
+    ahead_here: i64,
+    ahead_there: i64,
+    seed: u64,
 }
 
 /// How often what happened, over all lives.
@@ -90,6 +105,60 @@ struct Hazards {
     expired: u64,
     rewound: u64,
     saves: u64,
+    clocks_here: u64,
+    clocks_there: u64,
+    bad_records: u64,
+    hostile: u64,
+}
+
+/// What becomes of the message of a number: the records that came out of it, in their order, and the pieces that are none.
+fn read_message(octets: Vec<u8>) -> (Vec<String>, usize) {
+    let (mut records, mut odd) = (Vec::new(), 0);
+    let mut reader = Reader::new(Shape::Incumbent, Tables::All, Dedupe::Off);
+    for piece in body(octets) {
+        let mut emit = |record: Record<'_>| {
+            match record.unparsed {
+                None => records.push(record.data.into_owned()),
+                Some(_) => odd += 1,
+            }
+            Ok::<_, std::convert::Infallible>(())
+        };
+        let Ok(_) = match &piece {
+            Piece::Data(bytes) => reader.read(bytes, Ticks(0), &mut emit),
+            Piece::Printed(text) => reader.pass_on(text.as_bytes(), Reason::NotData, Ticks(0), &mut emit),
+            Piece::Raw(bytes) => reader.pass_on(bytes, Reason::NotData, Ticks(0), &mut emit),
+        };
+    }
+    (records, odd)
+}
+
+/// The message of a number is what its life and its number make it; reads it, and compares.
+fn message_of(seed: u64, sequence: i64, hazards: &mut Hazards) -> Result<(), String> {
+    let mut chance = Chance::new(seed.rotate_left(17) ^ sequence.unsigned_abs());
+    let record = |n: u8| format!(r#"{{"category":"AdvancedHunting-T","properties":{{"Message":{sequence},"N":{n}}}}}"#);
+    let data = |text: &str| {
+        let length = u32::try_from(text.len()).unwrap_or(0).to_be_bytes();
+        [&[0x00, 0x53, 0x75, 0xb0], &length[..], text.as_bytes()].concat()
+    };
+    let (octets, good, odd) = match chance.below(8) {
+        0 => {
+            hazards.hostile += 1;
+            // Elements without width, as many as an array may have.
+            let array = [&[0xf0][..], &5u32.to_be_bytes(), &u32::MAX.to_be_bytes(), &[0x45]].concat();
+            ([&[0x00, 0x53, 0x77][..], &array].concat(), vec![], 1)
+        }
+        1 => {
+            hazards.bad_records += 1;
+            let bad =
+                *chance.pick(&[r#"{"category":"x","n":}"#, r#"{"category":"x"y","n":1}"#, "{\"category\":\"a\0\"}", "nothing"]);
+            (data(&format!("{{\"records\":[{},{bad},{}]}}", record(1), record(2))), vec![record(1), record(2)], 1)
+        }
+        _ => (data(&format!("{{\"records\":[{}]}}", record(1))), vec![record(1)], 0),
+    };
+    match read_message(octets) {
+        found if found == (good, odd) => Ok(()),
+        found => Err(format!("message {sequence} became {found:?}")),
+    }
 }
 
 impl Life {
@@ -97,7 +166,9 @@ impl Life {
         for _ in 0..count {
             self.now += PER_SECOND;
             self.log.last += 1;
-            self.log.events.push_back((self.log.last, Ticks(self.now)));
+            let came = Ticks(self.now + self.ahead_there);
+            self.log.events.push_back((self.log.last, came));
+            self.log.newest = Some(came);
             if self.disk.begun.is_some() {
                 self.owed.insert(self.log.last);
             }
@@ -106,18 +177,36 @@ impl Life {
 
     fn start(&mut self, start: Begin) -> Result<Run, String> {
         if self.disk.begun.is_none() {
-            let place = first_place(start, self.log.holding(), Ticks(self.now));
+            let newest = self.log.newest;
+            let newest = Newest { of_partition: newest, of_hub: newest };
+            let place = first_place(start, self.log.holding(), newest, Ticks(self.now + self.ahead_here));
             self.disk.begun = Some(place);
-            self.owed.extend(self.log.from(place));
+            match start {
+                // What came in that time is owed, whatever the clocks say.
+                Begin::Back(span) => {
+                    let since = Ticks(self.now + self.ahead_there).minus(span);
+                    self.owed.extend(self.log.from(Place::Since(since)));
+                }
+                _ => self.owed.extend(self.log.from(place)),
+            }
         }
         let place = resume_at(self.disk.reached, self.disk.begun).ok_or("a begun partition has a place")?;
         let position = Position::resume(place);
-        Ok(Run { position, ledger: Ledger::default(), link: None, came: None, queue: VecDeque::new(), pipe: VecDeque::new() })
+        Ok(Run {
+            position,
+            ledger: Ledger::default(),
+            link: None,
+            from: place,
+            came: None,
+            queue: VecDeque::new(),
+            pipe: VecDeque::new(),
+        })
     }
 
     /// splunkd takes so much of what was written.
-    fn take(&mut self, run: &mut Run, count: usize) -> Result<(), String> {
+    fn take(&mut self, run: &mut Run, count: usize, hazards: &mut Hazards) -> Result<(), String> {
         for sequence in run.pipe.drain(..count) {
+            message_of(self.seed, sequence, hazards)?;
             let times = self.taken.entry(sequence).or_default();
             *times += 1;
             let allowed = self.allowed.entry(sequence).or_insert(1);
@@ -140,14 +229,22 @@ impl Life {
 /// Plays one life.
 fn live(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
     let mut chance = Chance::new(seed);
-    let mut life = Life { log: Log { last: -1, ..Log::default() }, ..Life::default() };
+    const DAYS: i64 = 2 * 86_400 * PER_SECOND;
+    let mut clock = || if chance.percent(20) { *chance.pick(&[-DAYS, DAYS, 200 * DAYS]) } else { 0 };
+    let (ahead_here, ahead_there) = (clock(), clock());
+    hazards.clocks_here += u64::from(ahead_here != 0);
+    hazards.clocks_there += u64::from(ahead_there != 0);
+    // Long after the beginning of time.
+    let now = 20_000 * 86_400 * PER_SECOND;
+    let log = Log { last: -1, ..Log::default() };
+    let mut life = Life { log, now, ahead_here, ahead_there, seed, ..Life::default() };
     life.publish(chance.below(30));
     let expired = usize::try_from(chance.below(5)).unwrap_or(0).min(life.log.events.len());
     life.log.events.drain(..expired);
     let start = match chance.below(4) {
         0 => Begin::Earliest,
         1 => Begin::Latest,
-        2 => Begin::At(Ticks(life.now - 5 * PER_SECOND)),
+        2 => Begin::At(Ticks(life.now + life.ahead_there - 5 * PER_SECOND)),
         _ => Begin::Back(std::time::Duration::from_secs(10)),
     };
     let mut run = life.start(start)?;
@@ -159,7 +256,9 @@ fn live(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
                 // A link that is there brings them too.
                 if let Some(link) = &mut run.link {
                     let from = life.log.last - i64::try_from(count).unwrap_or(0);
-                    link.extend(from + 1..=life.log.last);
+                    let news =
+                        life.log.events.iter().filter(|(sequence, came)| *sequence > from && fits(run.from, *sequence, *came));
+                    link.extend(news.map(|(sequence, _)| *sequence));
                 }
             }
             4 => {
@@ -177,11 +276,12 @@ fn live(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
                 run.link = None;
                 for _ in 0..chance.below(u64::try_from(read.max(0)).unwrap_or(0) + 1) {
                     life.log.last += 1;
-                    life.log.events.push_back((life.log.last, Ticks(life.now)));
+                    life.log.events.push_back((life.log.last, Ticks(life.now + life.ahead_there)));
                 }
             }
             5..9 => {
                 if run.link.is_none() {
+                    run.position.number(life.log.holding(), life.log.newest);
                     let before = run.position.place();
                     match run.position.compare(life.log.holding()) {
                         Ok(missing) => life.missing += missing,
@@ -204,6 +304,7 @@ fn live(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
                     if link.front().is_some_and(|first| run.came.is_some_and(|came| *first <= came)) {
                         return Err("a new link brings again what came before".to_owned());
                     }
+                    run.from = run.position.place();
                     run.link = Some(link);
                 }
             }
@@ -231,7 +332,7 @@ fn live(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
             }
             16 => {
                 let count = run.pipe.len();
-                life.take(&mut run, count)?;
+                life.take(&mut run, count, hazards)?;
                 run.ledger.flushed();
             }
             17 => {
@@ -252,7 +353,7 @@ fn live(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
                     hazards.kills += 1;
                     // splunkd may have taken some of what was written.
                     let count = usize::try_from(chance.below(run.pipe.len() as u64 + 1)).unwrap_or(0);
-                    life.take(&mut run, count)?;
+                    life.take(&mut run, count, hazards)?;
                     life.killed();
                     run = life.start(start)?;
                 }
@@ -262,12 +363,13 @@ fn live(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
     if life.log.made_anew > 0 {
         return Ok(());
     }
-    settle(&mut life, &mut run)
+    settle(&mut life, &mut run, hazards)
 }
 
 /// Lets everything that is left arrive, and compares.
-fn settle(life: &mut Life, run: &mut Run) -> Result<(), String> {
+fn settle(life: &mut Life, run: &mut Run, hazards: &mut Hazards) -> Result<(), String> {
     if run.link.is_none() {
+        run.position.number(life.log.holding(), life.log.newest);
         life.missing += run.position.compare(life.log.holding()).map_err(|rewound| format!("{rewound:?}"))?;
         run.link = Some(life.log.from(run.position.place()));
     }
@@ -279,7 +381,7 @@ fn settle(life: &mut Life, run: &mut Run) -> Result<(), String> {
     }
     run.pipe.extend(run.queue.drain(..));
     let count = run.pipe.len();
-    life.take(run, count)?;
+    life.take(run, count, hazards)?;
     // Of what is owed, what never came was deleted before.
     let kept: BTreeSet<i64> = life.log.events.iter().map(|(sequence, _)| *sequence).collect();
     let never: Vec<i64> = life.owed.iter().copied().filter(|sequence| !life.taken.contains_key(sequence)).collect();
@@ -309,14 +411,27 @@ fn nothing_is_lost_and_little_comes_twice() {
         panic!("seed {seed}: {reason}");
     }
     println!("{SEEDS} seeds: {hazards:?}");
-    let Hazards { kills, drops, repeats, expired, rewound, saves } = hazards;
-    assert!([kills, drops, repeats, expired, rewound, saves].iter().all(|count| *count > 100), "{hazards:?}");
+    let Hazards { kills, drops, repeats, expired, rewound, saves, clocks_here, clocks_there, bad_records, hostile } = hazards;
+    let all = [kills, drops, repeats, expired, rewound, saves, clocks_here, clocks_there, bad_records, hostile];
+    assert!(all.iter().all(|count| *count > 100), "{hazards:?}");
 }
 
 #[test]
 fn every_planted_fault_is_noticed() {
-    use Planted::{AcceptsRewind, ReattachesAtStart, SavesUnflushed, SilentGap, TakesRepeats};
-    for fault in [ReattachesAtStart, AcceptsRewind, SilentGap, TakesRepeats, SavesUnflushed] {
+    use Planted::{
+        AcceptsRewind, BadRecordEndsList, BeginsByClock, DropsOddBodies, ReattachesAtStart, SavesUnflushed, SilentGap,
+        TakesRepeats,
+    };
+    for fault in [
+        ReattachesAtStart,
+        AcceptsRewind,
+        SilentGap,
+        TakesRepeats,
+        SavesUnflushed,
+        BeginsByClock,
+        DropsOddBodies,
+        BadRecordEndsList,
+    ] {
         let noticed = first_failure(PLANTED_SEEDS, Some(fault), &mut Hazards::default());
         assert!(noticed.is_some(), "{fault:?} was not noticed");
     }

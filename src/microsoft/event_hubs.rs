@@ -6,15 +6,20 @@
 //! Azure Service Bus and Event Hubs protocol guide" and "AMQP request/response-based operations".
 
 mod fault;
+mod guard;
 mod link;
+mod message;
 mod namespace;
+mod node;
+mod print;
 mod route;
 mod shared_access;
-mod unlimited;
+mod wire;
 
 pub use fault::{Fault, What};
 pub use fe2o3_amqp::session::SessionHandle;
 pub use link::{Filter, Link, Message, Place};
+pub use message::{Piece, body};
 pub use namespace::{Cbs, FRAME, HubFacts, Namespace, PartitionFacts, Token};
 pub use route::Route;
 pub use shared_access::{ConnectionString, ConnectionStringError};

@@ -9,6 +9,7 @@ use simulator::{Config, When, accounts};
 use crate::support::{Ended, Input, List, Running, Stage, has_the_members_of_streamed, normal};
 
 mod faults;
+mod hostile;
 mod kill;
 
 /// The hub of these tests.
@@ -359,9 +360,8 @@ fn a_proxy_and_tls_stand_in_the_way() {
     let proxy = stage.sim.proxy(Access::Basic("splunk".to_owned(), "pr0xy".to_owned())).unwrap();
     stage.conf("defender_settings", "proxy", "url", &proxy.url());
     let input = input(&stage).set("transport", "websocket").set("event_hub_namespace", "contoso.servicebus.windows.net");
-    let mut running = input.start();
-    running.wait_until("it says so", |running| running.stderr_so_far().contains("407, it wants another user name or password"));
-    stopped(running);
+    let ended = input.run().exits(2);
+    assert!(ended.said("ERROR")[0].contains("407"), "{}", ended.stderr);
 
     stage.conf("defender_settings", "proxy", "username", "splunk");
     stage.sim.world(|world| world.splunkd.set_password("defender_settings", "proxy", "pr0xy"));

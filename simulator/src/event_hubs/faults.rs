@@ -37,6 +37,11 @@ pub enum HubFault {
     Stall,
     /// The answer or the event comes later; the whole connection waits meanwhile.
     Late(Duration),
+    /// A frame with this body comes first, whatever it is; then all goes on.
+    Frame(Vec<u8>),
+    /// An answer that says that all is well and has this for its value, encoded. Elsewhere than with tokens and `$management` the
+    /// same as `Silence`.
+    Answer(Vec<u8>),
 }
 
 /// A fault that waits for its moment.

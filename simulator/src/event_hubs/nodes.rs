@@ -16,6 +16,14 @@ pub(crate) fn answer(node: Node, request: &Message, context: &mut Context<'_>) -
     let at = if node == Node::Cbs { At::Token } else { At::Management };
     let fault = match context.service.strike(at, None) {
         Some(HubFault::Refuse(failure)) => Some(failure),
+        Some(HubFault::Answer(value)) => {
+            let properties = vec![(Value::string("status-code"), Value::Int(200))];
+            let mut answer = message::answer(request, properties, Value::Null);
+            // Its value is the last octet, that of null.
+            answer.pop();
+            answer.extend(value);
+            return Some(answer);
+        }
         Some(other) => {
             if !context.happens(&other) {
                 return None;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::amqp::message::Message;
 use super::amqp::performative::{Attach, Begin, Detach, Disposition, Flow, Outcome, Performative, Role, Transfer};
-use super::amqp::{Failure, condition};
+use super::amqp::{Failure, condition, frame};
 use super::connection::Fate;
 use super::faults::HubFault;
 use super::link::{Kind, Link, Node};
@@ -55,7 +55,13 @@ impl Context<'_> {
                 *self.pause += *wait;
                 return true;
             }
-            HubFault::Silence | HubFault::Refuse(_) => {}
+            HubFault::Frame(body) => {
+                let start = frame::begin(frame::Type::Amqp, 0, self.out);
+                self.out.extend(body);
+                frame::end(start, self.out);
+                return true;
+            }
+            HubFault::Silence | HubFault::Refuse(_) | HubFault::Answer(_) => {}
         }
         false
     }

@@ -1,16 +1,16 @@
 //! Looks at the hub: at the first run, with each connection, and once a minute.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tokio::time::{Instant, timeout};
 
-use super::{HEALTHY, Partition, Receiving, SOON, State, holding, silent, soon};
+use super::{HEALTHY, Partition, Receiving, SILENT_LOOKS, SOON, State, holding, silent, soon};
 use crate::event_hub::error::EventHubError;
 use crate::event_hub::files::{Begun, Subject};
-use crate::event_hub::position::{Position, first_place, resume_at};
+use crate::event_hub::position::{Newest, Position, first_place, resume_at};
 use crate::event_hub::reading::{SPACE, lock};
 use crate::event_hub::tokens::Current;
+use crate::input::Begin;
 use crate::microsoft::event_hubs::{Fault, HubFacts, Namespace, What};
 use crate::time::Ticks;
 
@@ -28,11 +28,22 @@ impl Receiving {
                 _ => Ok(begun),
             };
         }
-        let mut start = BTreeMap::new();
-        for id in &hub.partitions {
-            let holding = holding(namespace.partition(id, &token.get()).await?);
-            start.insert(id.clone(), first_place(self.input.stream.start, holding, Ticks::now()));
+        let now = Ticks::now();
+        if let Begin::At(at) = self.input.stream.start
+            && at > now
+        {
+            return Err(EventHubError::Ahead { start: at, now });
         }
+        let mut facts = Vec::new();
+        for id in &hub.partitions {
+            facts.push((id, namespace.partition(id, &token.get()).await?));
+        }
+        let of_hub = facts.iter().filter(|(_, facts)| facts.last >= 0).filter_map(|(_, facts)| facts.enqueued).max();
+        let start = facts.into_iter().map(|(id, facts)| {
+            let newest = Newest { of_partition: facts.enqueued, of_hub };
+            (id.clone(), first_place(self.input.stream.start, holding(facts), newest, now))
+        });
+        let start = start.collect();
         let begun = Begun { subject: Subject::of(&self.input), created, start };
         self.files.begin(&begun)?;
         log::info!(
@@ -68,7 +79,7 @@ impl Receiving {
             let position = Arc::new(Mutex::new(Position::resume(place)));
             let state = State::Waiting(Instant::now());
             let (owned, attached) = (Arc::default(), Arc::default());
-            let partition = Partition { position, owned, attached, attempts: 0, state, looked_at: None };
+            let partition = Partition { position, owned, attached, attempts: 0, state, looked_at: None, silent: 0 };
             self.partitions.insert(Arc::from(id.as_str()), partition);
         }
         if self.partitions.is_empty() {
@@ -77,8 +88,15 @@ impl Receiving {
         Ok(())
     }
 
-    /// Looks for new partitions, and at how far each is behind.
-    pub(super) async fn look(&mut self, namespace: &mut Namespace, begun: &Begun, token: &Current) -> Result<(), EventHubError> {
+    /// Looks for new partitions, and at how far each is behind. Answers with the silence of a link that brings nothing for
+    /// minutes although messages wait: another connection may do better.
+    pub(super) async fn look(
+        &mut self,
+        namespace: &mut Namespace,
+        begun: &Begun,
+        token: &Current,
+    ) -> Result<Option<Fault>, EventHubError> {
+        let mut silence = None;
         let token_now = token.get();
         let hub = timeout(SOON, namespace.hub(&token_now))
             .await
@@ -92,11 +110,20 @@ impl Receiving {
             let stands = partition.looked_at.replace(place) == Some(place);
             let waits = place.is_behind(holding(facts), facts.enqueued);
             // Where splunkd takes nothing, nothing is to come.
-            if stands && waits && since.elapsed() >= HEALTHY && self.space.available_permits() > SPACE / 2 {
-                let fault = Fault::new(What::Silent, format!("partition {id}"), "messages wait there, and none came for 60 s");
+            if !(stands && waits && since.elapsed() >= HEALTHY && self.space.available_permits() > SPACE / 2) {
+                partition.silent = 0;
+                continue;
+            }
+            partition.silent += 1;
+            let said = format!("messages wait there, and none came for {} s", 60 * partition.silent);
+            let fault = Fault::new(What::Silent, format!("partition {id}"), said);
+            if partition.silent < SILENT_LOOKS {
                 log::warn!("{}: {fault}; {}", self.input.stream, fault.remedy().unwrap_or_default());
+            } else {
+                partition.silent = 0;
+                silence = Some(fault);
             }
         }
-        Ok(())
+        Ok(silence)
     }
 }

@@ -6,8 +6,10 @@ use fe2o3_amqp::connection::OpenError;
 use fe2o3_amqp::link::{LinkStateError, ReceiverAttachError, RecvError, SendError, SenderAttachError, SessionStopReason};
 use fe2o3_amqp::session::BeginError;
 use fe2o3_amqp::types::definitions::{self, ErrorCondition};
+use fe2o3_amqp::types::messaging::{Outcome, Rejected};
 use fe2o3_amqp::types::primitives::Symbol;
-use fe2o3_amqp_management::error::{AttachError, Error as CallError};
+
+use crate::masking::foreign_text;
 
 /// What kind of fault it is: what the caller does depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,18 @@ pub enum What {
     NotFound,
     /// Another reader has the partition.
     Stolen,
+    /// What was sent is nothing that Event Hubs sends.
+    Odd,
+    /// The way is set up wrongly: a CA bundle, an address.
+    Setup,
+    /// TLS: nobody who is trusted vouches for whoever answers.
+    Untrusted,
+    /// The proxy wants credentials, or others.
+    ProxyCredentials,
+    /// The proxy does not let through.
+    ProxyForbids,
+    /// Whoever answers opens no WebSocket.
+    NoWebSocket,
     /// Anything else.
     Refused,
 }
@@ -49,9 +63,6 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// The most of the service's own words that goes into a message; they carry tracking ids and times at their end.
-const WORDS: usize = 300;
-
 impl Fault {
     /// A fault with words of this program.
     pub fn new(what: What, object: impl Into<String>, said: impl Into<String>) -> Self {
@@ -65,7 +76,16 @@ impl Fault {
 
     /// Whether a person has to act; trying again brings the same.
     pub fn is_permanent(&self) -> bool {
-        matches!(self.what, What::Unauthorized | What::NotFound)
+        match self.what {
+            What::Unauthorized
+            | What::NotFound
+            | What::Setup
+            | What::Untrusted
+            | What::ProxyCredentials
+            | What::ProxyForbids
+            | What::NoWebSocket => true,
+            What::Unreachable | What::Lost | What::Silent | What::Busy | What::Stolen | What::Odd | What::Refused => false,
+        }
     }
 
     /// What to do about it.
@@ -88,8 +108,40 @@ impl Fault {
                 "run one input for each consumer group, or let each read other partitions with `partitions`; other programs need a \
                  consumer group of their own",
             ),
+            What::Odd => {
+                Some("see whether event_hub_namespace is an Event Hubs namespace, and what stands between: no event is lost")
+            }
+            What::Untrusted => Some(
+                "where TLS is inspected, put the authority's certificate into the CA bundle (Configuration page of the app, tab \
+                 Settings); else check event_hub_namespace and this machine's clock",
+            ),
+            What::ProxyCredentials => {
+                Some("correct the proxy's user name and password on the Configuration page of the app, tab Settings")
+            }
+            What::ProxyForbids => Some(
+                "have the proxy allow CONNECT to port 443 of event_hub_namespace, or name another proxy on the Configuration page \
+                 of the app, tab Settings",
+            ),
+            What::NoWebSocket => Some(
+                "check event_hub_namespace; where something between refuses WebSockets, have it let them through, or use transport amqp",
+            ),
+            What::Setup => Some("correct it on the Configuration page of the app, tab Settings"),
             What::Busy | What::Lost | What::Refused => None,
         }
+    }
+
+    /// Something that the service does not send.
+    pub(super) fn odd(object: impl Into<String>, said: impl Into<String>) -> Self {
+        Self::new(What::Odd, object, said)
+    }
+
+    /// An end without words of the service; the library's may hold some all the same.
+    pub(super) fn lost(object: impl Into<String>, error: &dyn fmt::Display) -> Self {
+        Self::new(What::Lost, object, foreign_text(&error.to_string()))
+    }
+
+    fn refused(object: String, error: &dyn fmt::Display) -> Self {
+        Self::new(What::Refused, object, foreign_text(&error.to_string()))
     }
 
     /// From an error the service sent.
@@ -104,7 +156,7 @@ impl Fault {
             _ => What::Refused,
         };
         let said = match &error.description {
-            Some(text) if !text.trim().is_empty() => format!("{condition}: {}", words(text)),
+            Some(text) if !text.trim().is_empty() => format!("{condition}: {}", foreign_text(text)),
             _ => condition,
         };
         Self { what, object, said }
@@ -117,7 +169,7 @@ impl Fault {
             | SessionStopReason::ConnectionStopped(Connection::RemoteClosedWithError(error)) => Self::remote(object, error),
             SessionStopReason::EndedWithError(error)
             | SessionStopReason::ConnectionStopped(Connection::ClosedWithError(error)) => {
-                let said = error.description.as_deref().map_or_else(|| condition(&error.condition), words);
+                let said = error.description.as_deref().map_or_else(|| condition(&error.condition), foreign_text);
                 Self::new(What::Lost, object, format!("the connection broke: {said}"))
             }
             _ => Self::new(What::Lost, object, "the connection was closed"),
@@ -132,7 +184,7 @@ impl Fault {
                 Self::remote(object, error)
             }
             LinkStateError::SessionStopped(reason) => Self::stopped(object, reason),
-            other => Self::new(What::Lost, object, format!("the link ended: {other}")),
+            other => Self::lost(object, &format_args!("the link ended: {other}")),
         }
     }
 
@@ -140,7 +192,7 @@ impl Fault {
     pub(super) fn receive(object: impl Into<String>, error: &RecvError) -> Self {
         match error {
             RecvError::LinkStateError(error) => Self::link(object, error),
-            other => Self::new(What::Lost, object, other.to_string()),
+            other => Self::lost(object, other),
         }
     }
 
@@ -150,46 +202,52 @@ impl Fault {
         match error {
             ReceiverAttachError::RemoteClosedWithError(error) => Self::remote(object, error),
             ReceiverAttachError::SessionStopped(reason) => Self::stopped(object, reason),
-            other => Self::new(What::Refused, object, other.to_string()),
+            other => Self::refused(object, other),
         }
     }
 
-    /// From a pair of links that was not made.
-    pub(super) fn client(object: impl Into<String>, error: &AttachError) -> Self {
+    /// From a link of the other direction.
+    pub(super) fn attach_sender(object: impl Into<String>, error: &SenderAttachError) -> Self {
         let object = object.into();
         match error {
-            AttachError::Receiver(error) => Self::attach(object, error),
-            AttachError::Sender(SenderAttachError::RemoteClosedWithError(error)) => Self::remote(object, error),
-            AttachError::Sender(SenderAttachError::SessionStopped(reason)) => Self::stopped(object, reason),
-            AttachError::Sender(other) => Self::new(What::Refused, object, other.to_string()),
+            SenderAttachError::RemoteClosedWithError(error) => Self::remote(object, error),
+            SenderAttachError::SessionStopped(reason) => Self::stopped(object, reason),
+            other => Self::refused(object, other),
         }
     }
 
-    /// From a request that was not answered as asked.
-    pub(super) fn call(object: impl Into<String>, error: &CallError) -> Self {
-        let object = object.into();
+    /// From a request that did not get there.
+    pub(super) fn send(object: impl Into<String>, error: &SendError) -> Self {
         match error {
-            CallError::Status(status) => {
-                let code = status.code.0.get();
-                let what = match code {
-                    401 | 403 => What::Unauthorized,
-                    404 | 410 => What::NotFound,
-                    429 | 503 => What::Busy,
-                    500..600 => What::Lost,
-                    _ => What::Refused,
-                };
-                let said = status.description.as_deref().map_or_else(String::new, |text| format!(": {}", words(text)));
-                Self::new(what, object, format!("status {code}{said}"))
-            }
-            CallError::Recv(error) => Self::receive(object, error),
-            CallError::Send(SendError::LinkStateError(error)) => Self::link(object, error),
-            other => Self::new(What::Lost, object, other.to_string()),
+            SendError::LinkStateError(error) => Self::link(object, error),
+            other => Self::lost(object, other),
         }
+    }
+
+    /// From a request that was not taken.
+    pub(super) fn outcome(object: impl Into<String>, outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Rejected(Rejected { error: Some(error) }) => Self::remote(object.into(), error),
+            _ => Self::new(What::Lost, object, "the request was not accepted"),
+        }
+    }
+
+    /// From the status of an answer.
+    pub(super) fn status(object: impl Into<String>, code: i64, description: Option<&str>) -> Self {
+        let what = match code {
+            401 | 403 => What::Unauthorized,
+            404 | 410 => What::NotFound,
+            429 | 503 => What::Busy,
+            500..600 => What::Lost,
+            _ => What::Refused,
+        };
+        let said = description.map_or_else(String::new, |text| format!(": {}", foreign_text(text)));
+        Self::new(what, object, format!("status {code}{said}"))
     }
 
     /// From a session that was not begun.
     pub(super) fn begin(object: impl Into<String>, error: &BeginError) -> Self {
-        Self::new(What::Lost, object, error.to_string())
+        Self::lost(object, error)
     }
 
     /// From a connection that was not opened.
@@ -197,12 +255,13 @@ impl Fault {
         let object = object.into();
         match error {
             OpenError::RemoteClosedWithError(error) => Self::remote(object, error),
-            OpenError::Io(error) => Self::new(What::Unreachable, object, error.to_string()),
-            other => Self::new(What::Lost, object, other.to_string()),
+            OpenError::Io(error) => Self::new(What::Unreachable, object, foreign_text(&error.to_string())),
+            other => Self::lost(object, other),
         }
     }
 }
 
+/// A condition is the service's own word as well, where it is none of the specification's.
 fn condition(condition: &ErrorCondition) -> String {
     let symbol = match condition {
         ErrorCondition::AmqpError(error) => Symbol::from(error),
@@ -211,16 +270,7 @@ fn condition(condition: &ErrorCondition) -> String {
         ErrorCondition::LinkError(error) => Symbol::from(error),
         ErrorCondition::Custom(symbol) => symbol.clone(),
     };
-    symbol.as_str().to_owned()
-}
-
-/// The service's words on one line, cut to a length.
-fn words(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(WORDS) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+    foreign_text(symbol.as_str())
 }
 
 #[cfg(test)]
@@ -248,10 +298,5 @@ mod tests {
             assert!(fault.remedy().unwrap_or_default().contains(remedy), "{fault}");
             assert!(fault.to_string().starts_with("partition 3: ") && fault.to_string().ends_with(": said so"), "{fault}");
         }
-    }
-
-    #[test]
-    fn long_words_are_cut() {
-        assert_eq!(words(&"ü".repeat(400)).chars().count(), WORDS + 1);
     }
 }

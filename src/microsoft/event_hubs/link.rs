@@ -3,24 +3,26 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use fe2o3_amqp::link::{CreditMode, Receiver, RecvError};
+use fe2o3_amqp::link::{CreditMode, Receiver};
 use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp::types::definitions::{Fields, SenderSettleMode};
-use fe2o3_amqp::types::messaging::annotations::AnnotationKey;
-use fe2o3_amqp::types::messaging::{AmqpValue, Body, Source};
+use fe2o3_amqp::types::messaging::{Body, Source};
 use fe2o3_amqp::types::primitives::{Symbol, Value};
 use serde_amqp::described::Described;
 use serde_amqp::descriptor::Descriptor;
 use tokio::time::timeout;
 
 use super::fault::{Fault, What};
+use super::message::{Piece, annotation, body};
 use super::namespace::answered;
+use super::wire;
 use crate::time::{PER_MS, Ticks};
 
 /// The name of the one filter that the service knows.
 const SELECTOR: &str = "apache.org:selector-filter:string";
-/// The largest message that is taken: those of dedicated clusters have 20 MB.
-const LARGEST: u64 = 32 << 20;
+/// The largest message that is taken: those of dedicated clusters have 20 MB, with the properties its publisher set. While one is
+/// put together it is in memory twice.
+const LARGEST: u64 = 21 << 20;
 /// How long a refusal may come after the link was made.
 const AFTERTHOUGHT: Duration = Duration::from_millis(300);
 /// A name that was used before, for a link that the service still holds, would be refused.
@@ -64,8 +66,20 @@ pub struct Message {
     pub sequence: i64,
     /// When the service took it.
     pub enqueued: Option<Ticks>,
-    /// What it holds.
-    pub body: Vec<u8>,
+    /// What it holds: one piece of data, as a rule.
+    pub body: Vec<Piece>,
+}
+
+impl Message {
+    /// How many bytes it holds.
+    pub fn len(&self) -> usize {
+        self.body.iter().map(Piece::len).sum()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// An attached link.
@@ -125,27 +139,20 @@ impl Link {
         granted.map_err(|error| Fault::new(What::Lost, &self.object, error.to_string()))
     }
 
-    /// The next event. `Err(None)` is one that cannot be decoded: what is behind it comes all the same.
+    /// The next event. `Err(None)` is one that has no number: nobody can say where it stands. What is behind it comes all the
+    /// same.
     ///
     /// # Errors
     /// See [`Fault`].
     pub async fn next(&mut self) -> Result<Message, Option<Fault>> {
-        let delivery = match self.receiver.recv::<Body<Value>>().await {
-            Ok(delivery) => delivery,
-            Err(RecvError::MessageDecode(_)) => return Err(None),
-            Err(error) => return Err(Some(Fault::receive(&self.object, &error))),
-        };
-        let message = delivery.into_message();
-        let annotation = |name: &'static str| {
-            let annotations = message.message_annotations.as_ref()?;
-            annotations.0.get(&name as &dyn AnnotationKey)
-        };
-        let Some(Value::Long(sequence)) = annotation("x-opt-sequence-number") else { return Err(None) };
-        let enqueued = match annotation("x-opt-enqueued-time") {
-            Some(Value::Timestamp(ms)) => ms.milliseconds().checked_mul(PER_MS).map(Ticks),
+        let message = octets(&mut self.receiver, &self.object).await.map_err(Some)?;
+        let sequence = annotation(&message, "x-opt-sequence-number").and_then(|value| value.number());
+        let Some(sequence) = sequence.filter(|number| *number >= 0) else { return Err(None) };
+        let enqueued = match annotation(&message, "x-opt-enqueued-time") {
+            Some(wire::Value::Timestamp(ms)) => ms.checked_mul(PER_MS).map(Ticks),
             _ => None,
         };
-        Ok(Message { sequence: *sequence, enqueued, body: bytes(message.body) })
+        Ok(Message { sequence, enqueued, body: body(message) })
     }
 
     /// Waits for the refusal that may come after the link was made, and detaches. Without credit nothing else comes.
@@ -164,22 +171,21 @@ impl Link {
     }
 }
 
-/// The bytes of a body: the data sections one after the other. The streaming API sends one; a value or a sequence is what
-/// another program put there, and goes on as it prints.
-fn bytes(body: Body<Value>) -> Vec<u8> {
-    match body {
-        Body::Data(sections) => {
-            let mut sections = sections.into_inner().into_iter();
-            let mut bytes = sections.next().map_or_else(Vec::new, |first| first.0.into_vec());
-            sections.for_each(|section| bytes.extend_from_slice(&section.0));
-            bytes
-        }
-        Body::Value(AmqpValue(Value::Binary(bytes))) => bytes.into_vec(),
-        Body::Value(AmqpValue(Value::String(text))) => text.into_bytes(),
-        Body::Value(AmqpValue(other)) => format!("{other:?}").into_bytes(),
-        Body::Sequence(sections) => format!("{sections:?}").into_bytes(),
-        Body::Empty => Vec::new(),
+/// The octets of the next message of a link: the guard made its frames data sections.
+///
+/// # Errors
+/// See [`Fault`].
+pub(super) async fn octets(receiver: &mut Receiver, object: &str) -> Result<Vec<u8>, Fault> {
+    let delivery = receiver.recv::<Body<Value>>().await.map_err(|error| Fault::receive(object, &error))?;
+    if matches!(receiver.credit_mode(), CreditMode::Auto(_)) {
+        // Where the library gives credit, it does so for what is accepted.
+        receiver.accept(&delivery).await.map_err(|error| Fault::lost(object, &error))?;
     }
+    let Body::Data(sections) = delivery.into_body() else { return Err(Fault::odd(object, "a message without octets")) };
+    let mut sections = sections.into_inner().into_iter();
+    let mut octets = sections.next().map_or_else(Vec::new, |first| first.0.into_vec());
+    sections.for_each(|section| octets.extend_from_slice(&section.0));
+    Ok(octets)
 }
 
 #[cfg(test)]

@@ -5,18 +5,14 @@ use std::time::Duration;
 use fe2o3_amqp::connection::{Connection, ConnectionHandle};
 use fe2o3_amqp::sasl_profile::SaslProfile;
 use fe2o3_amqp::session::{Session, SessionHandle};
-use fe2o3_amqp::types::messaging::{AmqpValue, ApplicationProperties, Body, Message};
-use fe2o3_amqp::types::primitives::{OrderedMap, SimpleValue, Timestamp, Value};
-use fe2o3_amqp_management::client::MgmtClient;
-use fe2o3_amqp_management::error::{Error as CallError, InvalidType, StatusCodeNotFound, StatusError};
-use fe2o3_amqp_management::mgmt_ext::AmqpMessageManagementExt;
-use fe2o3_amqp_management::request::Request;
-use fe2o3_amqp_management::response::Response;
-use fe2o3_amqp_management::status::StatusCode;
+use fe2o3_amqp::types::primitives::{SimpleValue, Timestamp, Value};
 use tokio::time::{sleep, timeout};
 
 use super::fault::{Fault, What};
+use super::guard::{Ending, WIDENED};
+use super::node::{Answer, Node, Request};
 use super::route::Route;
+use super::wire;
 use crate::secret::Secret;
 use crate::time::{PER_MS, Ticks};
 
@@ -24,6 +20,8 @@ use crate::time::{PER_MS, Ticks};
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// The largest frame that is taken: what the service uses itself.
 pub const FRAME: u32 = 64 << 10;
+/// The most partitions that a hub may have here; the service gives 1024, and some 2000 on dedicated clusters.
+const PARTITIONS: usize = 4096;
 /// Between two looks at the connection while an answer is waited for.
 const LOOK: Duration = Duration::from_millis(100);
 /// Without a frame for so long, the connection is taken for dead. Ours go out in half of what the service asks for.
@@ -78,8 +76,9 @@ pub struct PartitionFacts {
 pub struct Namespace {
     connection: ConnectionHandle<()>,
     /// With a session of its own.
-    management: Option<(SessionHandle<()>, MgmtClient)>,
+    management: Option<(SessionHandle<()>, Node)>,
     hub: String,
+    ending: Ending,
 }
 
 /// Where the tokens of a connection are put, `$cbs`. Apart from [`Namespace`], so that a token can be renewed whatever else is
@@ -87,7 +86,7 @@ pub struct Namespace {
 #[derive(Debug)]
 pub struct Cbs {
     session: SessionHandle<()>,
-    client: MgmtClient,
+    node: Node,
     uri: String,
 }
 
@@ -98,14 +97,19 @@ impl Cbs {
     /// See [`Fault`].
     pub async fn put(&mut self, token: &Token) -> Result<(), Fault> {
         let object = "the token";
-        let (kind, expiration) = match token {
+        let (kind, expires) = match token {
             Token::Jwt(_) => ("jwt", None),
             Token::SharedAccess { expires, .. } => ("servicebus.windows.net:sastoken", Some(Timestamp::from(expires.0 / PER_MS))),
         };
-        let request = PutToken { name: self.uri.clone(), kind, expiration, token: token.text().clone() };
-        // With its connection the session ends.
-        let answer = until(|| self.session.is_ended(), object, self.client.call(request)).await?;
-        answer.map(|Accepted| ()).map_err(|error| Fault::call(object, &error))
+        let name = ("name", SimpleValue::String(self.uri.clone()));
+        let expiration = expires.map(|at| ("expiration", SimpleValue::Timestamp(at)));
+        let properties = std::iter::once(name).chain(expiration).collect();
+        let body = Value::String(token.text().expose().to_owned());
+        let request = Request { operation: "put-token", kind, properties, body };
+        // With its connection the session ends. A token is accepted with 202 as a rule, and Microsoft's own clients take 200 for
+        // the same.
+        until(|| self.session.is_ended(), object, self.node.call(object, request)).await??;
+        Ok(())
     }
 }
 
@@ -115,21 +119,37 @@ impl Namespace {
     /// # Errors
     /// See [`Fault`].
     pub async fn open(route: &Route, namespace: &str, hub: &str, container: &str) -> Result<(Self, Cbs), Fault> {
-        let stream = route.connect(namespace).await?;
+        let ending = Ending::default();
+        let opened = Self::open_with(route, namespace, hub, container, &ending).await;
+        opened.map_err(|fault| ended(&ending, namespace, fault))
+    }
+
+    async fn open_with(
+        route: &Route,
+        namespace: &str,
+        hub: &str,
+        container: &str,
+        ending: &Ending,
+    ) -> Result<(Self, Cbs), Fault> {
+        let stream = route.connect(namespace, ending).await?;
         let host = namespace.rsplit_once(':').map_or(namespace, |(host, _)| host);
         let open = Connection::builder()
             .container_id(container)
             .hostname(host)
-            .max_frame_size(FRAME)
+            .max_frame_size(WIDENED)
             .idle_time_out(IDLE_MS)
             .sasl_profile(SaslProfile::Anonymous)
             .open_with_stream(stream);
         let mut connection = answered(namespace, open).await?.map_err(|error| Fault::open(namespace, &error))?;
         let mut session = begin(&mut connection, 64).await?;
-        let client = MgmtClient::builder().management_node_address("$cbs").client_node_addr("cbs").attach(&mut session);
-        let client = answered("$cbs", client).await?.map_err(|error| Fault::client("$cbs", &error))?;
-        let cbs = Cbs { session, client, uri: Self::uri(host, hub) };
-        Ok((Self { connection, management: None, hub: hub.to_owned() }, cbs))
+        let node = answered("$cbs", Node::attach(&mut session, "$cbs", "cbs")).await??;
+        let cbs = Cbs { session, node, uri: Self::uri(host, hub) };
+        Ok((Self { connection, management: None, hub: hub.to_owned(), ending: ending.clone() }, cbs))
+    }
+
+    /// What a fault of this connection, or of something on it, came of: what was sent may have been nothing to go on with.
+    pub fn cause(&self, fault: Fault) -> Fault {
+        ended(&self.ending, "the connection", fault)
     }
 
     /// What a token is put for, and a shared access signature is made for: the hub with all that is in it.
@@ -143,12 +163,20 @@ impl Namespace {
     /// See [`Fault`].
     pub async fn hub(&mut self, token: &Token) -> Result<HubFacts, Fault> {
         let object = format!("the hub {}", self.hub);
-        let read = Read { hub: self.hub.clone(), partition: None, token: token.text().clone() };
-        let facts = self.read(&object, read).await?;
+        let answer = self.read(&object, None, token).await?;
+        let facts = answer.map().map_err(|what| Fault::odd(&object, what))?;
         let created = facts.get("created_at").and_then(instant);
         let partitions = facts.get("partition_ids").map(texts).unwrap_or_default();
         if partitions.is_empty() {
-            return Err(Fault::new(What::Refused, object, "the answer names no partitions"));
+            return Err(Fault::odd(object, "the answer names no partitions"));
+        }
+        if partitions.len() > PARTITIONS {
+            return Err(Fault::odd(object, format!("the answer names more than {PARTITIONS} partitions")));
+        }
+        // They become names of files.
+        let fits = |id: &String| id.len() <= 20 && !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !partitions.iter().all(fits) {
+            return Err(Fault::odd(object, "the answer names partitions by something other than numbers"));
         }
         Ok(HubFacts { created, partitions })
     }
@@ -159,22 +187,21 @@ impl Namespace {
     /// See [`Fault`].
     pub async fn partition(&mut self, id: &str, token: &Token) -> Result<PartitionFacts, Fault> {
         let object = format!("partition {id}");
-        let read = Read { hub: self.hub.clone(), partition: Some(id.to_owned()), token: token.text().clone() };
-        let facts = self.read(&object, read).await?;
-        let number = |name: &'static str| match facts.get(name) {
-            Some(Value::Long(number)) => Ok(*number),
-            Some(Value::Int(number)) => Ok(i64::from(*number)),
-            _ => Err(Fault::new(What::Refused, &object, format!("the answer has no {name}"))),
+        let answer = self.read(&object, Some(id), token).await?;
+        let facts = answer.map().map_err(|what| Fault::odd(&object, what))?;
+        let number = |name: &str| {
+            let number = facts.get(name).and_then(|value| value.number());
+            number.ok_or_else(|| Fault::odd(&object, format!("the answer has no {name}")))
         };
         Ok(PartitionFacts {
             first: number("begin_sequence_number")?,
             last: number("last_enqueued_sequence_number")?,
-            empty: matches!(facts.get("is_partition_empty"), Some(Value::Bool(true))),
+            empty: facts.get("is_partition_empty") == Some(wire::Value::Bool(true)),
             enqueued: facts.get("last_enqueued_time_utc").and_then(instant),
         })
     }
 
-    async fn read(&mut self, object: &str, read: Read) -> Result<Facts, Fault> {
+    async fn read(&mut self, object: &str, partition: Option<&str>, token: &Token) -> Result<Answer, Fault> {
         // What failed, or was not waited for, may still be answered, and be taken for the next answer then: only after a good
         // one the links are kept. A late answer to links that are gone ends their session, which for that has nothing else.
         let (session, mut management) = match self.management.take() {
@@ -182,15 +209,22 @@ impl Namespace {
             // Only with a token may it be attached to.
             None => {
                 let mut session = begin(&mut self.connection, 64).await?;
-                let client = MgmtClient::builder().client_node_addr("management").attach(&mut session);
-                let client = while_open(&self.connection, object, client).await?;
-                (session, client.map_err(|error| Fault::client(object, &error))?)
+                let node = Node::attach(&mut session, "$management", "management");
+                let node = while_open(&self.connection, object, node).await??;
+                (session, node)
             }
         };
-        let answer = while_open(&self.connection, object, management.call(read)).await?;
-        let facts = answer.map_err(|error| Fault::call(object, &error))?;
+        // Without a body the service finds everything in the application properties.
+        let kind = if partition.is_some() { "com.microsoft:partition" } else { "com.microsoft:eventhub" };
+        let mut properties = vec![
+            ("name", SimpleValue::String(self.hub.clone())),
+            ("security_token", SimpleValue::String(token.text().expose().to_owned())),
+        ];
+        properties.extend(partition.map(|id| ("partition", SimpleValue::String(id.to_owned()))));
+        let request = Request { operation: "READ", kind, properties, body: Value::Null };
+        let answer = while_open(&self.connection, object, management.call(object, request)).await??;
         self.management = Some((session, management));
-        Ok(facts)
+        Ok(answer)
     }
 
     /// A session for the links of one partition, of so many frames at a time.
@@ -242,134 +276,23 @@ pub(super) async fn answered<T>(object: &str, answer: impl Future<Output = T>) -
     timeout(PATIENCE, answer).await.map_err(|_| Fault::silent(object, PATIENCE.as_secs()))
 }
 
+/// The fault that the guard's reason is, if it ended the stream.
+fn ended(ending: &Ending, object: &str, fault: Fault) -> Fault {
+    ending.reason().map_or(fault, |reason| Fault::odd(object, reason))
+}
+
 /// A timestamp.
-fn instant(value: &Value) -> Option<Ticks> {
+fn instant(value: wire::Value<'_>) -> Option<Ticks> {
     match value {
-        Value::Timestamp(ms) => ms.milliseconds().checked_mul(PER_MS).map(Ticks),
+        wire::Value::Timestamp(ms) => ms.checked_mul(PER_MS).map(Ticks),
         _ => None,
     }
 }
 
 /// The strings of a list or an array.
-fn texts(value: &Value) -> Vec<String> {
-    let text = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        _ => None,
-    };
+fn texts(value: wire::Value<'_>) -> Vec<String> {
     match value {
-        Value::List(values) => values.iter().filter_map(text).collect(),
-        Value::Array(values) => values.0.iter().filter_map(text).collect(),
+        wire::Value::Sequence(values) => values.filter_map(|value| value.text().map(str::to_owned)).collect(),
         _ => Vec::new(),
-    }
-}
-
-/// `put-token`.
-struct PutToken {
-    name: String,
-    kind: &'static str,
-    expiration: Option<Timestamp>,
-    token: Secret,
-}
-
-impl Request for PutToken {
-    const OPERATION: &'static str = "put-token";
-    type Response = Accepted;
-    type Body = AmqpValue<String>;
-
-    fn manageable_entity_type(&mut self) -> Option<String> {
-        Some(self.kind.to_owned())
-    }
-
-    fn encode_application_properties(&mut self) -> Option<ApplicationProperties> {
-        let mut properties = ApplicationProperties::builder().insert("name", self.name.clone());
-        if let Some(expiration) = self.expiration.take() {
-            properties = properties.insert("expiration", SimpleValue::Timestamp(expiration));
-        }
-        Some(properties.build())
-    }
-
-    fn encode_body(self) -> Self::Body {
-        AmqpValue(self.token.expose().to_owned())
-    }
-}
-
-/// A token was accepted: 202 as a rule, and Microsoft's own clients take 200 for the same.
-struct Accepted;
-
-impl Response for Accepted {
-    const STATUS_CODE: u16 = 202;
-    type Body = Body<Value>;
-    type Error = CallError;
-
-    fn verify_status_code(message: &mut Message<Self::Body>) -> Result<StatusCode, CallError> {
-        let not_a_number =
-            || CallError::from(InvalidType { expected: "a status".to_owned(), actual: "something else".to_owned() });
-        let code = message.remove_status_code().ok_or(StatusCodeNotFound {})?.map_err(|_| not_a_number())?;
-        if matches!(code.0.get(), 200 | Self::STATUS_CODE) {
-            return Ok(code);
-        }
-        let description = message.remove_status_description().and_then(Result::ok);
-        Err(StatusError { code, description }.into())
-    }
-
-    fn decode_message(_: Message<Self::Body>) -> Result<Self, CallError> {
-        Ok(Self)
-    }
-}
-
-/// `READ` of a hub or a partition. Without a body the service finds everything in the application properties.
-struct Read {
-    hub: String,
-    partition: Option<String>,
-    token: Secret,
-}
-
-impl Request for Read {
-    const OPERATION: &'static str = "READ";
-    type Response = Facts;
-    type Body = AmqpValue<Value>;
-
-    fn manageable_entity_type(&mut self) -> Option<String> {
-        Some(if self.partition.is_some() { "com.microsoft:partition" } else { "com.microsoft:eventhub" }.to_owned())
-    }
-
-    fn encode_application_properties(&mut self) -> Option<ApplicationProperties> {
-        let mut properties = ApplicationProperties::builder()
-            .insert("name", self.hub.clone())
-            .insert("security_token", self.token.expose().to_owned());
-        if let Some(partition) = &self.partition {
-            properties = properties.insert("partition", partition.clone());
-        }
-        Some(properties.build())
-    }
-
-    fn encode_body(self) -> Self::Body {
-        AmqpValue(Value::Null)
-    }
-}
-
-/// What was read.
-struct Facts(OrderedMap<Value, Value>);
-
-impl Facts {
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().find_map(|(key, value)| match key {
-            Value::String(key) if key == name => Some(value),
-            Value::Symbol(key) if key.as_str() == name => Some(value),
-            _ => None,
-        })
-    }
-}
-
-impl Response for Facts {
-    const STATUS_CODE: u16 = 200;
-    type Body = Body<Value>;
-    type Error = CallError;
-
-    fn decode_message(message: Message<Self::Body>) -> Result<Self, CallError> {
-        match message.body {
-            Body::Value(AmqpValue(Value::Map(map))) => Ok(Self(map)),
-            _ => Err(CallError::DecodeError(None)),
-        }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fe2o3_amqp_ws::WebSocketStream;
+use fe2o3_amqp_ws::tungstenite::{self, protocol::WebSocketConfig};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -18,11 +19,14 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::fault::{Fault, What};
-use super::unlimited::Unlimited;
+use super::guard::{Ending, Guard};
 use crate::http::{Proxy, Transport, Trust, is_loopback};
+use crate::masking::{admin_text, foreign_text};
 
 /// The most each step of the way may take.
 const LIMIT: Duration = Duration::from_secs(30);
+/// The largest frame and message of a WebSocket.
+const LARGEST: usize = 4 << 20;
 /// The most a proxy's answer may hold.
 const PROXY_ANSWER: usize = 16 << 10;
 
@@ -49,18 +53,18 @@ impl Route {
     /// By AMQP (port 5671, no proxy), or by WebSocket (port 443, through the proxy if there is one).
     ///
     /// # Errors
-    /// [`What::Refused`] for a CA bundle that cannot be read.
+    /// [`What::Setup`] for a CA bundle that cannot be read.
     pub fn new(websocket: bool, transport: &Transport) -> Result<Self, Fault> {
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| Fault::new(What::Refused, "TLS", error.to_string()))?
+            .map_err(|error| Fault::new(What::Setup, "TLS", error.to_string()))?
             .with_root_certificates(roots(&transport.trust)?)
             .with_no_client_auth();
         Ok(Self { websocket, proxy: transport.proxy.clone(), tls: TlsConnector::from(Arc::new(config)) })
     }
 
     /// Connects to the namespace, a host, or on this machine a host with a port and then without TLS.
-    pub(super) async fn connect(&self, namespace: &str) -> Result<Box<dyn Duplex>, Fault> {
+    pub(super) async fn connect(&self, namespace: &str, ending: &Ending) -> Result<Box<dyn Duplex>, Fault> {
         let (host, port) = match namespace.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
             Some((host, Ok(port))) => (host, port),
             _ => (namespace, if self.websocket { 443 } else { 5671 }),
@@ -73,20 +77,27 @@ impl Route {
         };
         let stream = if local { stream } else { self.tls(stream, host, &object).await? };
         if !self.websocket {
-            return Ok(Box::new(Unlimited::new(stream)));
+            return Ok(Box::new(Guard::new(stream, ending.clone())));
         }
         let scheme = if local { "ws" } else { "wss" };
         let url = format!("{scheme}://{namespace}/$servicebus/websocket");
-        let opened = within(&object, WebSocketStream::connect_with_stream(url, stream)).await?;
-        let stream = opened.map_err(|error| Fault::new(What::Unreachable, &object, format!("no WebSocket: {error}")))?;
-        Ok(Box::new(Unlimited::new(stream)))
+        // A frame of a WebSocket is put together in memory; those of the service hold some frames of AMQP.
+        let limits = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
+        let opened = WebSocketStream::connect_with_stream_and_config(url, stream, Some(limits));
+        let stream = within(&object, opened).await?.map_err(|error| no_web_socket(&object, &error))?;
+        Ok(Box::new(Guard::new(stream, ending.clone())))
     }
 
     async fn tls(&self, stream: Box<dyn Duplex>, host: &str, object: &str) -> Result<Box<dyn Duplex>, Fault> {
-        let failed = |reason: String| Fault::new(What::Unreachable, object, format!("no TLS: {reason}"));
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| failed(error.to_string()))?;
+        let failed = |what: What, error: &dyn fmt::Display| {
+            Fault::new(what, object, format!("no TLS: {}", foreign_text(&error.to_string())))
+        };
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| failed(What::Setup, &error))?;
         let stream = within(object, self.tls.connect(name, stream)).await?;
-        Ok(Box::new(stream.map_err(|error| failed(error.to_string()))?))
+        Ok(Box::new(stream.map_err(|error| match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(error @ rustls::Error::InvalidCertificate(_)) => failed(What::Untrusted, error),
+            _ => failed(What::Unreachable, &error),
+        })?))
     }
 
     /// A tunnel through an HTTP proxy.
@@ -94,7 +105,7 @@ impl Route {
         let uri: http::Uri = proxy
             .url
             .parse()
-            .map_err(|_| Fault::new(What::Refused, "proxy", format!("url `{}`: write http://host:port", proxy.url)))?;
+            .map_err(|_| Fault::new(What::Setup, "proxy", format!("url `{}`: write http://host:port", admin_text(&proxy.url))))?;
         let (proxy_host, secure) = (uri.host().unwrap_or_default(), uri.scheme_str() == Some("https"));
         let proxy_port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let object = format!("proxy {proxy_host}:{proxy_port}");
@@ -109,13 +120,30 @@ impl Route {
         }
         request.push_str("\r\n");
         let status = within(&object, ask(&mut stream, request.as_bytes())).await?;
-        let failed = |reason: &str| Fault::new(What::Unreachable, &object, format!("the proxy refused the connection: {reason}"));
-        match status.map_err(|error| failed(&error.to_string()))? {
+        let failed = |what: What, reason: &str| Fault::new(what, &object, format!("the proxy refused the connection: {reason}"));
+        match status.map_err(|error| failed(What::Unreachable, &error.to_string()))? {
             200..300 => Ok(stream),
-            407 => Err(failed("407, it wants another user name or password")),
-            status => Err(failed(&status.to_string())),
+            407 if proxy.credentials.is_none() => Err(failed(What::ProxyCredentials, "407, it wants a user name and a password")),
+            407 => Err(failed(What::ProxyCredentials, "407, it wants another user name or password")),
+            // Too many requests, and a request that came too slowly, pass.
+            status @ (408 | 425 | 429) => Err(failed(What::Unreachable, &status.to_string())),
+            status @ 300..500 => Err(failed(What::ProxyForbids, &status.to_string())),
+            status => Err(failed(What::Unreachable, &status.to_string())),
         }
     }
+}
+
+/// What became of a WebSocket that was not opened.
+fn no_web_socket(object: &str, error: &fe2o3_amqp_ws::Error) -> Fault {
+    let said = format!("no WebSocket: {}", foreign_text(&error.to_string()));
+    let what = match error {
+        fe2o3_amqp_ws::Error::Tungstenite(tungstenite::Error::Http(answer)) => match answer.status().as_u16() {
+            408 | 425 | 429 | 500.. => What::Unreachable,
+            _ => What::NoWebSocket,
+        },
+        _ => What::Unreachable,
+    };
+    Fault::new(what, object, said)
 }
 
 /// Sends the head of a request and reads the head of its answer, byte by byte: what follows is the tunnel's.
@@ -160,7 +188,7 @@ fn roots(trust: &Trust) -> Result<RootCertStore, Fault> {
     let Trust::Bundle(path) = trust else {
         return Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
     };
-    bundle(path).map_err(|reason| Fault::new(What::Refused, format!("ca_bundle {}", path.display()), reason))
+    bundle(path).map_err(|reason| Fault::new(What::Setup, format!("ca_bundle {}", path.display()), reason))
 }
 
 fn bundle(path: &Path) -> Result<RootCertStore, String> {

@@ -1,11 +1,15 @@
 //! What can be wrong, and the one line that says it.
 
+use std::time::{Duration, SystemTime};
+
 use simulator::entra::Resource;
 use simulator::event_hubs::{At, Failure, Fault, HubFault};
-use simulator::{accounts, event_hubs};
+use simulator::proxy::Access;
+use simulator::time::Time;
+use simulator::{Config, accounts, event_hubs};
 
 use super::{HUB, input, publish, stage, stopped, until, until_saved};
-use crate::support::{Ended, normal};
+use crate::support::{Ended, Stage, normal};
 
 /// The one error of a run that a person has to mend.
 #[track_caller]
@@ -140,7 +144,7 @@ fn what_retention_deleted_unread_is_counted() {
 }
 
 #[test]
-fn a_message_that_cannot_be_decoded_is_counted_once_and_placed() {
+fn a_message_that_cannot_be_decoded_is_passed_on_as_it_is() {
     let stage = stage(1);
     let hubs = stage.sim.event_hubs();
     publish(hubs, 1, 0..3);
@@ -149,19 +153,19 @@ fn a_message_that_cannot_be_decoded_is_counted_once_and_placed() {
     hubs.publish(HUB, 0, broken);
     let input = input(&stage);
     let mut running = input.start();
-    running.wait_until("it says so", |running| running.stderr_so_far().contains("could not be decoded"));
-    // It comes again with the next link.
+    until(&mut running, 4);
+    until_saved(&input, &mut running, 0, 3);
     hubs.drop_connections();
     publish(hubs, 1, 3..5);
     until_saved(&input, &mut running, 0, 5);
     hubs.delete(HUB);
     let ended = running.end().exits(2);
-    assert_eq!(super::counted(&ended.events()), (0..5).map(|n| (n, 1)).collect());
-    let said: Vec<String> = ended.said("WARN").into_iter().filter(|line| line.contains("partition 0: ")).collect();
-    let wanted = "defender://test: partition 0: a message could not be decoded and is left out; it came after message 2";
-    assert_eq!(said, [wanted]);
+    let (odd, good): (Vec<_>, Vec<_>) = ended.events().into_iter().partition(|event| event.sourcetype.ends_with(":unparsed"));
+    assert_eq!(super::counted(&good), (0..5).map(|n| (n, 1)).collect());
+    let wanted = r#"{"reason":"it is no data section of a message","bytes":9,"encoding":"base64","body":"AFN1sAAAAAlB"}"#;
+    assert_eq!(odd.iter().map(|event| event.data.as_str()).collect::<Vec<_>>(), [wanted]);
     let line = ended.log().into_iter().find(|line| line.message.contains(": partition=0 ")).unwrap().message;
-    assert!(line.contains(" missing=1 "), "{line}");
+    assert!(line.contains(" unparsed=1 ") && line.contains(" missing=0 "), "{line}");
 }
 
 /// The description of partitions fails, and the links go on; one partition's failure is its own.
@@ -249,4 +253,101 @@ fn a_message_that_nests_without_end_does_not_end_the_input() {
     let events = stopped(running).events();
     let kinds: Vec<&str> = events.iter().map(|event| event.sourcetype.as_str()).collect();
     assert_eq!(kinds, ["ms:defender:eventhub", "ms:defender:eventhub:unparsed", "ms:defender:eventhub"]);
+}
+
+/// The way to the hub, as far as a person has to mend it: the form refuses, and a run ends.
+#[test]
+fn what_a_person_has_to_mend_on_the_way_refuses_and_ends() {
+    let stage = Stage::with(Config { incidents: 0, alerts: 0, tls: true, ..Stage::config() });
+    let hubs = stage.sim.event_hubs();
+    hubs.create(HUB, 1);
+    const HOST: &str = "contoso.servicebus.windows.net";
+    stage.account("auth", "connection_string");
+    let string = hubs.connection_string(None).replace(&format!("localhost:{}", hubs.socket().port()), HOST);
+    stage.secret("connection_string", &string);
+    let input = || input(&stage).set("transport", "websocket").set("event_hub_namespace", HOST);
+    let both = |parts: &[&str]| {
+        let refused = input().validate().exits(1).text().to_owned();
+        let said = misconfigured(input().run());
+        for part in parts {
+            assert!(refused.contains(part) && said.contains(part), "{part}: {refused} {said}");
+        }
+    };
+    let open = stage.sim.proxy(Access::Open).unwrap();
+    let basic = stage.sim.proxy(Access::Basic("splunk".to_owned(), "pr0xy".to_owned())).unwrap();
+    let denied = stage.sim.proxy(Access::Denied(403)).unwrap();
+    let proxy = |url: &str| stage.conf("defender_settings", "proxy", "url", url);
+
+    proxy(&basic.url());
+    both(&[
+        "the proxy refused the connection: 407, it wants a user name and a password",
+        "correct the proxy's user name and password",
+    ]);
+    proxy(&denied.url());
+    both(&["the proxy refused the connection: 403", "have the proxy allow CONNECT to port 443"]);
+    proxy(&open.url());
+    stage.conf("defender_settings", "tls", "ca_bundle", "");
+    both(&[
+        "no TLS: invalid peer certificate: UnknownIssuer",
+        "where TLS is inspected, put the authority's certificate into the CA bundle",
+    ]);
+
+    // What passes is accepted, with a warning.
+    let busy = stage.sim.proxy(Access::Denied(503)).unwrap();
+    proxy(&busy.url());
+    let accepted = input().validate().exits(0);
+    assert!(accepted.said("WARN")[0].contains("the proxy refused the connection: 503"), "{}", accepted.stderr);
+}
+
+/// The service may quote what it was sent.
+#[test]
+fn a_key_that_is_quoted_is_not_said() {
+    let stage = stage(1);
+    let hubs = stage.sim.event_hubs();
+    stage.account("auth", "connection_string");
+    stage.secret("connection_string", &hubs.connection_string(None));
+    publish(hubs, 1, 0..1);
+    let quoting = |condition: &str, text: String| HubFault::Refuse(Failure::new(condition, text));
+    let encoded = event_hubs::POLICY_KEY.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    hubs.push_fault(Fault::once(At::Token, quoting("amqp:internal-error", format!("the key {} failed", event_hubs::POLICY_KEY))));
+    hubs.push_fault(Fault::once(At::Management, quoting("amqp:internal-error", format!("?key={encoded} failed"))));
+    hubs.push_fault(Fault::once(At::Attach, quoting(&format!("x:{}", event_hubs::POLICY_KEY), "said".to_owned())));
+    let mut running = super::input(&stage).start();
+    until(&mut running, 1);
+    assert_eq!(hubs.faults_happened().len(), 3);
+    let ended = stopped(running);
+    let piece = &event_hubs::POLICY_KEY[..12];
+    assert!(ended.stderr.matches("***").count() >= 3 && !ended.stderr.contains(piece), "{}", ended.stderr);
+}
+
+#[test]
+fn a_start_that_is_still_to_come_is_refused() {
+    let stage = stage(1);
+    publish(stage.sim.event_hubs(), 1, 0..2);
+    let input = input(&stage).set("start", "2100-01-31T00:00:00Z");
+    let refused = input.validate().exits(1).text().to_owned();
+    assert!(refused.contains("parameter start: 2100-01-31T00:00:00Z is still to come, by this machine's clock"), "{refused}");
+    let said = misconfigured(input.run());
+    assert!(said.contains("is still to come") && said.ends_with("or put the clock right"), "{said}");
+}
+
+/// A duration is counted back from the newest event where this machine's clock is later: it may be wrong.
+#[test]
+fn a_clock_that_is_ahead_skips_nothing() {
+    let stage = stage(2);
+    let hubs = stage.sim.event_hubs();
+    let ago = |n: u64, hours: u64| event_hubs::Body {
+        enqueued: Some(Time::from_system(SystemTime::now()).minus(Duration::from_secs(3600 * hours))),
+        ..super::message([n]).into()
+    };
+    // Seen from a clock that is two days ahead, all of it is old.
+    hubs.publish(HUB, 0, ago(0, 60));
+    hubs.publish(HUB, 0, ago(1, 49));
+    hubs.publish(HUB, 1, ago(2, 48));
+    let input = input(&stage).set("start", "2h");
+    let mut running = input.start();
+    until(&mut running, 2);
+    publish(hubs, 2, 3..5);
+    until(&mut running, 4);
+    assert_eq!(super::counted(&stopped(running).events()), (1..5).map(|n| (n, 1)).collect());
 }
