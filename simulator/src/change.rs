@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::model::spelling::{AlertStatus, Classification, Determination, IncidentStatus};
-use crate::model::{Behaviour, Comment, Determinations, Pairs, Stamps, World};
+use crate::model::{Behaviour, Comment, Determinations, Pairs, Pending, Stamps, World};
 use crate::time::Time;
 use crate::wire::Request;
 
@@ -205,14 +205,46 @@ pub(crate) fn graph_comment(body: &Map<String, Value>) -> Result<String, Invalid
     }
 }
 
+/// What the service makes of the name of an owner.
+fn stored(behaviour: &Behaviour, name: &Option<String>) -> Option<String> {
+    let name = name.as_deref()?;
+    if let Some((_, to)) = behaviour.renames.as_ref().filter(|(from, _)| from == name) {
+        return Some(to.clone());
+    }
+    match behaviour.principal_domain.as_ref().filter(|_| !name.contains('@')) {
+        Some(domain) => Some(format!("{name}@{domain}")),
+        None => Some(name.to_string()),
+    }
+}
+
 /// Changes an alert. False when there is none.
 pub(crate) fn alert(world: &mut World, id: &str, change: &Change, author: &str, now: Time) -> bool {
+    let shown = world.alert(id).cloned();
+    world.reveal(|state| matches!(state, Pending::Alert(alert) if alert.id == id));
+    if let Some(name) = world.behaviour.meddler.take() {
+        world.change_alert(id, now, |alert| {
+            alert.comments.push(Comment { text: "mine now".to_string(), author: name.clone(), created: now });
+            alert.assigned_to = Some(name);
+        });
+    }
+    let changed = change_alert(world, id, change, author, now);
+    if let (Some(after), Some(shown)) = (world.behaviour.shown_after, shown)
+        && let Some(made) = world.alert(id).cloned()
+    {
+        world.put_alert(shown);
+        world.show_later(now.plus(after), Pending::Alert(Box::new(made)));
+    }
+    changed
+}
+
+fn change_alert(world: &mut World, id: &str, change: &Change, author: &str, now: Time) -> bool {
+    let assigned_to = change.assigned_to.as_ref().map(|name| stored(&world.behaviour, name));
     let changed = world.change_alert(id, now, |alert| {
         if let Some(Status::Alert(status)) = change.status {
             alert.resolved = (status == AlertStatus::Resolved).then(|| alert.resolved.unwrap_or(now));
             alert.status = status;
         }
-        if let Some(assigned) = &change.assigned_to {
+        if let Some(assigned) = &assigned_to {
             alert.assigned_to.clone_from(assigned);
         }
         alert.classification = change.classification.unwrap_or(alert.classification);
@@ -230,11 +262,31 @@ pub(crate) fn alert(world: &mut World, id: &str, change: &Change, author: &str, 
 
 /// Changes an incident and what follows from it: resolving it resolves its open alerts, assigning it assigns its alerts.
 pub(crate) fn incident(world: &mut World, id: u64, change: &Change, author: &str, now: Time) -> bool {
+    let shown = world.incident(id).cloned();
+    world.reveal(|state| matches!(state, Pending::Incident(incident) if incident.id == id));
+    if let Some(name) = world.behaviour.meddler.take() {
+        world.change_incident(id, now, |incident| {
+            incident.comments.push(Comment { text: "mine now".to_string(), author: name.clone(), created: now });
+            incident.assigned_to = Some(name);
+        });
+    }
+    let changed = change_incident(world, id, change, author, now);
+    if let (Some(after), Some(shown)) = (world.behaviour.shown_after, shown)
+        && let Some(made) = world.incident(id).cloned()
+    {
+        world.put_incident(shown);
+        world.show_later(now.plus(after), Pending::Incident(Box::new(made)));
+    }
+    changed
+}
+
+fn change_incident(world: &mut World, id: u64, change: &Change, author: &str, now: Time) -> bool {
+    let assigned_to = change.assigned_to.as_ref().map(|name| stored(&world.behaviour, name));
     let changed = world.change_incident(id, now, |incident| {
         if let Some(Status::Incident(status)) = change.status {
             incident.status = status;
         }
-        if let Some(assigned) = &change.assigned_to {
+        if let Some(assigned) = &assigned_to {
             incident.assigned_to.clone_from(assigned);
         }
         incident.classification = change.classification.unwrap_or(incident.classification);
@@ -263,8 +315,7 @@ pub(crate) fn incident(world: &mut World, id: u64, change: &Change, author: &str
     let alerts: Vec<_> = world
         .alerts_of(id)
         .filter(|alert| {
-            (resolves && alert.status != AlertStatus::Resolved)
-                || change.assigned_to.as_ref().is_some_and(|to| *to != alert.assigned_to)
+            (resolves && alert.status != AlertStatus::Resolved) || assigned_to.as_ref().is_some_and(|to| *to != alert.assigned_to)
         })
         .map(|alert| alert.id.clone())
         .collect();
@@ -274,7 +325,7 @@ pub(crate) fn incident(world: &mut World, id: u64, change: &Change, author: &str
                 alert.status = AlertStatus::Resolved;
                 alert.resolved = Some(now);
             }
-            if let Some(assigned) = &change.assigned_to {
+            if let Some(assigned) = &assigned_to {
                 alert.assigned_to.clone_from(assigned);
             }
         });

@@ -183,6 +183,17 @@ impl World {
         self.pending.push((visible, state));
     }
 
+    /// Shows those of the waiting states at once, oldest first.
+    pub(crate) fn reveal(&mut self, which: impl Fn(&Pending) -> bool) {
+        for (visible, state) in std::mem::take(&mut self.pending) {
+            match state {
+                state if !which(&state) => self.pending.push((visible, state)),
+                Pending::Alert(alert) => self.put_alert(*alert),
+                Pending::Incident(incident) => self.put_incident(*incident),
+            }
+        }
+    }
+
     /// Shows what has become visible by now. Every answer begins with this.
     pub fn settle(&mut self, now: Time) {
         if self.pending.iter().all(|(visible, _)| *visible > now) {

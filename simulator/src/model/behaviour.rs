@@ -1,6 +1,7 @@
 //! What the services are strict or kind about. The defaults are what the documents say, or the unkinder reading of them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// The order of a list when none is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,6 +130,14 @@ pub struct Behaviour {
     pub stamps: Stamps,
     /// Incidents whose expansion is 500, alone or in a list.
     pub expand_fails: BTreeSet<u64>,
+    /// How long after it was accepted a change is shown. Until then the version before it is, the answer to the change included.
+    pub shown_after: Option<Duration>,
+    /// A name without a domain is stored as a principal name of this domain.
+    pub principal_domain: Option<String>,
+    /// A name that is stored in place of another, as display names are.
+    pub renames: Option<(String, String)>,
+    /// Somebody who, once, takes the object and remarks on it in the moment before the next change of one is made.
+    pub meddler: Option<String>,
     /// Ids of alerts or incidents that no list can hold: any that would is 500.
     pub poisoned: BTreeSet<String>,
 }
