@@ -128,7 +128,7 @@ impl Account {
         let hosts = Hosts::new(cloud, overrides).map_err(unusable)?;
         let (tenant_id, client_id) = (required("tenant_id")?.to_owned(), required("client_id")?.to_owned());
         check_tenant(&tenant_id).and_then(|()| check_client(&client_id)).map_err(unusable)?;
-        let credential = match get("auth").unwrap_or("client_secret") {
+        let credential = match get("auth").unwrap_or("client_secret").to_ascii_lowercase().as_str() {
             "client_secret" => Credential::Secret(client_secret(splunkd, name, stanza, clear_text)?),
             "certificate" => {
                 let public = required("certificate")?;
@@ -184,7 +184,7 @@ impl Access {
     /// See [`AccountError`].
     pub fn load(splunkd: &Splunkd, name: &str, clear_text: ClearText) -> Result<Self, AccountError> {
         let stanza = conf(splunkd, name)?;
-        if stanza.get("auth").is_none_or(|auth| auth.trim() != CONNECTION_STRING) {
+        if stanza.get("auth").is_none_or(|auth| !auth.trim().eq_ignore_ascii_case(CONNECTION_STRING)) {
             return Account::of(splunkd, name, &stanza, clear_text).map(|account| Self::Application(Box::new(account)));
         }
         let stored = splunkd.secret(ACCOUNTS, &format!("{name}.{CONNECTION_STRING}"))?;

@@ -205,9 +205,10 @@ impl AnyInput {
             let (last, others) = names.split_last().unwrap_or((&"", &[]));
             wrong("feed", format!("`{name}` is not a feed: use {} or {last}", others.join(", ")))
         })?;
+        let name = kind.name();
         for (parameter, feeds, standard) in BELONGING {
             // A form sends every choice it shows, so what another feed would take anyway changes nothing.
-            if stanza.param(parameter).is_some_and(|value| !feeds.contains(&name) && value != standard) {
+            if stanza.param(parameter).is_some_and(|value| !feeds.contains(&name) && !value.eq_ignore_ascii_case(standard)) {
                 let feeds = feeds.join(", ");
                 return Err(wrong(parameter, format!("the feed {name} does not take it, only {feeds}: leave it empty")));
             }
@@ -322,7 +323,8 @@ impl Input {
             budget: budget(stanza),
             name: stanza.name.clone(),
             account: account.to_owned(),
-            api: api.to_owned(),
+            // As every position has it: a name in another case is no other API.
+            api: resource.param().to_owned(),
             filter,
         })
     }
@@ -358,8 +360,14 @@ pub(crate) fn check_name(name: &'static str, value: &str) -> Result<(), InputErr
     Err(wrong(name, format!("`{value}` may hold letters, digits, _ and - only")))
 }
 
+/// What is written as `start`; a word among it in small letters.
+pub(super) fn written_start(stanza: &Stanza) -> Option<&str> {
+    let text = stanza.param("start")?;
+    Some(["now", "earliest", "latest"].into_iter().find(|word| word.eq_ignore_ascii_case(text)).unwrap_or(text))
+}
+
 fn start(stanza: &Stanza) -> Result<Start, InputError> {
-    match stanza.param("start") {
+    match written_start(stanza) {
         None => Ok(Start::Back(DEFAULT_START)),
         Some("now") => Ok(Start::Now),
         Some(text @ ("earliest" | "latest")) => Err(wrong(
@@ -397,10 +405,10 @@ fn required<'a>(stanza: &'a Stanza, name: &'static str) -> Result<&'a str, Input
     stanza.param(name).ok_or_else(|| wrong(name, "it is required and missing".to_owned()))
 }
 
-/// The position of the parameter's value in its table; the first is the default.
+/// The position of the parameter's value in its table, in any case; the first is the default.
 fn choose(stanza: &Stanza, name: &'static str, table: &[&str]) -> Result<usize, InputError> {
     let Some(text) = stanza.param(name) else { return Ok(0) };
-    let found = table.iter().position(|value| *value == text);
+    let found = table.iter().position(|value| value.eq_ignore_ascii_case(text));
     found.ok_or_else(|| wrong(name, format!("`{text}` is not one of {}", table.join(", "))))
 }
 
@@ -427,6 +435,17 @@ mod tests {
             Ok(AnyInput::Polled(input)) => input,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn case_and_blanks_make_no_other_value() {
+        let params =
+            [("feed", " Alerts "), ("api", "Graph "), ("start", "NOW"), ("include_alerts", "All"), ("events", "VERBATIM")];
+        let Ok(AnyInput::Polled(input)) = AnyInput::read(&stanza(&params)) else { panic!("refused") };
+        assert_eq!((input.api.as_str(), input.resource, input.form), ("graph", Resource::GraphAlerts, Form::Verbatim));
+        let params = [("feed", "INCIDENTS"), ("api", "Defender")];
+        let Ok(AnyInput::Polled(input)) = AnyInput::read(&stanza(&params)) else { panic!("refused") };
+        assert_eq!((input.api.as_str(), input.resource), ("defender", Resource::XdrIncidents));
     }
 
     #[test]

@@ -92,9 +92,9 @@ impl Kind {
         }
     }
 
-    /// The feed of that name.
+    /// The feed of that name, in any case.
     pub fn find(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+        Self::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name.trim()))
     }
 }
 

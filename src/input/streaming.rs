@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{InputError, budget, check_name, choose, required, wrong};
+use super::{InputError, budget, check_name, choose, required, written_start, wrong};
 use crate::feeds::Streaming;
 use crate::http::{base_url, is_loopback, shown};
 use crate::splunk::definition::Stanza;
@@ -240,7 +240,7 @@ fn stream(stanza: &Stanza, feed: Streaming) -> Result<StreamInput, InputError> {
 }
 
 fn begin(stanza: &Stanza) -> Result<Begin, InputError> {
-    match stanza.param("start") {
+    match written_start(stanza) {
         None | Some("latest") => Ok(Begin::Latest),
         Some("earliest") => Ok(Begin::Earliest),
         Some(text) => match (parse_duration(text), Ticks::parse(text)) {

@@ -50,7 +50,7 @@ impl FromStr for Cloud {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL
             .into_iter()
-            .find(|cloud| cloud.name() == text)
+            .find(|cloud| cloud.name().eq_ignore_ascii_case(text.trim()))
             .ok_or_else(|| format!("`{text}` is unknown: write commercial, gcc, gcc_high or dod"))
     }
 }
@@ -275,7 +275,8 @@ mod tests {
         for cloud in Cloud::ALL {
             assert_eq!(cloud.name().parse::<Cloud>(), Ok(cloud));
         }
-        for text in ["", "Commercial", "gcc-high", "china"] {
+        assert_eq!(" GCC_High".parse::<Cloud>(), Ok(Cloud::GccHigh), "case and blanks make no difference");
+        for text in ["", "gcc-high", "china"] {
             let error = text.parse::<Cloud>().unwrap_err();
             assert!(error.contains("commercial, gcc, gcc_high or dod"), "{error}");
         }

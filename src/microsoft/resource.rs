@@ -1,6 +1,7 @@
 //! The four sets of objects that are read and changed, and how much each may be asked.
 
 use super::cloud::Api;
+use crate::masking::admin_text;
 
 /// What is read and written: the kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,17 +47,25 @@ impl Resource {
     /// All four.
     pub const ALL: [Self; 4] = [Self::GraphIncidents, Self::GraphAlerts, Self::XdrIncidents, Self::EndpointAlerts];
 
-    /// The resource behind the `api` parameter (`graph` or `defender`; empty is `graph`).
+    /// The resource behind the `api` parameter (`graph` or `defender`, in any case; empty is `graph`).
     ///
     /// # Errors
     /// A sentence that lists the allowed values.
     pub fn of(api: &str, what: What) -> Result<Self, String> {
-        match (api, what) {
+        match (api.trim().to_ascii_lowercase().as_str(), what) {
             ("" | "graph", What::Incidents) => Ok(Self::GraphIncidents),
             ("" | "graph", What::Alerts) => Ok(Self::GraphAlerts),
             ("defender", What::Incidents) => Ok(Self::XdrIncidents),
             ("defender", What::Alerts) => Ok(Self::EndpointAlerts),
-            _ => Err(format!("`{api}` is unknown: write graph or defender")),
+            _ => Err(format!("`{}` is unknown: write graph or defender", admin_text(api))),
+        }
+    }
+
+    /// The value of the `api` parameter that names it.
+    pub fn param(self) -> &'static str {
+        match self.api() {
+            Api::Graph => "graph",
+            Api::Xdr | Api::Endpoint => "defender",
         }
     }
 
