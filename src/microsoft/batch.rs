@@ -1,10 +1,10 @@
 //! Several requests as one: Graph's JSON batch, and what Defender for Endpoint does for many alerts at once. The
 //! Microsoft 365 Defender API has neither.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::answer;
@@ -86,19 +86,34 @@ impl<'a> Entry<'a> {
     }
 }
 
-#[derive(Deserialize)]
-struct Responses {
-    responses: Vec<Response>,
+/// What a batch says of one of its requests.
+struct Response {
+    status: u16,
+    headers: Map<String, Value>,
+    body: Value,
 }
 
-#[derive(Deserialize)]
-struct Response {
-    id: String,
-    status: u16,
-    #[serde(default)]
-    headers: Map<String, Value>,
-    #[serde(default)]
-    body: Value,
+/// The answers in a batch by the number of their request. One that cannot be read is left out, and so are two of the same
+/// number: nobody knows which of them is meant. What nobody asked for is not looked at.
+fn responses(body: &[u8], number: usize) -> BTreeMap<usize, Response> {
+    let Ok(Value::Object(mut whole)) = serde_json::from_slice(body) else { return BTreeMap::new() };
+    let Some(Value::Array(all)) = whole.remove("responses") else { return BTreeMap::new() };
+    let (mut found, mut twice) = (BTreeMap::new(), BTreeSet::new());
+    for mut response in all {
+        let whole_number = |value: &Value| match value {
+            Value::String(text) => text.parse::<u16>().ok(),
+            other => other.as_u64().and_then(|number| u16::try_from(number).ok()),
+        };
+        let at = whole_number(&response["id"]).map(usize::from).filter(|at| *at < number);
+        let (Some(at), Some(status)) = (at, whole_number(&response["status"])) else { continue };
+        let headers = response["headers"].as_object().cloned().unwrap_or_default();
+        let body = response.get_mut("body").map(Value::take).unwrap_or_default();
+        if found.insert(at, Response { status, headers, body }).is_some() {
+            twice.insert(at);
+        }
+    }
+    found.retain(|at, _| !twice.contains(at));
+    found
 }
 
 /// Sends up to [`GRAPH_LIMIT`] requests as one; the answers are in the order of the calls.
@@ -108,10 +123,8 @@ struct Response {
 pub fn graph(client: &mut Client, calls: &[Call<'_>]) -> Result<Vec<Answer>, Box<ApiError>> {
     let requests = calls.iter().enumerate().map(|(number, call)| Entry::new(number, *call)).collect();
     let reply = client.post(GRAPH_BATCH, &Requests { requests })?;
-    let mut found: BTreeMap<String, Response> = serde_json::from_slice(&reply.body)
-        .map(|Responses { responses }| responses.into_iter().map(|response| (response.id.clone(), response)).collect())
-        .unwrap_or_default();
-    Ok(calls.iter().enumerate().map(|(number, call)| answer_of(*call, found.remove(&number.to_string()), &reply)).collect())
+    let mut found = responses(&reply.body, calls.len());
+    Ok(calls.iter().enumerate().map(|(number, call)| answer_of(*call, found.remove(&number), &reply)).collect())
 }
 
 fn answer_of(call: Call<'_>, response: Option<Response>, whole: &Reply) -> Answer {
@@ -240,6 +253,40 @@ mod tests {
         assert_eq!(sent["requests"][1]["body"], json!({"status": "resolved"}));
         assert_eq!(sent["requests"][1]["headers"]["Content-Type"], "application/json");
         assert_eq!((&sent["requests"][2]["method"], &sent["requests"][2]["id"]), (&json!("POST"), &json!("2")));
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_told_from_another_is_none() {
+        let body = |name: &str| json!({"id": name});
+        let answers = json!({"responses": [
+            {"id": "0", "status": 200, "body": body("a")},
+            {"id": "0", "status": 404, "body": {"error": {"code": "x", "message": "y"}}},
+            {"id": 1, "status": "200", "body": body("b")},
+            {"id": "7", "status": 200, "body": body("foreign")},
+            {"id": null, "status": 200}, "odd", {"id": "2", "status": 70_000}, {"id": "2"},
+            {"id": "3", "status": 200, "body": "text"},
+            {"id": "4", "status": 200, "headers": "odd", "body": body("e")},
+        ]});
+        let service = StandIn::new(vec![token("t"), (JSON, answers.to_string()), (JSON, "{\"responses\":{}}".to_owned())]);
+        let mut client = client(&service.url, Api::Graph);
+        let calls = [Call::Get("/v1.0/security/alerts_v2/x"); 6];
+        let told: Vec<String> = graph(&mut client, &calls)
+            .unwrap()
+            .into_iter()
+            .map(|answer| answer.map_or_else(|error| error.to_string(), |reply| String::from_utf8(reply.body).unwrap()))
+            .collect();
+        for (at, part) in [
+            (0, "the answer to a batch is not whole"),
+            (1, "{\"id\":\"b\"}"),
+            (2, "the answer to a batch is not whole"),
+            (3, "something that is not JSON answered"),
+            (4, "{\"id\":\"e\"}"),
+            (5, "the answer to a batch is not whole"),
+        ] {
+            assert!(told[at].contains(part), "{at}: {}", told[at]);
+        }
+        let none = graph(&mut client, &calls).unwrap();
+        assert!(none.iter().all(|answer| answer.as_ref().is_err_and(|error| !error.is_permanent())));
     }
 
     #[test]
