@@ -9,6 +9,7 @@ mod object;
 mod outcome;
 mod plan;
 mod report;
+mod summary;
 mod wave;
 
 use std::io::Read;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use crate::account::{APP, Account, ClearText, Settings};
 use crate::error::{Error, Exit};
+use crate::masking::admin_text;
 use crate::mode::Action;
 use crate::splunk::alert::{self, Payload, Row, Rows};
 use crate::splunk::log::set_level;
@@ -26,7 +28,7 @@ use crate::splunk::rest::{RestError, Settings as Stanza, Splunkd};
 use crate::splunk::stop::Stop;
 use crate::splunk::turn::Turn;
 
-use hand::Hand;
+use hand::{Ends, Hand};
 use object::Rules;
 use outcome::Done;
 pub use outcome::Outcome;
@@ -80,7 +82,8 @@ fn act(action: Action, stdin: impl Read, splunk_home: Option<&Path>, tempo: Temp
     let begin = move |end: &dyn Fn(Instant)| wrong.map_or_else(|| start.objects(end), Err);
     let (hand, unable) = Hand::new(begin, latest, stop.clone());
     let (orders, window) = (Orders::default(), Vec::new());
-    let run = Run { action, parameters: &parameters, hand, report, orders, window, held: 0, hopeless: None };
+    let (late, held_late) = (Vec::new(), 0);
+    let run = Run { action, parameters: &parameters, hand, report, orders, window, late, held_late, held: 0, hopeless: None };
     let exit = run.carry_out(rows);
     unable.map_or(Ok(exit), Err)
 }
@@ -93,6 +96,9 @@ struct Run<'a> {
     report: Report<'a>,
     orders: Orders,
     window: Vec<(usize, Row, Order)>,
+    /// Rows whose object does not show its change yet, with its key, and what they hold, in bytes.
+    late: Vec<(usize, Row, String)>,
+    held_late: usize,
     /// What the window holds, in bytes.
     held: usize,
     /// Why nothing can be changed, where that is known.
@@ -109,13 +115,16 @@ impl Run<'_> {
             }
         }
         self.settle();
+        self.finish();
+        self.report.summarize();
+        self.report.flush();
         let name = self.action.name();
         let (rows, failed) = self.report.told();
         if let Some(error) = &broken {
             log::error!("{name}: {error}");
         }
         if let Some(reason) = &self.hopeless {
-            log::error!("{name}: nothing can be changed with account {}: {reason}", self.parameters.account);
+            log::error!("{name}: nothing can be changed with account {}: {reason}", admin_text(&self.parameters.account));
         }
         log::info!("{name}: {rows} rows, {failed} of them not changed as asked");
         match (self.hopeless, broken) {
@@ -138,19 +147,59 @@ impl Run<'_> {
     fn settle(&mut self) {
         let tasks = Arc::new(std::mem::take(&mut self.orders.due));
         let ends = self.hand.change(&tasks);
-        self.hopeless = self.hopeless.take().or(ends.hopeless);
-        self.orders.ended(&tasks, ends.done);
-        let none = Done::early(Outcome::Failed("out of time".to_owned()));
+        let ended = self.take_in(ends);
         for (number, row, order) in self.window.drain(..) {
-            match order {
-                Order::Refuse(outcome) => self.report.row(&row, number, &Done::early(outcome)),
-                // Every object that a row names has been tried by now.
-                Order::Change(key) => self.report.row(&row, number, self.orders.end_of(&key).unwrap_or(&none)),
+            let (key, first) = match order {
+                Order::Refuse(outcome) => {
+                    self.report.row(&row, number, &Done::early(outcome), false);
+                    continue;
+                }
+                Order::Change(key) => (key, true),
+                Order::Repeat(key) => (key, false),
+            };
+            match self.orders.end_of(&key) {
+                Some(end) => self.report.row(&row, number, end, first),
+                None => {
+                    self.held_late += row.size();
+                    self.late.push((number, row, key));
+                }
             }
         }
-        self.orders.told(&tasks);
+        ended.iter().for_each(|key| self.orders.told(key));
         self.held = 0;
+        if self.late.len() >= WINDOW.0 || self.held_late >= WINDOW.1 {
+            self.finish();
+        }
         self.report.flush();
+    }
+
+    /// Waits for the objects that do not show their change yet, and tells the results of their rows.
+    fn finish(&mut self) {
+        let ends = self.hand.finish();
+        let ended = self.take_in(ends);
+        let none = Done::early(Outcome::Failed("out of time".to_owned()));
+        // Every object that a row names has ended by now.
+        for (number, row, key) in self.late.drain(..) {
+            self.report.row(&row, number, self.orders.end_of(&key).unwrap_or(&none), true);
+        }
+        self.held_late = 0;
+        ended.iter().for_each(|key| self.orders.told(key));
+    }
+
+    /// Notes what became of objects, and tells the rows that waited for it. Gives their keys.
+    fn take_in(&mut self, ends: Ends) -> Vec<String> {
+        self.hopeless = self.hopeless.take().or(ends.hopeless);
+        let ended: Vec<String> = ends.done.into_iter().map(|(id, end)| self.orders.ended(&id, end)).collect();
+        for (number, row, key) in std::mem::take(&mut self.late) {
+            match self.orders.end_of(&key) {
+                Some(end) => {
+                    self.held_late -= row.size();
+                    self.report.row(&row, number, end, true);
+                }
+                None => self.late.push((number, row, key)),
+            }
+        }
+        ended
     }
 }
 
@@ -179,8 +228,9 @@ impl Start {
         let client = account.client(&settings.http(time.exchange)?, parameters.resource.api())?;
         let until = self.begun + time.work;
         let turn = self.turn(until)?;
-        let rules = Rules { resource: parameters.resource, dry_run: parameters.dry_run, if_changed: parameters.if_changed };
-        Ok((Objects::new(client, rules, self.tempo, until, self.stop), turn))
+        let (resource, dry_run, if_changed) = (parameters.resource, parameters.dry_run, parameters.if_changed);
+        let rules = Rules { resource, dry_run, if_changed, until };
+        Ok((Objects::new(client, rules, self.tempo, self.stop), turn))
     }
 
     /// One process at a time for each search job: two that were started in the same moment would both find an object

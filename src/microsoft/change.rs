@@ -2,6 +2,7 @@
 
 use super::cloud::{Api, What};
 use super::values::{Classification, Determination, Status};
+use crate::masking::admin_text;
 
 /// The longest comment that somebody may write, in characters: the 30,000 of the Defender portal's documentation, less
 /// the line of [`Change::mark`].
@@ -170,7 +171,7 @@ impl Change {
 impl TagChange {
     /// Reads `a, b`, `-a` and `=a, b`.
     fn parse(text: &str) -> Result<Self, Refusal> {
-        let wrong = || Refusal::Tags(short(text));
+        let wrong = || Refusal::Tags(admin_text(text));
         let items = |text: &str| -> Vec<String> {
             let mut items: Vec<String> = Vec::new();
             // Several values of one field come a line each.
@@ -239,7 +240,7 @@ fn determinations(allowed: &[Determination]) -> String {
 }
 
 fn value(parameter: &'static str, given: &str, allowed: String) -> Refusal {
-    Refusal::Value { parameter, given: short(given), allowed }
+    Refusal::Value { parameter, given: admin_text(given), allowed }
 }
 
 /// `a, b or c`.
@@ -249,11 +250,6 @@ fn list(values: impl Iterator<Item = &'static str>) -> String {
         Some(last) if !values.is_empty() => format!("{} or {last}", values.join(", ")),
         last => last.unwrap_or_default().to_owned(),
     }
-}
-
-/// Enough of a wrong value to find it again.
-fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(60).collect()
 }
 
 /// Whether two names are one: case does not matter.

@@ -24,5 +24,6 @@ pub mod storage;
 pub mod token;
 pub mod token_error;
 pub mod update;
+mod user;
 pub mod values;
 mod x509;

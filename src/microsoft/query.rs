@@ -4,6 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::cloud::{Api, Resource, What};
 use super::object::names;
+use crate::masking::foreign_text;
 use crate::planted::{Planted, planted};
 use crate::time::Ticks;
 
@@ -116,7 +117,7 @@ pub fn check_id(resource: Resource, id: &str) -> Result<(), String> {
     if fits && !id.is_empty() {
         return Ok(());
     }
-    let shown: String = id.chars().filter(|c| !c.is_control()).take(60).collect();
+    let shown = foreign_text(&id.chars().filter(|c| !c.is_control()).take(60).collect::<String>());
     Err(match resource.what() {
         What::Incidents => format!("`{shown}` is not an incident id: a whole number is expected"),
         What::Alerts => format!("`{shown}` is not an alert id: letters, digits, - and _ are expected"),

@@ -8,12 +8,14 @@ use serde_json::Value;
 
 use super::api_error::{ApiError, Failure};
 pub use super::change::{Assign, COMMENT_LIMIT, Change, Refusal, TagChange, Wanted};
-use super::change::{holds, same, suits};
+use super::change::{holds, suits};
 use super::client::{Client, Reply};
 use super::cloud::{Api, Resource, What};
 use super::object::names;
 use super::query::{self, Expand};
+use super::user;
 use super::values::{Classification, Determination, Status};
+use crate::masking::foreign_text;
 
 /// A member that is not as wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +65,10 @@ impl fmt::Display for Difference {
         match (self.member, self.current.is_empty()) {
             // A comment may be a page long.
             (Member::Comment, _) => f.write_str("comment is not there"),
-            (_, true) => write!(f, "{name} is not set, wanted `{}`", self.wanted),
-            (_, false) => write!(f, "{name} is `{}`, wanted `{}`", self.current, self.wanted),
+            (_, true) => write!(f, "{name} is not set, wanted `{}`", foreign_text(&self.wanted)),
+            (_, false) => {
+                write!(f, "{name} is `{}`, wanted `{}`", foreign_text(&self.current), foreign_text(&self.wanted))
+            }
         }
     }
 }
@@ -83,7 +87,7 @@ pub fn differences(resource: Resource, current: &Value, change: &Change) -> Vec<
     let holder = text("assignedTo").trim();
     match &change.assigned_to {
         Some(Assign::Nobody) if !holder.is_empty() => differs(Member::AssignedTo, holder, "none"),
-        Some(Assign::To(user)) if !same(holder, user) => differs(Member::AssignedTo, holder, user),
+        Some(Assign::To(user)) if !user::same(holder, user) => differs(Member::AssignedTo, holder, user),
         _ => {}
     }
     let classified = Classification::parse(text("classification"));
@@ -106,6 +110,24 @@ pub fn differences(resource: Resource, current: &Value, change: &Change) -> Vec<
         }
     }
     found
+}
+
+impl Difference {
+    /// Whether what the service shows may be what it was told, in other words: an alias that became a principal name, or the
+    /// name that people read.
+    pub fn may_be_so(&self) -> bool {
+        self.member == Member::AssignedTo && !self.current.is_empty() && user::may_be(&self.wanted, &self.current)
+    }
+}
+
+/// Whether an answer is about the object of this id: `None` where it names none. A service that answers with another object
+/// has answered another question.
+pub fn is_of(resource: Resource, id: &str, object: &Value) -> Option<bool> {
+    match &object[names(resource).identity.id] {
+        Value::String(text) => Some(text.eq_ignore_ascii_case(id)),
+        Value::Number(number) => Some(number.to_string() == id),
+        _ => None,
+    }
 }
 
 /// One request of a change.

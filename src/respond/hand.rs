@@ -2,6 +2,7 @@
 //! an exchange cannot be interrupted, and every row has to be told before the process is ended.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::panic;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Once};
@@ -29,8 +30,8 @@ thread_local! {
 
 /// What became of some objects.
 pub(super) struct Ends {
-    /// In the order of the tasks.
-    pub(super) done: Vec<Done>,
+    /// By id, those of earlier waves among them.
+    pub(super) done: Vec<(String, Done)>,
     /// Why no request can succeed any more.
     pub(super) hopeless: Option<String>,
 }
@@ -49,12 +50,22 @@ enum Told {
     Panicked,
 }
 
+/// What the thread is asked.
+enum Ask {
+    /// See [`Objects::change`].
+    Change(Arc<Vec<Task>>),
+    /// See [`Objects::finish`].
+    Finish,
+}
+
 pub(super) struct Hand {
-    tasks: Sender<Arc<Vec<Task>>>,
+    tasks: Sender<Ask>,
     told: Receiver<Told>,
     stop: Stop,
     until: Instant,
     _turn: Option<Turn>,
+    /// The ids of the objects that were handed over and have not ended.
+    open: HashSet<String>,
     /// Why nobody answers, where that is so.
     gone: Option<String>,
     /// How many objects it takes at a time.
@@ -69,7 +80,7 @@ impl Hand {
         until: Instant,
         stop: Stop,
     ) -> (Self, Option<Error>) {
-        let (tasks, due) = mpsc::channel::<Arc<Vec<Task>>>();
+        let (tasks, due) = mpsc::channel::<Ask>();
         let (tell, told) = mpsc::channel();
         stay_after_panics();
         thread::spawn(move || {
@@ -81,15 +92,18 @@ impl Hand {
             if tell.send(Told::Ready(objects.wave(), turn)).is_err() {
                 return;
             }
-            for tasks in due {
-                let done = objects.change(&tasks);
+            for ask in due {
+                let done = match ask {
+                    Ask::Change(tasks) => objects.change(&tasks),
+                    Ask::Finish => objects.finish(),
+                };
                 let hopeless = objects.hopeless().map(str::to_owned);
                 if tell.send(Told::Ended(Ends { done, hopeless })).is_err() {
                     return;
                 }
             }
         });
-        let mut hand = Self { tasks, told, stop, until, _turn: None, gone: None, wave: usize::MAX };
+        let mut hand = Self { tasks, told, stop, until, _turn: None, open: HashSet::new(), gone: None, wave: usize::MAX };
         match hand.hear() {
             Some(Told::Ready(wave, turn)) => (hand.wave, hand._turn) = (wave, turn),
             Some(Told::Unable(error)) => {
@@ -106,15 +120,34 @@ impl Hand {
         if tasks.is_empty() {
             return Ends { done: Vec::new(), hopeless: None };
         }
+        let ids = tasks.iter().map(|task| task.id.clone());
         if let Some(reason) = &self.gone {
-            return failed(tasks, reason, 0);
+            return failed(ids, reason, 0);
         }
-        let _ = self.tasks.send(Arc::clone(tasks));
+        self.open.extend(ids);
+        self.ask(Ask::Change(Arc::clone(tasks)))
+    }
+
+    /// See [`Objects::finish`].
+    pub(super) fn finish(&mut self) -> Ends {
+        if self.open.is_empty() {
+            return Ends { done: Vec::new(), hopeless: None };
+        }
+        self.ask(Ask::Finish)
+    }
+
+    fn ask(&mut self, ask: Ask) -> Ends {
+        let _ = self.tasks.send(ask);
         match (self.hear(), &self.gone) {
-            (Some(Told::Ended(ends)), _) => ends,
+            (Some(Told::Ended(ends)), _) => {
+                for (id, _) in &ends.done {
+                    self.open.remove(id);
+                }
+                ends
+            }
             (_, reason) => {
                 let reason = reason.as_deref().unwrap_or(FAILED);
-                failed(tasks, &format!("{reason} while it was being changed; look at the object"), 1)
+                failed(self.open.drain(), &format!("{reason} while it was being changed; look at the object"), 1)
             }
         }
     }
@@ -163,10 +196,10 @@ fn stay_after_panics() {
     });
 }
 
-fn failed(tasks: &[Task], reason: &str, attempts: u32) -> Ends {
+fn failed(ids: impl Iterator<Item = String>, reason: &str, attempts: u32) -> Ends {
     let trace = Trace { attempts, ..Trace::default() };
     let done = Done { outcome: Outcome::Failed(reason.to_owned()), trace };
-    Ends { done: vec![done; tasks.len()], hopeless: None }
+    Ends { done: ids.map(|id| (id, done.clone())).collect(), hopeless: None }
 }
 
 #[cfg(test)]
@@ -184,7 +217,7 @@ mod tests {
 
     fn told(hand: &mut Hand) -> String {
         match &hand.change(&tasks()).done[..] {
-            [Done { outcome: Outcome::Failed(reason), .. }] => reason.clone(),
+            [(_, Done { outcome: Outcome::Failed(reason), .. })] => reason.clone(),
             other => panic!("{other:?}"),
         }
     }

@@ -7,18 +7,30 @@ use serde_json::Value;
 
 use super::outcome::{Done, Outcome, Trace};
 use super::plan::{IfChanged, Seen, Task};
+use crate::masking::foreign_text;
 use crate::microsoft::api_error::{ApiError, Failure};
 use crate::microsoft::batch;
 use crate::microsoft::client::Reply;
 use crate::microsoft::cloud::{Api, Resource};
-use crate::microsoft::update::{Difference, Member, Step, differences, requests, updated, value_of};
+use crate::microsoft::update::{Difference, Member, Step, differences, is_of, requests, updated, value_of};
 use crate::pace::backoff;
 use crate::time::Ticks;
 
 /// How often reading, and how often changing, one object is tried when the service fails. Being throttled is no failure.
 const ATTEMPTS: u32 = 4;
-/// How often a change that was accepted is looked for: the service may show it late.
+/// How often a comment whose answer was lost is looked for before it is sent again: it may be shown late.
 const LOOKS: u32 = 3;
+/// How often a change is looked for on an object that is newer than the one that was changed and shows other values. As long
+/// as the service shows the old version, it is late, and is given all the time that the run has.
+const LOOKS_AT_OTHER: u32 = 6;
+/// The longest pause between two such looks.
+const LONGEST_LOOK: Duration = Duration::from_secs(15);
+/// After how many looks a change that was answered with something else than the object is sent again, without and with a
+/// comment, and how often.
+const DOUBTED: [u32; 2] = [3, LOOKS_AT_OTHER];
+const RESENT: u32 = 2;
+/// What is said of a change that the service took and does not show.
+const UNMADE: &str = "the service accepted the change and did not make it";
 /// Of a row's value, the characters that a message repeats.
 const SHOWN: usize = 100;
 
@@ -28,6 +40,8 @@ pub(super) struct Rules {
     pub(super) resource: Resource,
     pub(super) dry_run: bool,
     pub(super) if_changed: IfChanged,
+    /// When the last request may begin.
+    pub(super) until: Instant,
 }
 
 /// A request that did not do what it should.
@@ -35,7 +49,7 @@ pub(super) struct Rules {
 pub(super) struct Fault {
     pub(super) text: String,
     pub(super) kind: FaultKind,
-    retry_after: Option<Duration>,
+    pub(super) retry_after: Option<Duration>,
     status: Option<u16>,
     request_id: Option<String>,
     /// Whether a request was made at all.
@@ -100,6 +114,11 @@ impl Fault {
         self.kind == FaultKind::Passing && !matches!(self.status, Some(400..=499))
     }
 
+    /// The same of a request that was not made for that reason.
+    pub(super) fn unasked(&self) -> Self {
+        Self { asked: false, ..self.clone() }
+    }
+
     /// The failure of all requests to come, which are therefore not made.
     pub(super) fn of_all(&self) -> Self {
         Self { asked: false, ..Self::new(FaultKind::Hopeless, &self.text) }
@@ -126,13 +145,13 @@ enum Fate {
 
 /// An object, and how far its change has come.
 #[derive(Debug)]
-pub(super) struct Work<'a> {
-    pub(super) task: &'a Task,
+pub(super) struct Work {
+    pub(super) task: Task,
     rules: Rules,
     trace: Trace,
     begun: Instant,
-    /// Whether it was read at all; the first look decides what is reported as the change.
-    seen: bool,
+    /// The object as it was first read, which decides what is reported as the change.
+    first: Option<First>,
     /// Whether a request that changes it may have arrived, and whether one before the last may have.
     sent: [bool; 2],
     /// What is known of the last ones.
@@ -141,10 +160,21 @@ pub(super) struct Work<'a> {
     pub(super) alone: bool,
     /// The version that they are to change.
     base: Option<String>,
+    /// Whom the answer to the last change shows as the owner.
+    holder: Option<String>,
+    /// Whether that answer was something else than the object, and how often the change was sent again for it.
+    doubtful: bool,
+    resent: u32,
     /// Failures in a row of [`Doing::Reading`] and [`Doing::Sending`], and answers that asked to slow down.
     failures: [u32; 2],
     throttled: [u32; 2],
     pub(super) looks: u32,
+    /// The pauses between looks so far, and how many there may be in all.
+    looked: Duration,
+    patience: Option<Duration>,
+    /// The pause until the next look at an accepted change, in which others go on, and what is not shown of it yet.
+    pub(super) late: Option<Duration>,
+    unshown: Option<String>,
     /// Looks for what may have been carried out.
     doubts: u32,
     /// What is to be sent next.
@@ -152,35 +182,55 @@ pub(super) struct Work<'a> {
     pub(super) outcome: Option<Outcome>,
 }
 
-impl<'a> Work<'a> {
-    pub(super) fn new(task: &'a Task, rules: Rules) -> Self {
+/// An object as it was first read.
+#[derive(Debug)]
+struct First {
+    /// Its update time.
+    updated: Option<String>,
+    /// What people set on it.
+    members: Vec<(Member, String)>,
+}
+
+/// What people set on an object.
+const MEMBERS: [Member; 6] =
+    [Member::Status, Member::AssignedTo, Member::Classification, Member::Determination, Member::Comment, Member::Tags];
+
+impl Work {
+    pub(super) fn new(task: &Task, rules: Rules) -> Self {
         let trace = Trace { attempts: 1, ..Trace::default() };
         Self {
-            task,
+            task: task.clone(),
             rules,
             trace,
             begun: Instant::now(),
-            seen: false,
+            first: None,
             sent: [false; 2],
             fate: Fate::Undone,
             alone: false,
             base: None,
+            holder: None,
+            doubtful: false,
+            resent: 0,
             failures: [0; 2],
             throttled: [0; 2],
             looks: 0,
+            looked: Duration::ZERO,
+            patience: None,
+            late: None,
+            unshown: None,
             doubts: 0,
             steps: Vec::new(),
             outcome: None,
         }
     }
 
-    pub(super) fn done(self) -> Done {
+    pub(super) fn done(self) -> (String, Done) {
         let outcome = self.outcome.unwrap_or_else(|| Outcome::Failed("out of time".to_owned()));
         let mut trace = self.trace;
         // A comment may be a page long, and the row has it.
         let comments = trace.asked.iter_mut().filter(|difference| difference.member == Member::Comment);
         comments.for_each(|difference| difference.wanted.clear());
-        Done { outcome, trace }
+        (self.task.id, Done { outcome, trace })
     }
 
     fn end(&mut self, outcome: Outcome) {
@@ -196,16 +246,28 @@ impl<'a> Work<'a> {
     /// Takes in the object as just read. Gives the time to wait before it is looked at again.
     pub(super) fn read(&mut self, object: &Value) -> Duration {
         self.succeeded(Doing::Reading);
-        if self.seen {
-            self.note_version(object);
+        if self.first.is_some() {
             let left = self.differences(object);
+            if self.rules.if_changed == IfChanged::Refuse && !self.sent[0] && !left.is_empty() && self.is_newer(object) {
+                // What was sent was refused, as by then somebody else had changed it.
+                let what = self.by_others(object, true).unwrap_or_else(|| "in other members than people set".to_owned());
+                self.end(Outcome::Refused(format!(
+                    "the object changed while this action was at work: {what}; if_changed = refuse"
+                )));
+                return Duration::ZERO;
+            }
+            self.note_version(object);
             self.note_after(object);
+            let (stored, left): (Vec<_>, Vec<_>) = left.into_iter().partition(|left| self.is_stored_otherwise(left));
             if left.is_empty() {
-                self.end(Outcome::Updated(listed(&self.trace.asked)));
+                self.trace.warning = self.warning(&stored, object);
+                let warning = self.trace.warning.as_ref().map_or_else(String::new, |warning| format!("; {warning}"));
+                self.end(Outcome::Updated(format!("{}{warning}", listed(&self.trace.asked))));
                 return Duration::ZERO;
             }
             match self.fate {
-                Fate::Accepted => return self.look_again(&left),
+                Fate::Accepted if !self.is_to_be_sent_again() => return self.look_again(object, &left),
+                Fate::Accepted => self.resent += 1,
                 // The one thing that would be there twice, if it was posted and is shown late.
                 Fate::Unknown if self.doubts + 1 < LOOKS && left.iter().any(|left| left.member == Member::Comment) => {
                     self.doubts += 1;
@@ -214,7 +276,8 @@ impl<'a> Work<'a> {
                 Fate::Unknown | Fate::Undone => {}
             }
         } else {
-            self.seen = true;
+            let members = MEMBERS.map(|member| (member, value_of(self.rules.resource, object, member))).to_vec();
+            self.first = Some(First { updated: updated(self.rules.resource, object).map(str::to_owned), members });
             self.trace.asked = self.differences(object);
             if let Some(changed) = self.task.seen.as_ref().and_then(|seen| changed_since(self.rules.resource, seen, object)) {
                 self.trace.changed_since = Some(changed.clone());
@@ -239,14 +302,80 @@ impl<'a> Work<'a> {
         Duration::ZERO
     }
 
-    fn look_again(&mut self, left: &[Difference]) -> Duration {
+    /// Has an accepted change looked for later, as long as the service may only be late.
+    fn look_again(&mut self, object: &Value, left: &[Difference]) -> Duration {
         self.looks += 1;
-        if self.looks < LOOKS {
-            return backoff(self.looks, seed());
-        }
         let left: Vec<String> = left.iter().map(ToString::to_string).collect();
-        self.end(Outcome::Failed(format!("the service accepted the change and did not make it: {}", left.join("; "))));
+        let left = left.join("; ");
+        let pause = backoff(self.looks, seed()).min(LONGEST_LOOK);
+        let time = *self.patience.get_or_insert_with(|| self.rules.until.saturating_duration_since(Instant::now()));
+        // The last look comes when the time is nearly over.
+        let left_over = time.saturating_sub(self.looked).saturating_sub(Duration::from_millis(500));
+        let pause = pause.min(left_over);
+        if left_over >= Duration::from_millis(300) && (self.looks < LOOKS_AT_OTHER || !self.is_newer(object)) {
+            self.looked += pause;
+            (self.late, self.unshown) = (Some(pause), Some(left));
+        } else {
+            self.end(Outcome::Failed(format!("{UNMADE}: {left}")));
+        }
         Duration::ZERO
+    }
+
+    /// Whether an accepted change goes once more: its answer was something else than the object, which is no word of the
+    /// service that it was made.
+    fn is_to_be_sent_again(&self) -> bool {
+        let commented = self.trace.asked.iter().any(|asked| asked.member == Member::Comment);
+        self.doubtful && self.resent < RESENT && self.looks >= DOUBTED[usize::from(commented)]
+    }
+
+    /// Whether the object is a later version than the one that is to be changed.
+    fn is_newer(&self, object: &Value) -> bool {
+        let time = |text: Option<&str>| text.and_then(Ticks::parse);
+        let base = self.base.as_deref().or_else(|| self.first.as_ref()?.updated.as_deref());
+        matches!((time(base), time(updated(self.rules.resource, object))), (Some(base), Some(now)) if now > base)
+    }
+
+    /// Whether the service made what it was told and shows it in other words.
+    fn is_stored_otherwise(&self, left: &Difference) -> bool {
+        let before = self.trace.asked.iter().find(|asked| asked.member == left.member).map(|asked| asked.current.as_str());
+        let answered = self.holder.as_deref() == Some(left.current.as_str()) && before != Some(left.current.as_str());
+        let assigned = left.member == Member::AssignedTo && !left.current.is_empty() && left.wanted != "none";
+        assigned && self.fate == Fate::Accepted && (answered || left.may_be_so())
+    }
+
+    /// What a person should know of a change that was made.
+    fn warning(&self, stored: &[Difference], object: &Value) -> Option<String> {
+        let stored = stored.iter().map(|left| {
+            let (name, current, wanted) = (left.member.name(), foreign_text(&left.current), foreign_text(&left.wanted));
+            format!("the service shows {name} as `{current}`, for `{wanted}`")
+        });
+        let between =
+            self.by_others(object, false).map(|what| format!("somebody else changed the object at the same time: {what}"));
+        Some(stored.chain(between).collect::<Vec<_>>().join("; ")).filter(|text| !text.is_empty())
+    }
+
+    /// What others changed since the first look: the members that are not what they were, those that this change is about only
+    /// where `all` are meant. What others set and this change set again cannot be seen.
+    fn by_others(&self, object: &Value, all: bool) -> Option<String> {
+        let asked = |member: Member| !all && self.trace.asked.iter().any(|asked| asked.member == member);
+        let mut told = Vec::new();
+        for (member, then) in &self.first.as_ref()?.members {
+            let now = value_of(self.rules.resource, object, *member);
+            match member {
+                Member::Comment => {
+                    let number = |text: &str| text.parse::<usize>().unwrap_or(0);
+                    let ours = usize::from(asked(Member::Comment) && self.sent[0]);
+                    if number(&now) > number(then) + ours {
+                        told.push(format!("{} more comments", number(&now) - number(then) - ours));
+                    }
+                }
+                // The services work it out anew.
+                Member::Determination if asked(Member::Classification) => {}
+                _ if asked(*member) || then.eq_ignore_ascii_case(&now) => {}
+                _ => told.push(format!("{} is {} and was {}", member.name(), shown(&now), shown(then))),
+            }
+        }
+        Some(told.join(", ")).filter(|told| !told.is_empty())
     }
 
     /// Notes that a request that changes it is about to go, whatever becomes of it.
@@ -254,6 +383,7 @@ impl<'a> Work<'a> {
         self.sent = [true, self.sent[0]];
         self.fate = Fate::Undone;
         (self.looks, self.doubts) = (0, 0);
+        (self.holder, self.doubtful, self.unshown) = (None, false, None);
     }
 
     /// Notes that what was sent together with that of others was refused, for whichever of them. It is read again, since the
@@ -273,9 +403,14 @@ impl<'a> Work<'a> {
     pub(super) fn answered(&mut self, reply: &Reply) {
         self.trace.http_status = Some(reply.status);
         self.trace.request_id = reply.request_id.clone().or(self.trace.request_id.take());
-        if let Ok(object) = serde_json::from_slice::<Value>(&reply.body) {
+        let object = serde_json::from_slice::<Value>(&reply.body).unwrap_or_default();
+        let ours = is_of(self.rules.resource, &self.task.id, &object) == Some(true);
+        if ours {
             self.note_version(&object);
+            self.holder = Some(value_of(self.rules.resource, &object, Member::AssignedTo)).filter(|holder| !holder.is_empty());
         }
+        // A comment is answered with the list of comments.
+        self.doubtful |= !ours && !object["value"].is_array();
     }
 
     /// Notes that all requests of this round were accepted.
@@ -332,9 +467,13 @@ impl<'a> Work<'a> {
             _ => fault.text.clone(),
         };
         // What may have arrived is not undone by what failed after it.
+        let unshown = self.unshown.take();
         self.end(match (self.sent[0], doing) {
             (false, _) if fault.kind == FaultKind::NotFound => Outcome::NotFound(text),
             (false, _) => Outcome::Failed(text),
+            (true, _) if fault.kind == FaultKind::OutOfTime && unshown.is_some() => {
+                Outcome::Failed(format!("{text}: {UNMADE}: {}", unshown.unwrap_or_default()))
+            }
             (true, _) if fault.kind == FaultKind::OutOfTime => {
                 Outcome::Failed(format!("{text}: the change was sent and not read back"))
             }
@@ -345,7 +484,18 @@ impl<'a> Work<'a> {
     }
 }
 
-fn seed() -> u64 {
+/// Of a member's value, what a message repeats.
+fn shown(text: &str) -> String {
+    let text = foreign_text(text);
+    match text.char_indices().nth(SHOWN) {
+        None if text.is_empty() => "nothing".to_owned(),
+        None => format!("`{text}`"),
+        Some((at, _)) => format!("`{}...`", &text[..at]),
+    }
+}
+
+/// Any number: it only spreads waits.
+pub(super) fn seed() -> u64 {
     Ticks::now().0.unsigned_abs() / 10_000
 }
 
@@ -360,14 +510,7 @@ fn changed_since(resource: Resource, seen: &Seen, object: &Value) -> Option<Stri
         .iter()
         .map(|(member, then)| (*member, then, value_of(resource, object, *member)))
         .filter(|(_, then, now)| !then.eq_ignore_ascii_case(now))
-        .map(|(member, then, now)| {
-            let shown = |text: &str| match text.char_indices().nth(SHOWN) {
-                None if text.is_empty() => "nothing".to_owned(),
-                None => format!("`{text}`"),
-                Some((at, _)) => format!("`{}...`", &text[..at]),
-            };
-            format!("{} is {} and was {}", member.name(), shown(&now), shown(then))
-        })
+        .map(|(member, then, now)| format!("{} is {} and was {}", member.name(), shown(&now), shown(then)))
         .collect();
     let what = if moved.is_empty() { "in other members than the row shows".to_owned() } else { moved.join(", ") };
     Some(format!("the object changed after the search found it, at {now} ({}): {what}", seen.updated))
@@ -376,8 +519,9 @@ fn changed_since(resource: Resource, seen: &Seen, object: &Value) -> Option<Stri
 /// `status new -> resolved, comment added`.
 fn listed(changes: &[Difference]) -> String {
     let one = |change: &Difference| {
-        let wanted = if change.wanted.is_empty() { "none" } else { &change.wanted };
-        match (change.member, change.current.as_str()) {
+        let (current, wanted) = (foreign_text(&change.current), foreign_text(&change.wanted));
+        let wanted = if wanted.is_empty() { "none" } else { &wanted };
+        match (change.member, current.as_str()) {
             (Member::Comment, _) => "comment added".to_owned(),
             (member, "") => format!("{} -> {wanted}", member.name()),
             (member, current) => format!("{} {current} -> {wanted}", member.name()),
@@ -406,11 +550,11 @@ mod tests {
     }
 
     fn rules(if_changed: IfChanged) -> Rules {
-        Rules { resource: RESOURCE, dry_run: false, if_changed }
+        Rules { resource: RESOURCE, dry_run: false, if_changed, until: Instant::now() + Duration::from_secs(60) }
     }
 
     fn held(status: &str, time: &str) -> Value {
-        json!({"status": status, "lastUpdateDateTime": time})
+        json!({"id": "a", "status": status, "lastUpdateDateTime": time})
     }
 
     fn reply(body: &Value) -> Reply {
@@ -427,11 +571,13 @@ mod tests {
         work.sending();
         work.answered(&reply(&held("resolved", "t1")));
         work.accepted();
-        // Shown late: looked for once more.
-        assert!(work.read(&held("new", "t1")) > Duration::ZERO);
+        // Shown late: looked for once more, while others go on.
+        assert_eq!(work.read(&held("new", "t1")), Duration::ZERO);
+        assert!(work.late.take().is_some());
         assert_eq!(work.trace.versions, ["t1"], "not t0, which is the one that was changed");
         work.read(&held("resolved", "t2"));
-        let done = work.done();
+        let (id, done) = work.done();
+        assert_eq!(id, "a");
         assert_eq!(done.outcome, Outcome::Updated("status new -> resolved".to_owned()));
         assert_eq!(done.trace.versions, ["t1", "t2"]);
         assert_eq!(done.trace.after, [(Member::Status, "resolved".to_owned())]);
@@ -441,15 +587,115 @@ mod tests {
     #[test]
     fn what_was_accepted_and_not_made_is_named() {
         let task = task(None);
-        let mut work = Work::new(&task, rules(IfChanged::Warn));
-        work.read(&held("new", "t0"));
-        work.sending();
-        work.accepted();
-        for _ in 0..LOOKS {
-            work.read(&held("inProgress", "t1"));
-        }
         let text = "the service accepted the change and did not make it: status is `inProgress`, wanted `resolved`";
-        assert_eq!(work.done().outcome, Outcome::Failed(text.to_owned()));
+        // A later version with another value is looked at a few times, the version before as long as there is time.
+        let (old, new) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z");
+        for (shown, most) in [(new, LOOKS_AT_OTHER..=LOOKS_AT_OTHER), (old, 8..=10)] {
+            let mut work = Work::new(&task, rules(IfChanged::Warn));
+            work.read(&held("new", old));
+            work.sending();
+            work.answered(&reply(&held("resolved", new)));
+            work.accepted();
+            let mut pauses = Vec::new();
+            while work.outcome.is_none() {
+                work.read(&held("inProgress", shown));
+                pauses.extend(work.late.take());
+            }
+            assert!(most.contains(&work.looks) && pauses[..LOOKS_AT_OTHER as usize - 1].is_sorted(), "{pauses:?}");
+            assert_eq!(work.done().1.outcome, Outcome::Failed(text.to_owned()));
+        }
+        // Out of time between two looks.
+        let mut work = Work::new(&task, rules(IfChanged::Warn));
+        work.read(&held("new", old));
+        work.sending();
+        work.answered(&reply(&held("resolved", new)));
+        work.accepted();
+        work.read(&held("inProgress", old));
+        work.failed(Doing::Reading, &Fault::over("out of time"), Instant::now());
+        assert_eq!(work.done().1.outcome, Outcome::Failed(format!("out of time: {text}")));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_the_object_is_not_believed_for_long() {
+        let task = task(None);
+        for body in [json!({}), json!(null), json!({"id": "b", "status": "resolved", "lastUpdateDateTime": "t9"}), json!([1])] {
+            let mut work = Work::new(&task, rules(IfChanged::Warn));
+            work.read(&held("new", "t0"));
+            work.sending();
+            work.answered(&reply(&body));
+            work.accepted();
+            let mut looks = 0;
+            while work.steps.is_empty() {
+                work.read(&held("new", "t0"));
+                looks += 1;
+            }
+            assert_eq!((looks, work.trace.versions.len()), (DOUBTED[0] + 1, 0), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_owner_that_is_shown_in_other_words() {
+        let wanted = Wanted { assigned_to: "asmith", ..Wanted::default() };
+        let task = Task { id: "a".to_owned(), change: Change::parse(What::Alerts, &wanted).unwrap(), seen: None };
+        let owned = |holder: &str, time: &str| json!({"id": "a", "assignedTo": holder, "lastUpdateDateTime": time});
+        let table = [
+            ("asmith@contoso.example", "asmith@contoso.example", None),
+            ("Alice Smith", "", Some("the service shows assigned_to as `Alice Smith`, for `asmith`")),
+            ("00000000-1111", "00000000-1111", Some("the service shows assigned_to as `00000000-1111`, for `asmith`")),
+        ];
+        for (shown, answered, warning) in table {
+            let mut work = Work::new(&task, rules(IfChanged::Warn));
+            work.read(&owned("bob", "2026-01-01T00:00:00Z"));
+            work.sending();
+            work.answered(&reply(&owned(answered, "2026-01-01T00:00:01Z")));
+            work.accepted();
+            work.read(&owned(shown, "2026-01-01T00:00:01Z"));
+            let done = work.done().1;
+            assert_eq!(done.trace.warning.as_deref(), warning);
+            assert!(matches!(&done.outcome, Outcome::Updated(text) if text.starts_with("assigned_to bob -> asmith")), "{done:?}");
+        }
+        // Nobody said that it was made: somebody else's name is another owner, and so is the one that was there.
+        for shown in ["carol", "bob"] {
+            let mut work = Work::new(&task, rules(IfChanged::Warn));
+            work.read(&owned("bob", "2026-01-01T00:00:00Z"));
+            work.sending();
+            work.answered(&reply(&owned("bob", "2026-01-01T00:00:01Z")));
+            work.accepted();
+            work.read(&owned(shown, "2026-01-01T00:00:01Z"));
+            assert!(work.outcome.is_none() && work.late.is_some());
+        }
+    }
+
+    #[test]
+    fn somebody_else_at_the_same_time() {
+        let task = task(None);
+        let before =
+            json!({"id": "a", "status": "new", "assignedTo": null, "comments": [], "lastUpdateDateTime": "2026-01-01T00:00:00Z"});
+        let after = json!({"id": "a", "status": "resolved", "assignedTo": "bob", "comments": [{"comment": "mine"}],
+            "lastUpdateDateTime": "2026-01-01T00:00:02Z"});
+        for if_changed in [IfChanged::Warn, IfChanged::Refuse] {
+            let mut work = Work::new(&task, rules(if_changed));
+            work.read(&before);
+            work.sending();
+            work.answered(&reply(&after));
+            work.accepted();
+            work.read(&after);
+            let said = "somebody else changed the object at the same time: assigned_to is `bob` and was nothing, 1 more comments";
+            let done = work.done().1;
+            assert_eq!(done.trace.warning.as_deref(), Some(said));
+            assert_eq!(done.outcome, Outcome::Updated(format!("status new -> resolved; {said}")));
+        }
+        // Refused by the service for that very reason: it is left alone.
+        let conflict = Fault { status: Some(412), ..Fault::new(FaultKind::Passing, "changed") };
+        let theirs =
+            json!({"id": "a", "status": "inProgress", "assignedTo": "bob", "lastUpdateDateTime": "2026-01-01T00:00:02Z"});
+        let mut work = Work::new(&task, rules(IfChanged::Refuse));
+        work.read(&before);
+        work.sending();
+        work.failed(Doing::Sending, &conflict, Instant::now() + Duration::from_secs(60));
+        work.read(&theirs);
+        let why = "the object changed while this action was at work: status is `inProgress` and was `new`, assigned_to is `bob` and was nothing; if_changed = refuse";
+        assert_eq!(work.outcome, Some(Outcome::Refused(why.to_owned())));
     }
 
     #[test]
@@ -461,7 +707,7 @@ mod tests {
         work.sending();
         assert!(work.failed(Doing::Sending, &Fault::new(FaultKind::Passing, "cut"), later) > Duration::ZERO);
         work.read(&held("resolved", "t1"));
-        let done = work.done();
+        let done = work.done().1;
         assert_eq!(done.outcome, Outcome::Updated("status new -> resolved".to_owned()));
         assert_eq!(done.trace.attempts, 2);
     }
@@ -567,7 +813,7 @@ mod tests {
         let mut work = Work::new(&row, rules(IfChanged::Warn));
         work.read(&newer);
         assert_eq!((work.outcome.clone(), work.steps.len()), (None, 1));
-        assert_eq!(work.done().trace.changed_since.as_deref(), Some(said));
+        assert_eq!(work.done().1.trace.changed_since.as_deref(), Some(said));
         // The same instant in another spelling.
         let mut work = Work::new(&row, rules(IfChanged::Refuse));
         work.read(&held("new", "2026-01-01T00:00:00.1000000Z"));

@@ -58,6 +58,9 @@ pub(super) struct Trace {
     pub(super) took: Duration,
     /// What had happened to the object since the search found it.
     pub(super) changed_since: Option<String>,
+    /// What a person should know of a change that was made: it was stored under another name, or somebody else changed the
+    /// object at the same time.
+    pub(super) warning: Option<String>,
     /// The requests a dry run would have sent.
     pub(super) requests: Vec<String>,
 }

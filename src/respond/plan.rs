@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use ring::digest::{SHA256, digest};
 
 use super::outcome::{Done, Outcome};
+use crate::masking::admin_text;
 use crate::microsoft::cloud::{Resource, What};
 use crate::microsoft::object::names;
 use crate::microsoft::query::check_id;
@@ -53,7 +54,7 @@ pub(super) struct Parameters {
     pub(super) account: String,
     /// What is changed through which API.
     pub(super) resource: Resource,
-    /// The API as it was written.
+    /// The API's name, or what was written in its place.
     pub(super) api: String,
     /// Whether to say only what would be changed.
     pub(super) dry_run: bool,
@@ -88,22 +89,22 @@ impl Parameters {
             "1" | "true" | "yes" => true,
             "0" | "false" | "no" => false,
             other => {
-                wrong("dry_run", &format!("`{}` is neither 1 nor 0", shown(other)));
+                wrong("dry_run", &format!("`{}` is neither 1 nor 0", admin_text(other)));
                 true
             }
         };
-        let if_changed = match payload.param("if_changed").unwrap_or("warn") {
+        let if_changed = match payload.param("if_changed").unwrap_or("warn").to_ascii_lowercase().as_str() {
             "warn" => IfChanged::Warn,
             "refuse" => IfChanged::Refuse,
             other => {
-                wrong("if_changed", &format!("`{}` is unknown: write warn or refuse", shown(other)));
+                wrong("if_changed", &format!("`{}` is unknown: write warn or refuse", admin_text(other)));
                 IfChanged::Refuse
             }
         };
         let index = payload.param("index").filter(|index| {
             let fits = is_index(index);
             if !fits {
-                wrong("index", &format!("`{}` is not the name of an index that can be written to", shown(index)));
+                wrong("index", &format!("`{}` is not the name of an index that can be written to", admin_text(index)));
             }
             fits
         });
@@ -111,7 +112,7 @@ impl Parameters {
             fault: None,
             account: account.to_owned(),
             resource,
-            api: shown(api),
+            api: Resource::of(api, action.what()).map_or_else(|_| admin_text(api), |resource| resource.param().to_owned()),
             dry_run,
             if_changed,
             // What is to be told of a wrong one has to be told somewhere.
@@ -211,11 +212,6 @@ fn fingerprint(parts: &[&str]) -> String {
     hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Enough of a wrong value to find it again.
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(60).collect()
-}
-
 /// The version of an object that a row shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
@@ -236,8 +232,10 @@ pub(super) struct Task {
 /// What a row comes to.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// The change of the object of this key, which this row or one before it asked for.
+    /// The change of the object of this key, for which this row is the first to ask.
     Change(String),
+    /// The same, for which a row before it asked.
+    Repeat(String),
     /// Nothing can be sent for this row.
     Refuse(Outcome),
 }
@@ -294,7 +292,7 @@ impl Orders {
         let key = key(&id);
         let asked = Change { comment: None, ..change.clone() };
         match self.known.get(&key) {
-            Some(known) if known.change == asked => return Order::Change(key),
+            Some(known) if known.change == asked => return Order::Repeat(key),
             Some(_) => return refuse("a row before asks for another change of the same object".to_owned()),
             None => {}
         }
@@ -307,13 +305,13 @@ impl Orders {
         Order::Change(key)
     }
 
-    /// Notes what became of the objects that were due.
-    pub(super) fn ended(&mut self, tasks: &[Task], ends: Vec<Done>) {
-        for (task, end) in tasks.iter().zip(ends) {
-            if let Some(known) = self.known.get_mut(&key(&task.id)) {
-                known.end = Some(end);
-            }
+    /// Notes what became of an object; its key.
+    pub(super) fn ended(&mut self, id: &str, end: Done) -> String {
+        let key = key(id);
+        if let Some(known) = self.known.get_mut(&key) {
+            known.end = Some(end);
         }
+        key
     }
 
     /// What became of an object.
@@ -321,14 +319,11 @@ impl Orders {
         self.known.get(key)?.end.as_ref()
     }
 
-    /// Keeps of these only what a later row of the same object needs; of those for which nothing was asked, nothing.
-    pub(super) fn told(&mut self, tasks: &[Task]) {
-        for task in tasks {
-            let key = key(&task.id);
-            match self.known.get_mut(&key).and_then(|known| known.end.as_mut()) {
-                Some(end) if end.trace.attempts > 0 => end.shorten(),
-                _ => drop(self.known.remove(&key)),
-            }
+    /// Keeps of an object that ended only what a later row of the same object needs; nothing where nothing was asked.
+    pub(super) fn told(&mut self, key: &str) {
+        match self.known.get_mut(key).and_then(|known| known.end.as_mut()) {
+            Some(end) if end.trace.attempts > 0 => end.shorten(),
+            _ => drop(self.known.remove(key)),
         }
     }
 }
@@ -387,6 +382,16 @@ mod tests {
             assert_eq!(orders.due, []);
         }
         assert_eq!(parameters(r#"{"account":"a"}"#).fault, None, "rows may bring the change");
+        // Case and blanks make no other value.
+        let spelled =
+            parameters(r#"{"account":"a","api":" Graph ","if_changed":"Refuse","dry_run":"TRUE","status":"RESOLVED "}"#);
+        assert_eq!(
+            (spelled.fault, spelled.api.as_str(), spelled.if_changed, spelled.dry_run),
+            (None, "graph", IfChanged::Refuse, true)
+        );
+        // What looks like a key is not repeated.
+        let pasted = parameters(r#"{"account":"a","status":"abc8Q~0123456789abcdefghijABCDEFGHIJ"}"#);
+        assert!(pasted.fault.unwrap().starts_with("status `***` is not allowed"));
     }
 
     #[test]
@@ -399,9 +404,8 @@ mod tests {
             let parameters = Parameters::read(action, &payload(r#"{"account":"a","status":"resolved"}"#));
             let mut orders = Orders::default();
             for id in ids {
-                assert!(
-                    matches!(orders.next(&parameters, &Row::of([("id", vec![id])])), Order::Change(key) if key == one.to_lowercase())
-                );
+                let order = orders.next(&parameters, &Row::of([("id", vec![id])]));
+                assert!(matches!(order, Order::Change(key) | Order::Repeat(key) if key == one.to_lowercase()));
             }
             assert_eq!(orders.due.iter().map(|task| task.id.as_str()).collect::<Vec<_>>(), [one]);
         }
@@ -419,18 +423,17 @@ mod tests {
         let parameters = parameters(r#"{"account":"a","status":"resolved"}"#);
         let mut orders = Orders::default();
         let row = Row::of([("id", vec!["x"])]);
-        for _ in 0..2 {
-            assert!(matches!(orders.next(&parameters, &row), Order::Change(id) if id == "x"));
-        }
+        assert!(matches!(orders.next(&parameters, &row), Order::Change(id) if id == "x"));
+        assert!(matches!(orders.next(&parameters, &row), Order::Repeat(id) if id == "x"));
         let due = std::mem::take(&mut orders.due);
         assert_eq!((due.len(), orders.end_of("x")), (1, None));
         let mut end = Done::early(Outcome::Updated("x".repeat(5000)));
         end.trace.attempts = 1;
-        orders.ended(&due, vec![end.clone()]);
+        assert_eq!(orders.ended("X", end.clone()), "x");
         assert_eq!(orders.end_of("x"), Some(&end));
-        orders.told(&due);
+        orders.told("x");
         assert_eq!(orders.end_of("x").unwrap().outcome, Outcome::Updated(format!("{}...", "x".repeat(1000))));
-        assert!(matches!(orders.next(&parameters, &row), Order::Change(_)));
+        assert!(matches!(orders.next(&parameters, &row), Order::Repeat(_)));
         assert_eq!(orders.due.len(), 0);
         let other = Row::of([("id", vec!["x"]), ("defender_status", vec!["new"])]);
         assert_eq!(refused(orders.next(&parameters, &other)), "a row before asks for another change of the same object");

@@ -9,7 +9,10 @@ use serde::Serialize;
 
 use super::outcome::{Done, Outcome};
 use super::plan::Parameters;
+use super::summary::{Group, Summary};
+use crate::masking::{foreign_text, without_secrets};
 use crate::microsoft::cloud::What;
+use crate::microsoft::query::check_id;
 use crate::microsoft::update::Member;
 use crate::mode::Action;
 use crate::splunk::alert::{Payload, Row};
@@ -38,6 +41,30 @@ pub(super) struct Report<'a> {
     unjournaled: bool,
     rows: usize,
     failed: usize,
+    /// What is not told row by row.
+    summary: Summary,
+}
+
+/// The audit event of many rows for which nothing was asked; those of its members that [`Event`] has as well mean the same.
+#[derive(Serialize)]
+struct Many<'a> {
+    time: String,
+    action: &'static str,
+    result: &'static str,
+    object: &'static str,
+    reason: String,
+    /// How many rows it stands for.
+    rows: usize,
+    /// The first and the last of them, counted from 1.
+    first_row: usize,
+    last_row: usize,
+    dry_run: bool,
+    user: &'a str,
+    app: &'a str,
+    search_name: &'a str,
+    sid: &'a str,
+    account: &'a str,
+    api: &'a str,
 }
 
 /// One audit event; its members in the order in which they are written. The time is the first, where Splunk looks for it.
@@ -51,12 +78,14 @@ struct Event<'a> {
     reason: &'a str,
     /// Names of the members that the change is about.
     changed: Vec<&'static str>,
-    before: BTreeMap<&'static str, &'a str>,
+    before: BTreeMap<&'static str, String>,
     after: BTreeMap<&'static str, Cow<'a, str>>,
     /// The update times of the versions that the change made: by them and the id its echo in the feeds is known.
     updated: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     changed_since: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     would_send: &'a [String],
     dry_run: bool,
@@ -107,6 +136,7 @@ impl<'a> Report<'a> {
             unjournaled: false,
             rows: 0,
             failed: 0,
+            summary: Summary::default(),
         }
     }
 
@@ -115,19 +145,32 @@ impl<'a> Report<'a> {
         (self.rows, self.failed)
     }
 
-    /// Tells the result of a row; `number` counts from 0.
-    pub(super) fn row(&mut self, row: &Row, number: usize, done: &Done) {
-        let id = self.parameters.id_of(row).map(|id| id.chars().take(ID).collect::<String>());
+    /// Tells the result of a row; `number` counts from 0. `first` says whether it is the first of its object; with nothing
+    /// asked for it, a row may be told with others.
+    pub(super) fn row(&mut self, row: &Row, number: usize, done: &Done, first: bool) {
         self.rows += 1;
         self.failed += usize::from(!done.outcome.is_success());
+        let asked = first && done.trace.attempts > 0;
+        if !asked && self.summary.takes(number, &done.outcome) {
+            return;
+        }
+        let id = self.parameters.id_of(row).map(|id| match check_id(self.parameters.resource, &id) {
+            Ok(()) => id,
+            // It may be anything, and is not to be repeated unseen.
+            Err(_) => foreign_text(&id.chars().take(ID).collect::<String>()),
+        });
         let whose = format!("{}: row={} id={}", self.action.name(), number + 1, id.as_deref().map_or("-".into(), one_word));
         if let (Some(changed), false) = (&done.trace.changed_since, matches!(done.outcome, Outcome::Refused(_))) {
             log::warn!("{whose}: {changed}");
         }
         let (result, text) = done.outcome.told();
-        let level = if done.outcome.is_success() { log::Level::Info } else { log::Level::Error };
+        let level = match done.outcome.is_success() {
+            true if done.trace.warning.is_some() => log::Level::Warn,
+            true => log::Level::Info,
+            false => log::Level::Error,
+        };
         log::log!(level, "{whose} result={result}: {text}");
-        self.record(row, number, &done.outcome);
+        self.record(row, number, done.outcome.is_success(), &format!("{result}: {text}"));
         if self.spool.is_some() {
             match serde_json::to_string(&self.event(row, number, id.as_deref(), done)) {
                 Ok(event) => self.events.push(event),
@@ -136,10 +179,54 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn record(&mut self, row: &Row, number: usize, outcome: &Outcome) {
-        let (result, text) = outcome.told();
-        let status = if outcome.is_success() { Status::Success } else { Status::Failure };
-        if let Err(error) = self.journal.record(row, number, status, &format!("{result}: {text}"))
+    /// Tells how many rows were not told one by one, by result and reason.
+    pub(super) fn summarize(&mut self) {
+        for (result, group) in self.summary.take() {
+            let (rows, first, last) = (group.rows, group.first, group.last);
+            let text = format!("{rows} more rows, from {first} to {last}, have result={result}: {}", group.text());
+            let level = if group.success { log::Level::Info } else { log::Level::Error };
+            log::log!(level, "{}: {text}", self.action.name());
+            let all = format!("{first}-{last}");
+            self.record(&Row::of([("rid", vec![all.as_str()])]), first - 1, group.success, &text);
+            if self.spool.is_some() {
+                match serde_json::to_string(&self.many(result, &group)) {
+                    Ok(event) => self.events.push(event),
+                    Err(error) => log::warn!("the audit event of rows {first} to {last} cannot be written: {error}"),
+                }
+            }
+        }
+    }
+
+    fn many(&self, result: &'static str, group: &Group) -> Many<'_> {
+        Many {
+            time: Ticks::now().rfc3339_ms(),
+            action: self.action.name(),
+            result,
+            object: self.object(),
+            reason: group.text(),
+            rows: group.rows,
+            first_row: group.first,
+            last_row: group.last,
+            dry_run: self.parameters.dry_run,
+            user: &self.payload.owner,
+            app: &self.payload.app,
+            search_name: &self.payload.search_name,
+            sid: &self.payload.sid,
+            account: &self.parameters.account,
+            api: &self.parameters.api,
+        }
+    }
+
+    fn object(&self) -> &'static str {
+        match self.parameters.resource.what() {
+            What::Incidents => "incident",
+            What::Alerts => "alert",
+        }
+    }
+
+    fn record(&mut self, row: &Row, number: usize, success: bool, signature: &str) {
+        let status = if success { Status::Success } else { Status::Failure };
+        if let Err(error) = self.journal.record(row, number, status, signature)
             && !std::mem::replace(&mut self.unjournaled, true)
         {
             log::warn!(
@@ -162,20 +249,18 @@ impl<'a> Report<'a> {
             time: Ticks::now().rfc3339_ms(),
             action: self.action.name(),
             result,
-            object: match self.parameters.resource.what() {
-                What::Incidents => "incident",
-                What::Alerts => "alert",
-            },
+            object: self.object(),
             id,
             reason,
             changed: trace.asked.iter().map(|difference| difference.member.name()).collect(),
-            before: before.map(|difference| (difference.member.name(), difference.current.as_str())).collect(),
+            before: before.map(|difference| (difference.member.name(), without_secrets(&difference.current))).collect(),
             after: after
-                .map(|(member, value)| (member.name(), Cow::from(value)))
+                .map(|(member, value)| (member.name(), Cow::from(without_secrets(value))))
                 .chain(comment.map(|comment| (Member::Comment.name(), Cow::from(comment))))
                 .collect(),
             updated: &trace.versions,
             changed_since: trace.changed_since.as_deref(),
+            warning: trace.warning.as_deref(),
             would_send: &trace.requests,
             dry_run: self.parameters.dry_run,
             user: &self.payload.owner,

@@ -3,6 +3,7 @@
 pub(crate) mod act;
 mod enterprise;
 mod limits;
+mod odd;
 mod rows;
 
 use serde_json::{Value, json};
@@ -736,10 +737,12 @@ fn what_the_service_does_not_take_is_named() {
     let stage = Stage::new();
     let list = List::XdrIncidents;
     let ids = stage.fresh(list, 1);
-    // It says yes and does nothing.
-    stage.fault(Route::XdrIncidentUpdate, When::Once, FaultKind::Body(200, "application/json", "{}".to_owned()));
+    // It says yes and does nothing; what it says is not the incident, so it is told again, and says so again.
+    stage.conf("alert_actions", action_of(list), "maxtime", "20s");
+    stage.fault(Route::XdrIncidentUpdate, When::Always, FaultKind::Body(200, "application/json", "{}".to_owned()));
     let ended = Act::new(&stage, list).set("status", "resolved").set("tags", "a").ids(&ids).run().exits(1);
     let why = "failed: the service accepted the change and did not make it: status is `Active`, wanted `Resolved`; tags is not set, \
                wanted `a`";
     assert_eq!(ended.said("ERROR"), [line(list, 1, &ids[0], why)]);
+    assert_eq!(stage.asked(Route::XdrIncidentUpdate), 3);
 }
