@@ -57,9 +57,10 @@ impl Page {
             evidence: Evidence::Inline,
             alerts: &self.memory,
             is_new: true,
+            is_stray: false,
             now: Ticks(0),
         };
-        (self.feed.events)(&Row::read(value, names.identity), &reading, emission);
+        (self.feed.events)(&Row::read(value, names.identity, names.place()), &reading, emission);
     }
 
     /// All of a body as events, written to nowhere.

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::Cursor;
+use crate::late::Late;
 use crate::lock::{self, Lock};
 
 /// What the file of one input holds.
@@ -24,6 +25,9 @@ pub struct Checkpoint {
     pub not_before: Option<String>,
     /// The position.
     pub cursor: Cursor,
+    /// What is known of late looks; nothing in a position of an earlier version.
+    #[serde(default, skip_serializing_if = "Late::is_unset")]
+    pub late: Late,
 }
 
 /// Whose position it is. Another tenant or feed is another set of objects; another API or filter is another look at it.
@@ -245,6 +249,7 @@ mod tests {
             },
             not_before: None,
             cursor: Cursor::begin(Ticks(0), Ticks(20_000_000_000), Duration::from_secs(60)),
+            late: Late::default(),
         }
     }
 

@@ -9,14 +9,18 @@
 
 mod arrival;
 mod expansion;
+mod late;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Subject};
 use crate::cursor::{Aim, Ask, Cursor, Failed, MAX_GIVEN_UP};
 use crate::feeds::{Draft, IncludeAlerts};
 use crate::input::Input;
+use crate::late::Late;
+use crate::late::file::Head;
 use crate::microsoft::api_error::{ApiError, Failure};
 use crate::microsoft::client::{Incoming, Reply};
 use crate::microsoft::cloud::Api;
@@ -56,6 +60,26 @@ pub trait Outside {
     /// # Errors
     /// See [`CheckpointError`].
     fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), CheckpointError>;
+    /// The memory of the late look; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read or is damaged.
+    fn memory(&mut self) -> io::Result<Option<Head>>;
+    /// What the memory holds, in no order.
+    ///
+    /// # Errors
+    /// As [`Outside::memory`], and when there is none.
+    fn recall(&mut self) -> io::Result<Vec<Version>>;
+    /// Adds to the memory, lastingly; says how many versions it holds now.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn remember(&mut self, versions: &[Version]) -> io::Result<u64>;
+    /// Replaces the memory, whatever it was, by one of this name with these versions.
+    ///
+    /// # Errors
+    /// When it cannot be written; then it is as it was before.
+    fn begin_memory(&mut self, name: u64, versions: &[Version]) -> io::Result<()>;
 }
 
 /// The position to go on from. On the first run it is made and saved, before anything is asked: `start` then means the
@@ -80,6 +104,8 @@ pub fn position(
         let was = std::mem::replace(&mut saved.subject, subject.clone());
         if was.is_same_set(&subject) {
             if was.api != subject.api || was.filter != subject.filter {
+                // What another look at the set shows of the last days was not late.
+                saved.late = Late::default();
                 log::warn!("{input}: its api or filter changed; it goes on from where it was");
             }
             if planted(Planted::DropsHistory) {
@@ -93,7 +119,7 @@ pub fn position(
     }
     let now = outside.now();
     let cursor = Cursor::begin(input.start.resolve(now), now, input.lookback);
-    let checkpoint = Checkpoint { subject, not_before: None, cursor };
+    let checkpoint = Checkpoint { subject, not_before: None, cursor, late: Late::default() };
     if !planted(Planted::StartNotSaved) {
         outside.save(&checkpoint)?;
     }
@@ -185,6 +211,10 @@ pub struct Poll<'a, O> {
     deadline: Ticks,
     failures: u32,
     room: Room,
+    /// While a late look is under way: what was emitted in its stretch, sorted.
+    looking: Option<Vec<Version>>,
+    /// The whole memory of the late look, sorted, once a row asked for it.
+    recalled: Option<Vec<Version>>,
     /// What it did so far.
     pub tally: Tally,
 }
@@ -237,10 +267,11 @@ impl<'a, O: Outside> Poll<'a, O> {
         // Neither Defender API documents an order for these lists, and both serve the newest first.
         let order = if input.resource.api() == Api::Graph { Order::OldestFirst } else { Order::AsServed };
         let (pace, tally) = (Pace::new(input.resource.rate()), Tally::default());
-        Self { input, checkpoint, outside, pace, order, deadline, failures: 0, room: Room::default(), tally }
+        let (looking, recalled) = (None, None);
+        Self { input, checkpoint, outside, pace, order, deadline, failures: 0, room: Room::default(), looking, recalled, tally }
     }
 
-    /// Reads news, then history, until nothing is left or the time is over.
+    /// Reads news, then history, until nothing is left or the time is over; and once a day what may have come late.
     ///
     /// # Errors
     /// See [`CollectError`].
@@ -249,6 +280,19 @@ impl<'a, O: Outside> Poll<'a, O> {
             return Ok(End::NotBefore(until));
         }
         self.checkpoint.not_before = None;
+        self.open_memory();
+        let end = match self.read_on()? {
+            End::Done => self.look()?,
+            end => end,
+        };
+        if let End::NotBefore(until) = end {
+            self.checkpoint.not_before = Some(until.to_string());
+            self.outside.save(self.checkpoint)?;
+        }
+        Ok(end)
+    }
+
+    fn read_on(&mut self) -> Result<End, CollectError> {
         self.checkpoint.cursor.open_poll(self.input.lookback);
         let mut asked_of_history = 0;
         while let Some(ask) = self.checkpoint.cursor.next_ask() {
@@ -258,14 +302,8 @@ impl<'a, O: Outside> Poll<'a, O> {
                 }
                 asked_of_history += 1;
             }
-            match self.read(ask)? {
-                None => {}
-                Some(End::NotBefore(until)) => {
-                    self.checkpoint.not_before = Some(until.to_string());
-                    self.outside.save(self.checkpoint)?;
-                    return Ok(End::NotBefore(until));
-                }
-                Some(end) => return Ok(end),
+            if let Some(end) = self.read(ask)? {
+                return Ok(end);
             }
         }
         Ok(End::Done)
@@ -379,9 +417,12 @@ impl<'a, O: Outside> Poll<'a, O> {
         date.map(|date| date.minus(self.outside.now().since(asked_at)))
     }
 
-    fn remember(&mut self, alerts: BTreeSet<Version>) {
+    fn remember(&mut self, alerts: BTreeMap<Version, Version>) {
         let memory = &mut self.checkpoint.cursor.alerts;
-        for alert in alerts {
+        for (alert, unplaced) in alerts {
+            if alert != unplaced {
+                memory.forget(unplaced);
+            }
             memory.note(alert);
         }
         let forgotten = memory.evict();
@@ -403,7 +444,7 @@ impl<'a, O: Outside> Poll<'a, O> {
             return Err(error);
         }
         let now = self.outside.now();
-        match self.checkpoint.cursor.failed(ask, now) {
+        match self.cursor().failed(ask, now) {
             Failed::Halved => {
                 self.tally.halved += 1;
                 log::debug!("{}: asking in halves: {error}", self.input);
@@ -411,7 +452,7 @@ impl<'a, O: Outside> Poll<'a, O> {
             Failed::Unsplittable if self.expands() => return self.take_apart(ask),
             Failed::Unsplittable => {
                 self.set_aside(ask, &error.to_string())?;
-                self.outside.save(self.checkpoint)?;
+                self.save()?;
             }
         }
         Ok(None)
@@ -423,7 +464,7 @@ impl<'a, O: Outside> Poll<'a, O> {
             self.input,
             ask.window.lo
         );
-        if self.checkpoint.cursor.give_up(ask) {
+        if self.cursor().give_up(ask) {
             return Ok(());
         }
         Err(CollectError::TooManyGivenUp { path: self.path(ask), reason: reason.to_owned() })

@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod look;
+
 use crate::planted::{Planted, planted};
 use crate::time::{PER_MS, PER_SECOND, Ticks};
-use crate::version::{AlertMemory, Version, packed};
+use crate::version::{AlertMemory, Strays, Version, packed};
 
 /// A stretch of update time, `lo` included, `hi` not; both on whole milliseconds. Without `hi` it has no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +38,8 @@ impl Window {
         Self { lo, hi: Some(hi) }
     }
 
-    fn holds(&self, at: Ticks) -> bool {
+    /// Whether the instant lies inside.
+    pub(crate) fn holds(&self, at: Ticks) -> bool {
         self.lo <= at && self.hi.map_or(at <= LAST, |hi| at < hi)
     }
 
@@ -184,6 +187,9 @@ pub struct Cursor {
     versions: BTreeSet<Version>,
     /// Alerts seen inside incidents.
     pub alerts: AlertMemory,
+    /// Rows outside their windows: a service whose filter is coarser than asked must not make us lose or repeat.
+    #[serde(default, skip_serializing_if = "Strays::is_empty")]
+    pub strays: Strays,
     #[serde(skip)]
     poll: Poll,
 }
@@ -192,8 +198,6 @@ pub struct Cursor {
 struct Poll {
     queue: VecDeque<Ask>,
     lookback: Duration,
-    /// Rows outside their windows: a service whose filter is coarser than asked must not make us lose or repeat.
-    strays: BTreeSet<Version>,
     /// The first look of this poll: history ends where that look can settle.
     first: Option<Ticks>,
     /// The newest look of this poll.
@@ -227,6 +231,7 @@ impl Cursor {
             given_up: Vec::new(),
             versions: BTreeSet::new(),
             alerts: AlertMemory::default(),
+            strays: Strays::default(),
             poll: Poll::default(),
         }
     }
@@ -267,7 +272,7 @@ impl Cursor {
 
     /// Whether this version was emitted before and not forgotten since.
     pub fn knows(&self, version: Version) -> bool {
-        self.versions.contains(&version) || self.poll.strays.contains(&version)
+        self.versions.contains(&version) || self.strays.holds(version)
     }
 
     /// Judges an answer of which `emitted` was emitted. Changes nothing: see [`Batch`].
@@ -408,12 +413,21 @@ impl Cursor {
         self.prune();
     }
 
+    /// Notes which rows of an answer came outside their windows once more: they are the last to be forgotten.
+    pub fn see(&mut self, rows: &[Version]) {
+        for row in rows {
+            if self.strays.holds(*row) {
+                self.strays.note(*row);
+            }
+        }
+    }
+
     fn note(&mut self, window: Window, emitted: BTreeSet<Version>) {
         for version in emitted {
-            let kept = if window.holds(version.updated) { &mut self.versions } else { &mut self.poll.strays };
-            kept.insert(version);
-            if version.updated >= self.settled {
+            if window.holds(version.updated) || (self.settled..=LAST).contains(&version.updated) {
                 self.versions.insert(version);
+            } else if !planted(Planted::ForgetsStrays) {
+                self.strays.note(version);
             }
         }
     }
@@ -582,34 +596,34 @@ fn point_among_rows(window: Window, answer: &Answer<'_>) -> Ticks {
 }
 
 /// Times in the checkpoint: RFC 3339, so that a person can read where an input stands.
-mod ticks {
+pub(crate) mod ticks {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use crate::time::Ticks;
 
-    pub(super) fn serialize<S: Serializer>(at: &Ticks, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(at: &Ticks, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(at)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ticks, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ticks, D::Error> {
         let text = String::deserialize(deserializer)?;
         Ticks::parse(&text).ok_or_else(|| serde::de::Error::custom("not an RFC 3339 time"))
     }
 }
 
-mod ticks_option {
+pub(crate) mod ticks_option {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use crate::time::Ticks;
 
-    pub(super) fn serialize<S: Serializer>(at: &Option<Ticks>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(at: &Option<Ticks>, serializer: S) -> Result<S::Ok, S::Error> {
         match at {
             Some(at) => serializer.collect_str(at),
             None => serializer.serialize_none(),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ticks>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ticks>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
         text.map(|text| Ticks::parse(&text).ok_or_else(|| serde::de::Error::custom("not an RFC 3339 time"))).transpose()
     }

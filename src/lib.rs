@@ -25,6 +25,7 @@ pub mod feeds;
 pub mod http;
 pub mod input;
 pub mod json;
+pub mod late;
 pub mod lock;
 pub mod masking;
 pub mod microsoft;

@@ -37,6 +37,14 @@ pub(crate) enum Planted {
     BrokenIsComplete,
     /// What was written of an answer that broke off is not remembered.
     ForgetsBroken,
+    /// What becomes visible later than the look-back is not looked for.
+    NoLateLook,
+    /// The memory of the late look does not hold what was emitted.
+    LateForgets,
+    /// What came outside its window is not remembered.
+    ForgetsStrays,
+    /// An alert is known whatever incident it belongs to.
+    IgnoresMoves,
     /// A new link of a partition begins where the input began.
     ReattachesAtStart,
     /// A partition whose numbers went back is read again from its beginning.

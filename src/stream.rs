@@ -1,7 +1,7 @@
 //! The streaming mode: one run of the input that splunkd describes on standard input.
 
 use std::fmt::Display;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::feeds::Draft;
 use crate::input::{AnyInput, Input};
 #[cfg(not(feature = "streaming"))]
 use crate::input::{EventHubInput, StorageInput};
+use crate::late::file::{Head, MemoryFile};
 use crate::microsoft::api_error::ApiError;
 use crate::microsoft::client::{Client, Incoming, Reply};
 use crate::splunk::definition::{self, Definition, Root, Stanza};
@@ -28,6 +29,7 @@ use crate::splunk::rest::Splunkd;
 use crate::splunk::stdout::{Drained, Stdout, drain};
 use crate::splunk::stop::Stop;
 use crate::time::Ticks;
+use crate::version::Version;
 
 /// The most one exchange with Microsoft may take; a page of incidents with many alerts takes a while.
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(180);
@@ -124,7 +126,8 @@ impl World<'_> {
         let Some(store) = Store::open(&self.definition.checkpoint_dir, &input.name, waiting)? else { return Ok(()) };
         let (saved, tenant_id) = (store.load(&input.name)?, account.tenant_id.clone());
         let client = account.client(&settings.http(EXCHANGE_LIMIT)?, input.resource.api())?;
-        let mut live = Live { client, store, source, input, stream: self.stream, stop: self.stop };
+        let memory = MemoryFile::of(&self.definition.checkpoint_dir, &input.name);
+        let mut live = Live { client, store, memory, source, input, stream: self.stream, stop: self.stop };
         let begun = Ticks::now();
         let mut checkpoint = position(saved, input, &tenant_id, &mut live)?;
         let mut poll = Poll::new(input, &mut checkpoint, &mut live);
@@ -163,6 +166,7 @@ fn report(input: &Input, tally: &Tally, checkpoint: &Checkpoint, took: Duration)
 struct Live<'a> {
     client: Client,
     store: Store,
+    memory: MemoryFile,
     source: String,
     input: &'a Input,
     stream: &'a SharedStream<Stdout>,
@@ -199,6 +203,22 @@ impl Outside for Live<'_> {
 
     fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
         self.store.save(checkpoint)
+    }
+
+    fn memory(&mut self) -> io::Result<Option<Head>> {
+        self.memory.head()
+    }
+
+    fn recall(&mut self) -> io::Result<Vec<Version>> {
+        self.memory.read()
+    }
+
+    fn remember(&mut self, versions: &[Version]) -> io::Result<u64> {
+        self.memory.append(versions)
+    }
+
+    fn begin_memory(&mut self, name: u64, versions: &[Version]) -> io::Result<()> {
+        self.memory.replace(name, versions)
     }
 }
 

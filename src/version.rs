@@ -4,6 +4,8 @@
 //! SHA-256 over the id. A collision would need two ids of one tenant to share 64 bits, and the same 100 ns of update time
 //! besides; among a million ids that is one chance in 10^7 for the first condition alone.
 
+mod strays;
+
 use std::collections::HashMap;
 
 use base64::Engine;
@@ -11,6 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use self::strays::Strays;
 use crate::planted::{Planted, planted};
 use crate::time::Ticks;
 
@@ -28,6 +31,26 @@ impl Version {
     pub fn new(id: &str, updated: Ticks) -> Self {
         Self { updated, id: fingerprint(id) }
     }
+
+    /// The same version of an alert while it belongs to this incident: an alert that moves to another may keep
+    /// its time, and whoever follows it has to be told all the same.
+    pub fn placed(self, incident: &str) -> Self {
+        Self { id: self.id ^ spread(incident), ..self }
+    }
+
+    /// How long [`Version::to_bytes`] is.
+    pub const BYTES: usize = 16;
+
+    /// Update time and fingerprint, big endian.
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        (u128::from(self.updated.0.cast_unsigned()) << 64 | u128::from(self.id)).to_be_bytes()
+    }
+
+    /// What [`Version::to_bytes`] wrote.
+    pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        let [updated, id] = [&bytes[..8], &bytes[8..]].map(number);
+        Self { updated: Ticks(updated.cast_signed()), id }
+    }
 }
 
 /// The first 8 bytes of SHA-256 over the id.
@@ -42,6 +65,15 @@ fn fingerprint(id: &str) -> u64 {
 pub struct AlertMemory {
     seen: HashMap<u64, Sight>,
     clock: u64,
+}
+
+/// A few characters over 64 bits: FNV-1a with the last steps of SplitMix64. The incident is not what identifies an alert, so a
+/// second SHA-256, which would cost a tenth of the time an alert takes, is not called for.
+fn spread(text: &str) -> u64 {
+    let hash = text.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3));
+    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    hash ^ (hash >> 31)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,10 +96,22 @@ impl AlertMemory {
         self.seen.get(&alert.id).is_some_and(|sight| sight.stamp == stamp(alert) || planted(Planted::IgnoresAlertVersion))
     }
 
+    /// Whether a later version of the alert was emitted last.
+    pub fn is_beyond(&self, alert: Version) -> bool {
+        // The difference of two stamps, as far as 48 bits can tell.
+        let later = |sight: &Sight| sight.stamp.wrapping_sub(stamp(alert)) & 0xFFFF_FFFF_FFFF;
+        self.seen.get(&alert.id).is_some_and(|sight| (1..1 << 47).contains(&later(sight)))
+    }
+
     /// Notes that this version was emitted, or seen again.
     pub fn note(&mut self, alert: Version) {
         self.clock += 1;
         self.seen.insert(alert.id, Sight { stamp: stamp(alert), at: self.clock });
+    }
+
+    /// Forgets an alert that was noted without its incident, now that it is noted with it.
+    pub fn forget(&mut self, unplaced: Version) {
+        self.seen.remove(&unplaced.id);
     }
 
     /// Drops the least recently seen entries beyond the capacity; says how many.
@@ -132,17 +176,16 @@ impl<'de> Deserialize<'de> for AlertMemory {
 pub mod packed {
     use std::collections::BTreeSet;
 
-    use super::{BASE64_STANDARD, Deserializer, Engine, Serializer, Ticks, Version, decode, number};
+    use super::{BASE64_STANDARD, Deserializer, Engine, Serializer, Version, decode};
 
     /// Writes the versions in time order.
     ///
     /// # Errors
     /// Those of the serializer.
     pub fn serialize<S: Serializer>(versions: &BTreeSet<Version>, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = Vec::with_capacity(versions.len() * 16);
+        let mut bytes = Vec::with_capacity(versions.len() * Version::BYTES);
         for version in versions {
-            bytes.extend_from_slice(&version.updated.0.to_be_bytes());
-            bytes.extend_from_slice(&version.id.to_be_bytes());
+            bytes.extend_from_slice(&version.to_bytes());
         }
         serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
     }
@@ -152,9 +195,8 @@ pub mod packed {
     /// # Errors
     /// Text that is not base64 of whole records.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<Version>, D::Error> {
-        let bytes = decode(deserializer, 16)?;
-        let read = |r: &[u8]| Version { updated: Ticks(number(&r[..8]).cast_signed()), id: number(&r[8..]) };
-        Ok(bytes.chunks_exact(16).map(read).collect())
+        let bytes = decode(deserializer, Version::BYTES)?;
+        Ok(bytes.as_chunks().0.iter().map(|record| Version::from_bytes(*record)).collect())
     }
 }
 
@@ -187,6 +229,21 @@ mod tests {
         assert!(memory.holds(old) && !memory.holds(new));
         memory.note(new);
         assert!(memory.holds(new) && !memory.holds(old));
+        assert!(memory.is_beyond(old) && !memory.is_beyond(new) && !memory.is_beyond(Version::new("a", Ticks(7))));
+        assert!(!memory.is_beyond(Version::new("b", Ticks(5))));
+    }
+
+    #[test]
+    fn an_alert_in_another_incident_is_another_version() {
+        let alert = Version::new("a", Ticks(5));
+        let places = ["1", "2", "12", "21", ""].map(|incident| alert.placed(incident));
+        assert!(places.iter().all(|place| place.updated == alert.updated && place.id != alert.id));
+        assert_eq!(std::collections::BTreeSet::from(places).len(), places.len());
+        let mut memory = AlertMemory::default();
+        memory.note(places[0]);
+        assert!(memory.holds(places[0]) && !memory.holds(places[1]), "it moved");
+        memory.note(places[1]);
+        assert!(memory.holds(places[0]) && memory.holds(places[1]), "two copies of it do not take turns");
     }
 
     #[test]

@@ -50,7 +50,7 @@ fuzz_target!(|data: &[u8]| {
     let values: Vec<_> = texts.iter().zip(&mut indexes).map(|(text, index)| index.of(text).expect("it was read")).collect();
     for resource in Resource::ALL {
         let names = names(resource);
-        let rows: Vec<Row<'_>> = values.iter().map(|value| Row::read(*value, names.identity)).collect();
+        let rows: Vec<Row<'_>> = values.iter().map(|value| Row::read(*value, names.identity, names.place())).collect();
         for form in [Form::Compact, Form::Verbatim] {
             for feed in FEEDS.iter().filter(|feed| feed.what == resource.what()) {
                 let memory = AlertMemory::default();
@@ -60,6 +60,7 @@ fuzz_target!(|data: &[u8]| {
                     include_alerts: IncludeAlerts::Changed,
                     alerts: &memory,
                     is_new: true,
+                    is_stray: false,
                     now: NOW,
                     evidence: Evidence::Both,
                 };
@@ -70,7 +71,7 @@ fuzz_target!(|data: &[u8]| {
                     (feed.events)(row, &reading, &mut emission);
                     let own = &emission.drafts[first].data;
                     let mut index = Index::default();
-                    let again = Row::read(index.of(own).expect("an event is JSON"), names.identity);
+                    let again = Row::read(index.of(own).expect("an event is JSON"), names.identity, names.place());
                     if row.is_dated() {
                         assert_eq!(again.version, row.version, "an event names its object: {own}");
                     }

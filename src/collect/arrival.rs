@@ -64,7 +64,8 @@ impl<O: Outside> Poll<'_, O> {
     /// Writes what is new of one row.
     pub(super) fn row(&mut self, arrival: &mut Arrival, value: Value<'_>) -> Result<Option<End>, CollectError> {
         let names = names(self.input.resource);
-        let row = Row::read(value, names.identity);
+        let row = Row::read(value, names.identity, names.place());
+        let is_new = !self.knows(arrival.ask.window, &row) && arrival.new.insert(row.version);
         arrival.rows.push(row.version);
         arrival.are_all_dated &= row.is_dated();
         let reading = Reading {
@@ -73,7 +74,8 @@ impl<O: Outside> Poll<'_, O> {
             include_alerts: self.input.include_alerts,
             evidence: self.input.evidence,
             alerts: &self.checkpoint.cursor.alerts,
-            is_new: !self.checkpoint.cursor.knows(row.version) && arrival.new.insert(row.version),
+            is_new,
+            is_stray: row.is_dated() && !arrival.ask.window.holds(row.version.updated),
             now: arrival.looked.unwrap_or_else(|| self.outside.now()),
         };
         if !row.is_dated() && reading.is_new {
@@ -104,7 +106,7 @@ impl<O: Outside> Poll<'_, O> {
             ordered: self.order == Order::OldestFirst && are_all_dated,
             service_time: looked,
         };
-        let proof = self.checkpoint.cursor.prove(ask.clone(), &answer, new);
+        let proof = self.cursor().prove(ask.clone(), &answer, new.clone());
         if planted(Planted::SaveFirst) {
             let mut early = self.checkpoint.clone();
             early.cursor.commit(proof.clone());
@@ -115,18 +117,22 @@ impl<O: Outside> Poll<'_, O> {
         }
         self.count(&rows, proof.emitted(), written, &emission);
         self.remember(emission.alerts_seen);
+        self.note_emitted(&new, looked);
         let proof = if incomplete.is_some() { proof.of_nothing() } else { proof };
-        let stuck = self.checkpoint.cursor.commit(proof);
+        let cursor = self.cursor();
+        let stuck = cursor.commit(proof);
+        cursor.see(&rows);
+        self.forget_strays();
         if let Some(reason) = incomplete.or(stuck.then_some("its rows move while they are read")) {
             self.set_aside(&ask, reason)?;
         }
-        self.outside.save(self.checkpoint)?;
+        self.save()?;
         Ok(None)
     }
 
     /// An answer broke off. What was written of it is out, and may not come again, whatever becomes of the input now.
     fn interrupted(&mut self, arrival: Arrival) -> Result<Option<End>, CollectError> {
-        let Arrival { ask, rows, new, written, emission, .. } = arrival;
+        let Arrival { ask, looked, rows, new, written, emission, .. } = arrival;
         if written == 0 || planted(Planted::ForgetsBroken) {
             return Ok(None);
         }
@@ -135,8 +141,9 @@ impl<O: Outside> Poll<'_, O> {
         }
         self.count(&rows, new.len(), written, &emission);
         self.remember(emission.alerts_seen);
-        self.checkpoint.cursor.remember(ask.window, new);
-        self.outside.save(self.checkpoint)?;
+        self.note_emitted(&new, looked);
+        self.cursor().remember(ask.window, new);
+        self.save()?;
         Ok(None)
     }
 

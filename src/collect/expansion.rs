@@ -79,7 +79,7 @@ impl<O: Outside> Poll<'_, O> {
 
     fn leave(&mut self, ask: &Ask, reason: &str) -> Result<Option<End>, CollectError> {
         self.set_aside(ask, reason)?;
-        self.outside.save(self.checkpoint)?;
+        self.save()?;
         Ok(None)
     }
 

@@ -22,11 +22,22 @@ fn events(row: &Row<'_>, reading: &Reading<'_>, out: &mut Emission) {
         out.drafts.push(Draft { time: reading.time(row.version), sourcetype: INCIDENT, data });
     }
     let Some(identity) = reading.names.alert else { return };
+    if reading.include_alerts == IncludeAlerts::None {
+        // None of them counts as seen: should the input want them later, they come.
+        return;
+    }
     for alert in &alerts.rows {
         // Twice in one answer happens when an incident is being merged into another.
-        let known = alert.is_dated() && (reading.alerts.holds(alert.version) || !out.alerts_seen.insert(alert.version));
+        let known = alert.is_dated()
+            && (reading.alerts.holds(alert.version)
+                || reading.alerts.holds(alert.unplaced)
+                || (reading.is_stray && reading.alerts.is_beyond(alert.version))
+                || out.alerts_seen.contains_key(&alert.version));
+        if alert.is_dated() && !(reading.is_stray && known) {
+            out.alerts_seen.insert(alert.version, alert.unplaced);
+        }
         let wanted = match reading.include_alerts {
-            IncludeAlerts::None => return,
+            IncludeAlerts::None => false,
             IncludeAlerts::All => reading.is_new,
             // An alert that cannot be told apart by its own version goes with its incident's.
             IncludeAlerts::Changed if alert.is_dated() => !known,
@@ -53,7 +64,7 @@ fn alerts_of<'a>(row: &Row<'a>, reading: &Reading<'_>) -> Alerts<'a> {
     let none = Alerts { rows: Vec::new(), ids: None };
     let (Some(object), Some(identity)) = (row.object, reading.names.alert) else { return none };
     let Some(alerts) = object.get(reading.names.alerts).and_then(Value::list) else { return none };
-    let rows: Vec<Row<'a>> = alerts.map(|alert| Row::read(alert, identity)).collect();
+    let rows: Vec<Row<'a>> = alerts.map(|alert| Row::read(alert, identity, Some(reading.names.incident_id))).collect();
     let whole = object.get(&format!("{}@odata.nextLink", reading.names.alerts)).is_none();
     let id = |row: &Row<'a>| row.object.and_then(|object| object.text(identity.id));
     let ids = whole.then(|| rows.iter().filter_map(id).collect());

@@ -14,12 +14,13 @@ mod spelling;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::json;
 use crate::json::value::{Object, Value};
 use crate::microsoft::cloud::What;
 use crate::microsoft::object::{Identity, Names};
+use crate::planted::{Planted, planted};
 use crate::time::Ticks;
 use crate::version::{AlertMemory, Version};
 
@@ -159,8 +160,10 @@ pub const UNDATED: Ticks = Ticks(i64::MAX);
 
 /// One object of an answer.
 pub struct Row<'a> {
-    /// Id and update time; of an object without either, its whole text and [`UNDATED`].
+    /// Id and update time, of an alert its incident as well; of an object without either, its whole text and [`UNDATED`].
     pub version: Version,
+    /// The same without the incident.
+    pub unplaced: Version,
     /// The object as it came.
     pub value: Value<'a>,
     /// Its members; `None` when it is no object.
@@ -168,14 +171,17 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// Reads what identifies the object.
-    pub fn read(value: Value<'a>, identity: Identity) -> Self {
+    /// Reads what identifies the object. `place` is the member that names an alert's incident.
+    pub fn read(value: Value<'a>, identity: Identity, place: Option<&str>) -> Self {
         let object = value.object();
-        let version = object.and_then(|object| {
-            let updated = Ticks::parse(&object.text(identity.updated)?)?;
-            Some(Version::new(&object.text(identity.id)?, updated))
+        let versions = object.and_then(|object| {
+            let (id, updated) = (object.text(identity.id)?, Ticks::parse(&object.text(identity.updated)?)?);
+            let unplaced = Version::new(&id, updated);
+            let place = place.filter(|_| !planted(Planted::IgnoresMoves)).and_then(|place| object.text(place));
+            Some((place.map_or(unplaced, |incident| unplaced.placed(&incident)), unplaced))
         });
-        Self { version: version.unwrap_or_else(|| Version::new(value.raw(), UNDATED)), value, object }
+        let (version, unplaced) = versions.unwrap_or_else(|| [Version::new(value.raw(), UNDATED); 2].into());
+        Self { version, unplaced, value, object }
     }
 
     /// Whether id and update time could be read.
@@ -206,6 +212,8 @@ pub struct Reading<'a> {
     pub alerts: &'a AlertMemory,
     /// Whether this version of the object itself was not written before.
     pub is_new: bool,
+    /// Whether the object was not asked for: then it may be a copy of what it was long ago.
+    pub is_stray: bool,
     /// The time of an event whose object has none.
     pub now: Ticks,
 }
@@ -233,8 +241,8 @@ pub struct Draft {
 pub struct Emission {
     /// The events, in order.
     pub drafts: Vec<Draft>,
-    /// Versions of alerts inside incidents that were seen, emitted now or before.
-    pub alerts_seen: BTreeSet<Version>,
+    /// Versions of alerts inside incidents that were seen, emitted now or before, each with what it is without its incident.
+    pub alerts_seen: BTreeMap<Version, Version>,
     /// How many alerts inside incidents were emitted before and left out.
     pub alerts_repeated: usize,
     /// Texts of events that were written: their memory serves the next ones.

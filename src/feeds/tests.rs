@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
+
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -15,7 +17,7 @@ use crate::microsoft::object::names;
 fn events(feed: &str, resource: Resource, text: &str, form: Form, include: IncludeAlerts) -> Vec<(&'static str, String)> {
     let names = names(resource);
     let mut index = Index::default();
-    let row = Row::read(index.of(text).unwrap(), names.identity);
+    let row = Row::read(index.of(text).unwrap(), names.identity, names.place());
     let memory = AlertMemory::default();
     let reading = Reading {
         names,
@@ -24,6 +26,7 @@ fn events(feed: &str, resource: Resource, text: &str, form: Form, include: Inclu
         evidence: Evidence::Inline,
         alerts: &memory,
         is_new: true,
+        is_stray: false,
         now: Ticks(0),
     };
     let mut emission = Emission::default();
@@ -88,7 +91,7 @@ fn integers_and_names_of_the_defender_api() {
 fn what_is_no_object_or_has_no_time_still_comes_out() {
     for text in ["17", r#"{"id":"x"}"#, r#"{"id":"x","lastUpdateDateTime":"soon"}"#] {
         let mut index = Index::default();
-        assert!(!Row::read(index.of(text).unwrap(), names(Resource::GraphAlerts).identity).is_dated());
+        assert!(!Row::read(index.of(text).unwrap(), names(Resource::GraphAlerts).identity, None).is_dated());
         let found = events("alerts", Resource::GraphAlerts, text, Form::Verbatim, IncludeAlerts::None);
         assert_eq!(found, [("ms:defender:atp:alerts", text.to_owned())]);
     }
@@ -115,10 +118,18 @@ fn graph_alert(text: &str, kind: Kind, form: Form, evidence: Evidence) -> Vec<(&
     let incident = format!(r#"{{"id":"1","lastUpdateDateTime":"2026-01-01T00:00:00Z","alerts":[{}]}}"#, raw.get());
     let object = if kind == Kind::OfIncident { &incident } else { raw.get() };
     let mut index = Index::default();
-    let row = Row::read(index.of(object).unwrap(), names.identity);
+    let row = Row::read(index.of(object).unwrap(), names.identity, names.place());
     let memory = AlertMemory::default();
-    let reading =
-        Reading { names, form, include_alerts: IncludeAlerts::All, evidence, alerts: &memory, is_new: true, now: Ticks(0) };
+    let reading = Reading {
+        names,
+        form,
+        include_alerts: IncludeAlerts::All,
+        evidence,
+        alerts: &memory,
+        is_new: true,
+        is_stray: false,
+        now: Ticks(0),
+    };
     let mut emission = Emission::default();
     (feed.events)(&row, &reading, &mut emission);
     let drafts = emission.drafts.into_iter().map(|draft| (draft.sourcetype, draft.data));
@@ -364,9 +375,10 @@ fn the_list_of_sourcetypes_is_what_is_written() {
     for (feed, resource, text) in [("incidents", Resource::GraphIncidents, incident), ("alerts", Resource::GraphAlerts, alert)] {
         for evidence in [Evidence::Inline, Evidence::Events, Evidence::Both] {
             let (names, memory, mut index) = (names(resource), AlertMemory::default(), Index::default());
-            let row = Row::read(index.of(text).unwrap(), names.identity);
+            let row = Row::read(index.of(text).unwrap(), names.identity, names.place());
             let (form, include_alerts) = (Form::Compact, IncludeAlerts::Changed);
-            let reading = Reading { names, form, include_alerts, evidence, alerts: &memory, is_new: true, now: Ticks(0) };
+            let reading =
+                Reading { names, form, include_alerts, evidence, alerts: &memory, is_new: true, is_stray: false, now: Ticks(0) };
             let mut emission = Emission::default();
             (find(feed).unwrap().events)(&row, &reading, &mut emission);
             written.extend(emission.drafts.into_iter().map(|draft| draft.sourcetype));

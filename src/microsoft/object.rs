@@ -28,6 +28,13 @@ pub struct Names {
     pub tags: &'static str,
 }
 
+impl Names {
+    /// What says where an object belongs: the incident of an alert. `None` of what is no alert.
+    pub fn place(&self) -> Option<&'static str> {
+        self.alert.is_none().then_some(self.incident_id)
+    }
+}
+
 const GRAPH: Identity = Identity { id: "id", updated: "lastUpdateDateTime" };
 
 const GRAPH_INCIDENT: Names = Names {

@@ -1,6 +1,6 @@
 //! How the set of objects changes while it is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use simulator::Time;
@@ -21,6 +21,8 @@ pub(super) struct Changes {
     serial: u64,
     /// Objects with a state that is dated and not visible yet; nothing else happens to them meanwhile.
     busy: BTreeMap<String, Time>,
+    /// States that become visible later than the look-back: no poll but the late look has to find them.
+    pub(super) late: BTreeSet<(String, Time)>,
     page: u64,
     futures: u32,
     /// Incidents are read: alerts change together with them.
@@ -30,7 +32,17 @@ pub(super) struct Changes {
 impl Changes {
     pub(super) fn new(chance: &mut Chance, now: Time, incidents: bool, page: u32, lookback: Duration) -> Self {
         let pace = Duration::from_secs(2 + chance.below(60));
-        Self { lookback, pace, next: now, serial: 0, busy: BTreeMap::new(), page: u64::from(page), futures: 0, incidents }
+        Self {
+            lookback,
+            pace,
+            next: now,
+            serial: 0,
+            busy: BTreeMap::new(),
+            late: BTreeSet::new(),
+            page: u64::from(page),
+            futures: 0,
+            incidents,
+        }
     }
 
     /// Lets everything happen that is due.
@@ -91,6 +103,13 @@ impl Changes {
     fn late(&mut self, chance: &mut Chance, id: &str, stamped: Time, now: Time, hazards: &mut Hazards) -> Option<Time> {
         if !chance.percent(25) {
             return None;
+        }
+        if chance.percent(8) {
+            hazards.met("visible later than the look-back");
+            self.late.insert((id.to_owned(), stamped));
+            let visible = now.plus(2 * self.lookback + Duration::from_secs(chance.below(600)));
+            self.busy.insert(id.to_owned(), visible);
+            return Some(visible);
         }
         let most = u64::try_from(self.lookback.as_millis()).unwrap_or(0);
         let visible = stamped.plus(Duration::from_millis(chance.below(most)));
@@ -228,6 +247,11 @@ impl Changes {
         }
     }
 
+    /// Nothing happens until then.
+    pub(super) fn sleep(&mut self, until: Time) {
+        self.next = self.next.max(until);
+    }
+
     /// No state is on its way any more.
     pub(super) fn rest(&mut self, now: Time) {
         self.next = Time(i64::MAX);
@@ -254,7 +278,14 @@ fn merge(world: &mut World, chance: &mut Chance, now: Time, busy: &BTreeMap<Stri
         pick(world.incidents(), chance, |incident| free(incident) && Some(incident.id) != from).map(|incident| incident.id);
     if let (Some(from), Some(into)) = (from, into) {
         hazards.met("incidents merged");
+        let moving: Vec<Alert> = world.alerts_of(from).cloned().collect();
         world.merge(from, into, now);
+        if chance.percent(50) {
+            for alert in moving {
+                hazards.met("moved to another incident without a change");
+                world.put_alert(Alert { incident: Some(into), ..alert });
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::io;
 use std::time::{Duration, Instant};
 
 use simulator::chance::Chance;
@@ -12,13 +13,14 @@ use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::collect::{CollectError, End, Outside, Poll, position};
 use crate::feeds::{self, Draft, Form, IncludeAlerts};
 use crate::input::{Input, Start};
+use crate::late::file::{Head, Held};
 use crate::microsoft::api_error::{ApiError, Asked, Failure};
 use crate::microsoft::client::{Incoming, Reply};
 use crate::microsoft::cloud::{Api, Resource, What};
 use crate::microsoft::object::names;
 use crate::splunk::event::StreamError;
 use crate::time::{PER_SECOND, Ticks};
-use crate::version::AlertMemory;
+use crate::version::{AlertMemory, Version};
 
 /// 2026-03-01T00:00:00Z.
 const NOW: Ticks = Ticks(1_772_323_200 * PER_SECOND);
@@ -71,6 +73,7 @@ struct Bench {
     /// How often each version came out: sourcetype, id, time.
     out: HashMap<(&'static str, String, Ticks), u32>,
     disk: Option<Checkpoint>,
+    memory: Held,
     saves: u32,
     /// The most versions and alerts that a position remembered, and the most bytes it took.
     most_remembered: usize,
@@ -164,6 +167,23 @@ impl Outside for Bench {
         self.disk = Some(checkpoint.clone());
         Ok(())
     }
+
+    fn memory(&mut self) -> io::Result<Option<Head>> {
+        Ok(self.memory.head())
+    }
+
+    fn recall(&mut self) -> io::Result<Vec<Version>> {
+        self.memory.read()
+    }
+
+    fn remember(&mut self, versions: &[Version]) -> io::Result<u64> {
+        self.memory.append(versions)
+    }
+
+    fn begin_memory(&mut self, name: u64, versions: &[Version]) -> io::Result<()> {
+        self.memory.replace(name, versions);
+        Ok(())
+    }
 }
 
 /// Update times of so many objects, ascending.
@@ -246,6 +266,7 @@ fn bench(resource: Resource, served: Served, spread: Spread, objects: usize, ale
         clock: Cell::new(NOW),
         out: HashMap::new(),
         disk: None,
+        memory: Held::default(),
         saves: 0,
         most_remembered: 0,
         most_alerts: 0,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Every hazard there is to be.
-const ALL: [&str; 49] = [
+const ALL: [&str; 56] = [
     "alert created",
     "alert changed",
     "incident created",
@@ -49,11 +49,18 @@ const ALL: [&str; 49] = [
     "token ended",
     "killed while asking",
     "killed while writing",
+    "killed while remembering",
     "killed while saving, old position left",
     "killed while saving, new position left",
     "clock of this machine jumped",
     "window set aside",
     "history left at the end of a poll",
+    "visible later than the look-back",
+    "found by the late look",
+    "a day passed",
+    "row from the beginning of all time",
+    "stale copy of a row",
+    "moved to another incident without a change",
 ];
 
 /// Counts by name.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use simulator::Time;
-use simulator::model::World;
+use simulator::model::{Alert, World};
 
 use crate::feeds::IncludeAlerts;
 use crate::microsoft::cloud::Resource;
@@ -72,20 +72,30 @@ impl Judge {
     }
 }
 
+/// An alert as its events show it: moved to another incident it is another one.
+pub(super) fn placed(alert: &str, incident: Option<&str>) -> String {
+    incident.map_or_else(|| alert.to_owned(), |incident| format!("{alert} of {incident}"))
+}
+
+/// An alert of the service as its events show it.
+pub(super) fn alert_shown(alert: &Alert) -> String {
+    placed(&alert.id, alert.incident.map(|incident| incident.to_string()).as_deref())
+}
+
 /// The versions that a reader of `resource` can see now, from `start` on.
 pub(super) fn visible(world: &World, resource: Resource, include_alerts: IncludeAlerts, start: Time) -> BTreeSet<Shown> {
     let mut all = BTreeSet::new();
     match resource {
         Resource::GraphAlerts | Resource::EndpointAlerts => {
             let served = world.alerts().filter(|alert| resource == Resource::GraphAlerts || alert.is_endpoint());
-            all.extend(served.map(|alert| (ALERT, alert.id.clone(), alert.updated)));
+            all.extend(served.map(|alert| (ALERT, alert_shown(alert), alert.updated)));
         }
         Resource::GraphIncidents | Resource::XdrIncidents => {
             for incident in world.incidents().filter(|incident| incident.updated >= start) {
                 all.insert((INCIDENT, incident.id.to_string(), incident.updated));
                 if include_alerts != IncludeAlerts::None {
                     let alerts = world.alerts_of(incident.id);
-                    all.extend(alerts.map(|alert| (ALERT_OF_INCIDENT, alert.id.clone(), alert.updated)));
+                    all.extend(alerts.map(|alert| (ALERT_OF_INCIDENT, alert_shown(alert), alert.updated)));
                 }
             }
             return all;

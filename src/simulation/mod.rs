@@ -112,6 +112,10 @@ fn every_planted_fault_is_noticed() {
         DropsHistory,
         BrokenIsComplete,
         ForgetsBroken,
+        NoLateLook,
+        LateForgets,
+        ForgetsStrays,
+        IgnoresMoves,
     ];
     let mut unnoticed = Vec::new();
     for fault in all {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,20 +16,23 @@ use simulator::wire::{Delivery, Service};
 
 use super::changes::{Changes, behaviour};
 use super::hazards::Hazards;
-use super::judge::{ALERT, ALERT_OF_INCIDENT, INCIDENT, Judge, Shown, visible};
+use super::judge::{ALERT, ALERT_OF_INCIDENT, INCIDENT, Judge, Shown, alert_shown, placed, visible};
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::collect::{End, Outside, Poll, position};
 use crate::feeds::{self, Draft, Evidence, Form, IncludeAlerts};
 use crate::http::{Body, Http, HttpError, Request};
 use crate::input::{Input, Start};
+use crate::late::file::{Head, Held};
 use crate::microsoft::api_error::ApiError;
 use crate::microsoft::client::{Client, Incoming, Reply};
 use crate::microsoft::cloud::{Api, Cloud, Hosts, Overrides, Resource, What};
+use crate::microsoft::object::{Names, names};
 use crate::microsoft::page::PageReader;
 use crate::microsoft::token::{self, Credential, TokenSource};
 use crate::secret::Secret;
 use crate::splunk::event::StreamError;
 use crate::time::Ticks;
+use crate::version::Version;
 
 /// 2026-03-01T00:00:00Z, where every simulation begins.
 const BEGIN: i64 = 1_772_323_200;
@@ -50,6 +53,10 @@ struct Theatre {
     most_rows: Option<usize>,
     /// Expansions that fail go on failing to the end.
     never_heals: bool,
+    /// Names of the members that say which object it is and when it changed.
+    names: &'static Names,
+    /// A row that comes again where it was not asked for.
+    stale: Option<String>,
 }
 
 impl Theatre {
@@ -57,6 +64,14 @@ impl Theatre {
     fn pass(&mut self, span: Duration) -> u32 {
         self.clock = self.clock.plus(span);
         self.changes.advance(&mut self.world, &mut self.chance, self.clock, &mut self.hazards)
+    }
+
+    /// A day in which nothing happens.
+    fn skip_a_day(&mut self) {
+        self.hazards.met("a day passed");
+        self.clock = self.clock.plus(Duration::from_secs(25 * 3600));
+        self.changes.sleep(self.clock);
+        self.pass(Duration::ZERO);
     }
 
     fn answer(&mut self, request: Request) -> Result<http::Response<Body>, HttpError> {
@@ -75,7 +90,7 @@ impl Theatre {
             self.tempt();
         }
         let happened = self.world.faults.happened().len();
-        let answer = simulator::answer(&mut self.world, service, &asked, self.clock);
+        let mut answer = simulator::answer(&mut self.world, service, &asked, self.clock);
         for (_, kind) in &self.world.faults.happened()[happened..] {
             self.hazards.met(fault_name(kind));
         }
@@ -91,6 +106,10 @@ impl Theatre {
                 Some((rows, false)) if rows == top => self.hazards.met("as many rows as asked without a next link"),
                 _ => {}
             }
+        }
+        if listed && asked.query.contains("filter") {
+            let top = asked.query_value("$top").and_then(|top| top.parse().ok()).unwrap_or(0);
+            self.slip_in(&mut answer.body, top);
         }
         // What happens now happens between the look and the last byte.
         let download = Duration::from_millis(self.chance.below(1_500));
@@ -125,6 +144,35 @@ impl Theatre {
             }
         };
         response.body(body).map_err(|_| broken(host))
+    }
+
+    /// Adds a row to an answer that was not asked for: one without a sensible time, or as it was long ago.
+    fn slip_in(&mut self, body: &mut Vec<u8>, top: usize) {
+        let Some(rows) = texts(body).filter(|rows| rows.len() + 1 < top) else { return };
+        let Some(row) = rows.first().cloned() else { return };
+        if self.stale.is_none() && self.chance.percent(20) {
+            self.stale = Some(row.clone());
+        }
+        let slipped = match self.chance.below(10) {
+            0 => {
+                let Ok(mut object) = serde_json::from_str::<serde_json::Value>(&row) else { return };
+                self.hazards.met("row from the beginning of all time");
+                object[self.names.identity.updated] = "0001-01-01T00:00:00Z".into();
+                object[self.names.identity.id] = serde_json::json!(4_000_000 + self.chance.below(3));
+                object[self.names.alerts] = serde_json::json!([]);
+                object.to_string()
+            }
+            1 => match &self.stale {
+                Some(stale) if !rows.contains(stale) => {
+                    self.hazards.met("stale copy of a row");
+                    stale.clone()
+                }
+                _ => return,
+            },
+            _ => return,
+        };
+        let Some(at) = body.windows(row.len()).position(|part| part == row.as_bytes()) else { return };
+        body.splice(at..at, slipped.bytes().chain([b',']));
     }
 
     /// Sets a fault now and then.
@@ -171,6 +219,16 @@ fn rows(body: &[u8]) -> Option<(usize, bool)> {
     Some((rows, page.has_next_link()))
 }
 
+/// The rows of a whole answer.
+fn texts(body: &[u8]) -> Option<Vec<String>> {
+    let mut page = PageReader::new(body);
+    let mut rows = Vec::new();
+    while let Some(row) = page.next_row().ok()? {
+        rows.push(row.raw().to_owned());
+    }
+    Some(rows)
+}
+
 fn fault_name(kind: &FaultKind) -> &'static str {
     match kind {
         FaultKind::Throttled(_, RetryAfter::Seconds) => "fault: 429 with seconds",
@@ -209,6 +267,8 @@ struct Stage {
     /// Written, not flushed.
     pipe: Vec<Shown>,
     disk: Option<Vec<u8>>,
+    /// The memory of the late look.
+    memory: Held,
     steps_to_live: Option<u64>,
     dead: bool,
 }
@@ -283,6 +343,11 @@ impl Outside for Stage {
             return Err(StreamError::ReaderGone);
         }
         for shown in self.pipe.drain(..) {
+            let mut theatre = self.theatre.borrow_mut();
+            if theatre.changes.late.contains(&(shown.1.clone(), shown.2)) {
+                theatre.hazards.met("found by the late look");
+            }
+            drop(theatre);
             self.judge.taken(shown);
         }
         Ok(true)
@@ -303,6 +368,30 @@ impl Outside for Stage {
         self.judge.saved();
         Ok(())
     }
+
+    fn memory(&mut self) -> io::Result<Option<Head>> {
+        Ok(self.memory.head())
+    }
+
+    fn recall(&mut self) -> io::Result<Vec<Version>> {
+        self.memory.read()
+    }
+
+    fn remember(&mut self, versions: &[Version]) -> io::Result<u64> {
+        if self.killed("killed while remembering") {
+            // Whatever part of it reached the disk.
+            let some = usize::try_from(self.theatre.borrow_mut().chance.below(versions.len() as u64 + 1)).unwrap_or(0);
+            return self.memory.append(&versions[..some]);
+        }
+        self.memory.append(versions)
+    }
+
+    fn begin_memory(&mut self, name: u64, versions: &[Version]) -> io::Result<()> {
+        if !self.dead {
+            self.memory.replace(name, versions);
+        }
+        Ok(())
+    }
 }
 
 /// What an event shows of its object.
@@ -314,7 +403,10 @@ fn shown(draft: &Draft) -> Shown {
         _ => None,
     });
     let sourcetype = [ALERT, INCIDENT, ALERT_OF_INCIDENT].into_iter().find(|name| *name == draft.sourcetype);
-    (sourcetype.unwrap_or("none"), id.unwrap_or_default(), Time(draft.time.0))
+    let id = id.unwrap_or_default();
+    let incident = Some(&object["incidentId"]).filter(|incident| !incident.is_null() && draft.sourcetype != INCIDENT);
+    let incident = incident.map(|incident| incident.as_str().map_or_else(|| incident.to_string(), str::to_owned));
+    (sourcetype.unwrap_or("none"), placed(&id, incident.as_deref()), Time(draft.time.0))
 }
 
 fn input(chance: &mut Chance, resource: Resource, page_size: u32, lookback: Duration) -> Input {
@@ -384,7 +476,18 @@ pub(super) fn run_seed(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
     changes.advance(&mut world, &mut chance, clock, &mut counted);
     let most_rows = chance.percent(5).then(|| 1 + usize::try_from(chance.below(u64::from(page_size))).unwrap_or(0));
     let never_heals = resource == Resource::GraphIncidents && chance.percent(20);
-    let theatre = Theatre { world, changes, chance, clock, hazards: counted, quiet: false, most_rows, never_heals };
+    let theatre = Theatre {
+        world,
+        changes,
+        chance,
+        clock,
+        hazards: counted,
+        quiet: false,
+        most_rows,
+        never_heals,
+        names: names(resource),
+        stale: None,
+    };
     let theatre = Rc::new(RefCell::new(theatre));
     let mut stage = Stage {
         client: client(&theatre, resource.api()),
@@ -394,6 +497,7 @@ pub(super) fn run_seed(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
         ahead: false,
         pipe: Vec::new(),
         disk: None,
+        memory: Held::default(),
         steps_to_live: None,
         dead: false,
     };
@@ -410,6 +514,9 @@ fn play(stage: &mut Stage, input: &Input) -> Result<(), String> {
         one_poll(stage, input, &mut start)?;
         let pause = Duration::from_secs(stage.theatre.borrow_mut().chance.below(120));
         stage.theatre.borrow_mut().pass(pause);
+        if stage.theatre.borrow_mut().chance.percent(4) {
+            stage.theatre.borrow_mut().skip_a_day();
+        }
     }
     {
         let mut theatre = stage.theatre.borrow_mut();
@@ -424,7 +531,8 @@ fn play(stage: &mut Stage, input: &Input) -> Result<(), String> {
         } else if !theatre.world.behaviour.expand_fails.is_empty() {
             theatre.hazards.met("expansion that never heals");
         }
-        theatre.pass(input.lookback * 2);
+        theatre.pass(input.lookback * 4 + Duration::from_secs(600));
+        theatre.skip_a_day();
     }
     (stage.steps_to_live, stage.skew) = (None, Duration::ZERO);
     let input = &Input { budget: Duration::from_secs(36_000), ..input.clone() };
@@ -436,14 +544,17 @@ fn play(stage: &mut Stage, input: &Input) -> Result<(), String> {
             break;
         }
     }
-    // One more: the look-back's rest.
-    one_poll(stage, input, &mut start)?;
+    // Some more: the look-back's rest, and the late look's.
+    for _ in 0..3 {
+        one_poll(stage, input, &mut start)?;
+        stage.theatre.borrow_mut().skip_a_day();
+    }
     let mut wanted =
         visible(&stage.theatre.borrow().world, input.resource, input.include_alerts, start.unwrap_or(Time(i64::MAX)));
     for incident in failing {
         // The incident itself has come; of its alerts, those that nobody can show may be missing.
         for alert in stage.theatre.borrow().world.alerts_of(incident) {
-            wanted.remove(&(ALERT_OF_INCIDENT, alert.id.clone(), alert.updated));
+            wanted.remove(&(ALERT_OF_INCIDENT, alert_shown(alert), alert.updated));
         }
     }
     stage.judge.want(&wanted, "newest at the end");
@@ -534,7 +645,9 @@ fn one_poll(stage: &mut Stage, input: &Input, start: &mut Option<Time>) -> Resul
     let whole = complete && news_read && cursor.history_left().is_zero() && cursor.given_up().is_empty();
     if whole {
         let after = seen(stage, *start);
-        let all_along: BTreeSet<Shown> = before.intersection(&after).cloned().collect();
+        let mut all_along: BTreeSet<Shown> = before.intersection(&after).cloned().collect();
+        let late = &stage.theatre.borrow().changes.late;
+        all_along.retain(|(_, id, at)| !late.contains(&(id.clone(), *at)));
         // Alerts show with their incident, which may be read before they change; what is dated in the future may wait.
         let all_along = all_along.into_iter().filter(|(kind, _, at)| *kind != ALERT_OF_INCIDENT && *at <= began).collect();
         stage.judge.want(&all_along, "visible through a whole poll");

@@ -9,6 +9,7 @@ mod definition;
 mod event_hub;
 mod faults;
 mod kill;
+mod late;
 mod preload;
 mod respond;
 mod rest;
