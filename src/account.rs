@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use crate::http::{Http, HttpError, Proxy, Transport, Trust};
+use crate::http::{Http, HttpError, NoProxy, Proxy, Transport, Trust};
 use crate::microsoft::certificate::{Certificate, CertificateError};
 use crate::microsoft::client::Client;
 use crate::microsoft::cloud::{Api, Audience, Cloud, Hosts, Overrides, check_client, check_tenant};
 use crate::microsoft::token::{self, Credential, TokenError, TokenSource};
+use crate::pem::is_invisible;
 use crate::secret::Secret;
 use crate::splunk::log::parse_level;
 use crate::splunk::rest::{App, RestError, Settings as Stanza, Splunkd};
@@ -24,6 +25,8 @@ pub const APP: App = App { id: "TA_defender", secret_role: "defender_responder" 
 const ACCOUNTS: &str = "defender_account";
 /// File of the settings, and realm of the proxy's password.
 const SETTINGS: &str = "defender_settings";
+/// The proxy's stanza, for messages.
+const PROXY: &str = "defender_settings.conf [proxy]";
 /// A value of `auth`, and the secret's name that goes with it.
 const CONNECTION_STRING: &str = "connection_string";
 /// Whether a clear-text secret found in the conf file is moved to `storage/passwords`.
@@ -119,7 +122,7 @@ impl Account {
     }
 
     fn of(splunkd: &Splunkd, name: &str, stanza: &Stanza, clear_text: ClearText) -> Result<Self, AccountError> {
-        let get = |setting: &str| stanza.get(setting).map(|text| text.trim()).filter(|text| !text.is_empty());
+        let get = |setting: &str| stanza.get(setting).map(|text| pasted(text)).filter(|text| !text.is_empty());
         let wrong = |setting, reason: String| AccountError::Wrong { name: name.to_owned(), setting, reason };
         let required = |setting| get(setting).ok_or_else(|| wrong(setting, "it is required and missing".to_owned()));
         let cloud: Cloud = get("cloud").unwrap_or("commercial").parse().map_err(|reason| wrong("cloud", reason))?;
@@ -188,9 +191,7 @@ impl Access {
             return Account::of(splunkd, name, &stanza, clear_text).map(|account| Self::Application(Box::new(account)));
         }
         let stored = splunkd.secret(ACCOUNTS, &format!("{name}.{CONNECTION_STRING}"))?;
-        stored
-            .map(Self::ConnectionString)
-            .ok_or_else(|| AccountError::NoSecret { name: name.to_owned(), secret: CONNECTION_STRING })
+        entered(stored, name, CONNECTION_STRING).map(Self::ConnectionString)
     }
 }
 
@@ -203,10 +204,9 @@ fn conf(splunkd: &Splunkd, name: &str) -> Result<Stanza, AccountError> {
 fn client_secret(splunkd: &Splunkd, name: &str, stanza: &Stanza, clear_text: ClearText) -> Result<Secret, AccountError> {
     const SECRET: &str = "client_secret";
     let username = format!("{name}.{SECRET}");
-    let written = stanza.get(SECRET).map(|text| text.trim()).filter(|text| text.bytes().any(|b| b != b'*'));
+    let written = stanza.get(SECRET).map(|text| pasted(text)).filter(|text| text.bytes().any(|b| b != b'*'));
     let Some(written) = written.map(Secret::new) else {
-        let stored = splunkd.secret(ACCOUNTS, &username)?;
-        return stored.ok_or_else(|| AccountError::NoSecret { name: name.to_owned(), secret: SECRET });
+        return entered(splunkd.secret(ACCOUNTS, &username)?, name, SECRET);
     };
     if clear_text == ClearText::Move {
         // Where it cannot be blanked, it is found here again with every run, and storing it each time would be for nothing.
@@ -232,6 +232,43 @@ fn client_secret(splunkd: &Splunkd, name: &str, stanza: &Stanza, clear_text: Cle
         }
     }
     Ok(written)
+}
+
+/// A stored secret as it was meant.
+fn entered(stored: Option<Secret>, name: &str, kind: &'static str) -> Result<Secret, AccountError> {
+    let none = || AccountError::NoSecret { name: name.to_owned(), secret: kind };
+    let stored = stored.ok_or_else(none)?;
+    let meant = pasted(stored.expose());
+    if meant.is_empty() {
+        return Err(none());
+    }
+    if meant.len() == stored.expose().len() {
+        return Ok(stored);
+    }
+    log::info!(
+        "account `{name}`: the stored {kind} is used without the blanks, line ends, quotes or invisible characters around it"
+    );
+    Ok(Secret::new(meant))
+}
+
+/// A value without what pasting leaves around it: white space, line ends, a byte order mark and other characters that nobody
+/// sees, and one pair of quotes. No value of an account begins or ends with any of them; Entra ID makes no such secret.
+fn pasted(text: &str) -> &str {
+    fn bare(text: &str) -> &str {
+        text.trim_matches(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c))
+    }
+    const QUOTES: [(char, char); 7] = [
+        ('"', '"'),
+        ('\'', '\''),
+        ('`', '`'),
+        ('\u{201c}', '\u{201d}'),
+        ('\u{201e}', '\u{201c}'),
+        ('\u{2018}', '\u{2019}'),
+        ('\u{ab}', '\u{bb}'),
+    ];
+    let text = bare(text);
+    let inside = QUOTES.iter().find_map(|(open, close)| text.strip_prefix(*open)?.strip_suffix(*close));
+    inside.map_or(text, bare)
 }
 
 fn certificate(splunkd: &Splunkd, name: &str, public: &str) -> Result<Certificate, AccountError> {
@@ -264,7 +301,7 @@ impl Settings {
     /// See [`RestError`].
     pub fn load(splunkd: &Splunkd) -> Result<Self, RestError> {
         let get = |stanza: &Option<Stanza>, setting: &str| {
-            let text = stanza.as_ref().and_then(|stanza| stanza.get(setting)).map(|text| text.trim().to_owned());
+            let text = stanza.as_ref().and_then(|stanza| stanza.get(setting)).map(|text| pasted(text).to_owned());
             text.filter(|text| !text.is_empty())
         };
         let proxy = splunkd.conf(SETTINGS, "proxy")?;
@@ -274,11 +311,16 @@ impl Settings {
         let credentials = match get(&proxy, "username") {
             Some(user) if url.is_some() => {
                 let password = splunkd.password(SETTINGS, "proxy")?;
+                // Basic authentication has no line ends; a blank may belong to a password that a person chose.
+                let password = password.map(|password| Secret::new(password.expose().trim_end_matches(['\r', '\n'])));
                 Some((user, password.unwrap_or_else(|| Secret::new(""))))
             }
             _ => None,
         };
         let no_proxy = get(&proxy, "no_proxy").unwrap_or_default();
+        if let Some(fault) = NoProxy::read(&no_proxy).fault().filter(|_| url.is_some()) {
+            log::warn!("{PROXY} {fault}");
+        }
         let level = get(&logging, "level").map(|text| {
             parse_level(&text).unwrap_or_else(|| {
                 log::warn!("defender_settings.conf [logging] level: `{text}` is none of DEBUG, INFO, WARN, ERROR; INFO is used");
@@ -290,6 +332,15 @@ impl Settings {
             ca_bundle: get(&tls, "ca_bundle").map(PathBuf::from),
             level: level.unwrap_or(LevelFilter::Info),
         })
+    }
+
+    /// What a run goes on in spite of, and a form should not accept.
+    ///
+    /// # Errors
+    /// [`HttpError::Setup`] for exceptions of the proxy that are none.
+    pub fn check(&self) -> Result<(), HttpError> {
+        let fault = self.proxy.as_ref().and_then(|proxy| NoProxy::read(&proxy.no_proxy).fault());
+        fault.map_or(Ok(()), |fault| Err(HttpError::Setup(format!("{PROXY} {fault}"))))
     }
 
     /// The client for Microsoft's hosts.
@@ -304,5 +355,33 @@ impl Settings {
     pub fn transport(&self, limit: Duration) -> Transport {
         let trust = self.ca_bundle.clone().map_or(Trust::PublicRoots, Trust::Bundle);
         Transport { trust, proxy: self.proxy.clone(), limit }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_pasting_leaves_is_no_part_of_a_value() {
+        for text in [
+            "v~1.2_x",
+            " v~1.2_x\n",
+            "\tv~1.2_x\r\n",
+            "\u{feff}v~1.2_x",
+            "\u{200b}v~1.2_x\u{2060}\u{a0}",
+            "\"v~1.2_x\"",
+            "'v~1.2_x'\n",
+            "\u{201c}v~1.2_x\u{201d}",
+            " \" v~1.2_x \" ",
+            "v~1.2_x\0",
+        ] {
+            assert_eq!(pasted(text), "v~1.2_x", "{text:?}");
+        }
+        // One quote, and quotes within, may belong to it.
+        for text in ["\"a", "a'", "a\"b\"c", "\"", ""] {
+            assert_eq!(pasted(text), text);
+        }
+        assert_eq!(pasted("\"\""), "");
     }
 }

@@ -119,7 +119,7 @@ impl BlobsError {
             Self::Stream(_) => false,
             Self::Checkpoint(error) => matches!(error, CheckpointError::Unreadable { .. }),
             Self::Token(error) => error.is_permanent(),
-            Self::Http(error) => matches!(error, HttpError::Setup(_)),
+            Self::Http(error) => error.needs_a_person(),
             Self::Access { .. } => true,
         }
     }

@@ -100,7 +100,7 @@ impl Error {
             Self::Input(_) | Self::Alert(_) | Self::Parameter(_) | Self::NoStreaming { .. } | Self::SearchHeadCluster => true,
             Self::Account(AccountError::Splunkd(error)) | Self::Splunkd(error) => error.needs_a_person(),
             Self::Account(_) => true,
-            Self::Http(error) => matches!(error, HttpError::Setup(_)),
+            Self::Http(error) => error.needs_a_person(),
             Self::Token(error) => error.is_permanent(),
             Self::Api(error) | Self::Collect(CollectError::Api(error)) => error.is_permanent(),
             Self::Checkpoint(error) | Self::Collect(CollectError::Checkpoint(error)) => {
@@ -121,7 +121,9 @@ impl Error {
             Self::Token(error) => error.remedy(),
             Self::Api(error) | Self::Collect(CollectError::Api(error)) => error.remedy(),
             Self::Checkpoint(error) | Self::Collect(CollectError::Checkpoint(error)) => Some(error.remedy().to_owned()),
-            Self::Http(_) => Some("correct it on the Configuration page of the app, tab Settings".to_owned()),
+            Self::Http(error) => {
+                Some(error.remedy().unwrap_or_else(|| "correct it on the Configuration page of the app, tab Settings".to_owned()))
+            }
             Self::SearchHeadCluster => Some("disable this input here and set it up on a heavy forwarder".to_owned()),
             #[cfg(feature = "streaming")]
             Self::EventHub(error) => error.remedy(),

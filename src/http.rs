@@ -4,7 +4,9 @@
 //! bearer token must not travel to a host somebody else chose.
 
 mod addresses;
+mod barrier;
 mod error;
+mod no_proxy;
 mod proxy;
 mod tls;
 
@@ -18,9 +20,12 @@ use ureq::unversioned::transport::DefaultConnector;
 use addresses::Addresses;
 use error::explain;
 
+pub use barrier::{Barrier, Disbelief};
 pub use error::HttpError;
+pub use no_proxy::NoProxy;
 pub use proxy::Proxy;
 pub use tls::Trust;
+pub(crate) use tls::bundle;
 
 /// A request: method, absolute URL, headers and the whole body.
 pub type Request = http::Request<Vec<u8>>;
@@ -61,10 +66,20 @@ pub struct Http(Way);
 #[derive(Clone, Debug)]
 enum Way {
     /// A direct agent for this machine's own addresses, and one for all others.
-    Network { direct: Agent, outward: Agent, addresses: Addresses, limit: Duration },
+    Network { direct: Agent, outward: Outward, addresses: Addresses, limit: Duration },
     /// A function in the network's place: the callers' code runs as it is, without sockets.
     #[cfg(test)]
     StandIn(StandIn),
+}
+
+/// The way to other machines.
+#[derive(Clone, Debug)]
+struct Outward {
+    agent: Agent,
+    /// Host and port of the proxy, for messages.
+    proxy: Option<String>,
+    /// Who is reached without it.
+    exceptions: NoProxy,
 }
 
 /// See [`Way::StandIn`].
@@ -107,7 +122,12 @@ impl Http {
             Agent::with_parts(config, DefaultConnector::default(), addresses.clone())
         };
         let proxy = transport.proxy.as_ref().map(proxy::config).transpose()?;
-        let (direct, outward) = (agent(None), agent(proxy));
+        let outward = Outward {
+            proxy: proxy.as_ref().map(|proxy| format!("{}:{}", proxy.host(), proxy.port())),
+            exceptions: transport.proxy.as_ref().map_or_else(NoProxy::default, |proxy| NoProxy::read(&proxy.no_proxy)),
+            agent: agent(proxy),
+        };
+        let direct = agent(None);
         Ok(Self(Way::Network { direct, outward, addresses, limit: transport.limit }))
     }
 
@@ -132,10 +152,17 @@ impl Http {
     /// See [`HttpError`]; a status is never one.
     pub fn open(&self, request: Request, reading: Reading) -> Result<http::Response<Body>, HttpError> {
         let host = request.uri().authority().map_or_else(String::new, ToString::to_string);
-        let (agent, addresses, limit) = match &self.0 {
+        let (agent, proxy, addresses, limit) = match &self.0 {
             Way::Network { direct, outward, addresses, limit } => {
-                let is_here = is_loopback(request.uri().host().unwrap_or_default());
-                (if is_here { direct } else { outward }, addresses, *limit)
+                let uri = request.uri();
+                let name = uri.host().unwrap_or_default();
+                let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
+                let (agent, proxy) = if is_loopback(name) || outward.exceptions.covers(name, port) {
+                    (direct, None)
+                } else {
+                    (&outward.agent, outward.proxy.as_deref())
+                };
+                (agent, proxy, addresses, *limit)
             }
             #[cfg(test)]
             Way::StandIn(answer) => return (answer.0)(request),
@@ -144,7 +171,7 @@ impl Http {
         let request = agent.configure_request(request).timeout_global(whole).build();
         let answer = agent.run(request).map_err(|e| {
             addresses.forget();
-            explain(e, &host)
+            explain(e, &host, proxy)
         })?;
         let (head, body) = answer.into_parts();
         let (reader, addresses) = (Box::new(body.into_reader()), addresses.clone());
@@ -191,7 +218,7 @@ impl Body {
         self.spent += begun.elapsed();
         let read = read.map_err(|e| {
             self.addresses.forget();
-            explain(ureq::Error::from(e), &self.host)
+            explain(ureq::Error::from(e), &self.host, None)
         })?;
         self.taken += read as u64;
         if self.taken > BODY_LIMIT { Err(HttpError::TooLarge { host: self.host.clone() }) } else { Ok(read) }

@@ -31,6 +31,7 @@ pub mod masking;
 pub mod microsoft;
 pub mod mode;
 pub mod pace;
+pub mod pem;
 pub mod permissions;
 mod planted;
 pub mod respond;

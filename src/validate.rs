@@ -65,6 +65,7 @@ fn check(definition: &Definition, splunk_home: Option<&Path>) -> Result<(), Erro
     let input = AnyInput::read(stanza)?;
     let splunkd = Splunkd::new(&definition.server_uri, definition.session_key.clone(), APP, splunk_home)?;
     let settings = Settings::load(&splunkd)?;
+    settings.check()?;
     match input {
         AnyInput::Polled(input) => read_once(&input, &splunkd, &settings),
         #[cfg(feature = "streaming")]

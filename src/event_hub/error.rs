@@ -102,7 +102,7 @@ impl EventHubError {
             | Self::Remade { .. }
             | Self::Ahead { .. }
             | Self::NoPartition { .. } => true,
-            Self::Http(error) => matches!(error, HttpError::Setup(_)),
+            Self::Http(error) => error.needs_a_person(),
             Self::Stream(_) | Self::Start(_) => false,
         }
     }

@@ -10,7 +10,7 @@ pub struct Proxy {
     pub url: String,
     /// Basic authentication, when the proxy asks for it.
     pub credentials: Option<(String, Secret)>,
-    /// Hosts reached directly: comma-separated names, `.suffix` or `*.suffix`.
+    /// Hosts reached directly, as [`NoProxy`](super::NoProxy) reads them.
     pub no_proxy: String,
 }
 
@@ -33,9 +33,6 @@ pub(super) fn config(proxy: &Proxy) -> Result<ureq::Proxy, HttpError> {
     if let Some((user, password)) = &proxy.credentials {
         builder = builder.username(user).password(password.expose());
     }
-    for host in proxy.no_proxy.split(',').map(str::trim).filter(|host| !host.is_empty()) {
-        builder = builder.no_proxy(host);
-    }
     builder.build().map_err(|_| wrong())
 }
 
@@ -46,7 +43,7 @@ mod tests {
 
     #[test]
     fn proxy_urls() {
-        let proxy = |url: &str| config(&Proxy { url: url.to_owned(), credentials: None, no_proxy: "a, .b".to_owned() });
+        let proxy = |url: &str| config(&Proxy { url: url.to_owned(), credentials: None, no_proxy: String::new() });
         assert!(proxy("http://proxy:3128").is_ok());
         assert!(proxy("socks5://proxy:1").unwrap_err().to_string().contains("http://host:port"));
         assert!(proxy("proxy").is_err());

@@ -135,7 +135,7 @@ impl Asked<'_> {
     /// An exchange that brought no answer.
     pub fn unanswered(self, error: HttpError) -> ApiError {
         self.failed(match error {
-            HttpError::Unreachable { .. } => Failure::Unreachable(error),
+            HttpError::Unreachable { .. } | HttpError::Barred { .. } => Failure::Unreachable(error),
             HttpError::TimedOut { .. } => Failure::TimedOut(error),
             HttpError::TooLarge { .. } => Failure::TooLarge(error),
             HttpError::Setup(_) => Failure::Setup(error),
@@ -280,15 +280,13 @@ impl ApiError {
             | Failure::Disallowed
             | Failure::BadRequest
             | Failure::NotJson { .. }
-            | Failure::Redirect { .. }
-            | Failure::Setup(_) => true,
+            | Failure::Redirect { .. } => true,
+            Failure::Unreachable(error) | Failure::TimedOut(error) | Failure::TooLarge(error) | Failure::Setup(error) => {
+                error.needs_a_person()
+            }
             // A list is always there, if the host is the right one.
             Failure::NotFound => is_list(self.api, &self.path),
-            Failure::Throttled { .. }
-            | Failure::Server
-            | Failure::Unreachable(_)
-            | Failure::TimedOut(_)
-            | Failure::TooLarge(_) => false,
+            Failure::Throttled { .. } | Failure::Server => false,
         }
     }
 
@@ -328,10 +326,10 @@ impl ApiError {
                  let this machine reach the host directly or set the proxy"
                     .to_owned()
             }
-            Failure::Unreachable(_) => {
+            Failure::Unreachable(error) => error.remedy().unwrap_or_else(|| {
                 "check name resolution, firewall, proxy and, where TLS is inspected, ca_bundle in defender_settings.conf"
                     .to_owned()
-            }
+            }),
             Failure::TooLarge(_) => "set a smaller page_size".to_owned(),
             Failure::Setup(_) => "check the proxy, the CA bundle and the account's URLs".to_owned(),
             Failure::Throttled { .. } | Failure::Server | Failure::TimedOut(_) => return None,

@@ -38,10 +38,13 @@ const fn wait(codes: &'static [u32], meaning: &'static str) -> Entry {
     Entry { codes, meaning, remedy: None }
 }
 
+/// The number of a client secret that is not the app's.
+pub(super) const WRONG_SECRET: u32 = 7_000_215;
+
 /// From Microsoft's list of AADSTS codes, where not said otherwise.
 const TABLE: &[Entry] = &[
     person(
-        &[7_000_215],
+        &[WRONG_SECRET],
         "the client secret is wrong",
         "put the secret's Value, not its Secret ID, into the account (Entra ID > App registrations > Certificates & secrets)",
     ),
@@ -51,47 +54,83 @@ const TABLE: &[Entry] = &[
         "create a new client secret for the app registration and put its Value into the account",
     ),
     person(
-        &[70_002, 7_000_218],
+        &[70_002, 7_000_218, 7_000_216],
         "the app's credentials were not accepted",
         "check client_id and the client secret or certificate of the account",
     ),
     person(
-        &[700_016, 700_011],
+        &[700_016, 700_011, 700_038],
         "no app registration with this client_id exists in the tenant",
         "check client_id, tenant_id and cloud of the account; an app of another tenant needs an administrator's consent in this one",
     ),
-    // 7000229, 7000112: from memory of the same list.
+    // 7000229 is not on the list; this is its own message.
     person(
         &[7_000_229],
         "the app has no enterprise application in the tenant",
         "have an administrator of the tenant give consent to the app",
     ),
     person(
-        &[70_001, 7_000_112],
+        &[65_001, 90_094, 90_008, 650_054, 650_056, 650_057],
+        "the app's permissions are not consented to in the tenant",
+        "add the application permissions to the app registration (API permissions) and have an administrator of the tenant give \
+         consent",
+    ),
+    person(
+        &[7_000_112, 1_000_031],
         "the app is disabled",
-        "enable the app under Entra ID > Enterprise applications > Properties, or name another one in the account",
+        "enable the app under Entra ID > Enterprise applications > Properties (Enabled for users to sign in), or name another one in \
+         the account",
+    ),
+    // The list calls it disabled; the article it links to, and the message, not found.
+    person(
+        &[70_001],
+        "the app is disabled, or does not exist in the tenant",
+        "check client_id and tenant_id of the account, and that the app is enabled under Entra ID > Enterprise applications > Properties",
+    ),
+    person(
+        &[700_025],
+        "the app is registered as a public client, which may have no secret or certificate",
+        "register the app as a confidential client (Authentication > Allow public client flows: No), or name another one in the account",
     ),
     person(&[90_002], "the tenant does not exist in this cloud", "check tenant_id and cloud of the account"),
     person(
-        &[900_023, 9_001_023, 90_013],
+        &[900_023, 9_001_023, 50_059, 50_128, 50_194, 90_019, 90_124, 90_130],
         "the tenant_id is none",
         "write the Directory (tenant) ID or a verified domain into the account; common, organizations and consumers are not allowed",
     ),
     person(
-        &[90_038, 900_382, 900_432],
+        &[90_038, 900_382, 900_432, 90_051, 50_049],
         "the tenant belongs to another national cloud",
         "set the account's cloud to the tenant's: commercial, gcc, gcc_high or dod",
     ),
     person(
-        &[70_011, 28_002, 1_002_012],
+        &[70_011, 28_002, 28_003, 1_002_012, 700_022, 700_023, 901_002],
         "the scope {scope} was not accepted",
         "check that the account's cloud is the tenant's and that login_url, if set, belongs to the same cloud",
     ),
     person(
-        &[500_011, 50_001, 500_014, 650_052],
+        &[500_011, 650_052],
         "the service behind {scope} does not exist in the tenant",
         "check that the tenant has a Microsoft Defender licence and that the account's cloud and tenant_id are right; for api = defender, \
          open the Defender portal once and add the API's permission to the app",
+    ),
+    person(
+        &[500_014],
+        "the service behind {scope} is disabled in the tenant",
+        "check that the tenant's Microsoft Defender subscription has not lapsed, and that an administrator has not disabled the service \
+         under Entra ID > Enterprise applications (application type: Microsoft applications)",
+    ),
+    person(
+        &[50_001],
+        "the service behind {scope} is disabled or does not exist in the tenant",
+        "check the tenant's Microsoft Defender subscription, that the service is enabled under Entra ID > Enterprise applications, and \
+         that the account's cloud and tenant_id are right",
+    ),
+    person(
+        &[50_002, 500_021, 500_022],
+        "the proxy's tenant restrictions do not let this machine sign in to the tenant",
+        "have whoever runs the proxy that inspects TLS add the tenant to its list of allowed tenants (Restrict-Access-To-Tenants), or let \
+         this machine reach Entra ID without it",
     ),
     person(
         &[700_027],
@@ -104,14 +143,14 @@ const TABLE: &[Entry] = &[
         "the assertion is outside its time",
         "set this machine's clock: it differs from Entra ID's by more than 5 minutes",
     ),
-    // 1000502: from memory of the same list.
+    // 1000502 is not on the list; this is its own message.
     person(
         &[1_000_502],
         "the certificate has expired or is not valid yet",
         "create a new certificate, register it with the app and put it and its key into the account",
     ),
     person(
-        &[50_012, 50_013, 900_384],
+        &[50_012, 50_013, 900_384, 50_006, 50_017, 50_027, 50_048, 700_021, 700_030],
         "the assertion was not accepted",
         "check that the account's certificate is registered with the app and that login_url, if set, is the tenant's own authority",
     ),
@@ -126,13 +165,29 @@ const TABLE: &[Entry] = &[
         "check that client_id is the app's Application (client) ID and tenant_id the tenant's",
     ),
     person(
-        &[50_076, 53_003, 530_003],
+        &[50_032],
+        "the key of the certificate is too weak",
+        "create a certificate with an RSA key of 2048 bits or more, register it with the app and put it and its key into the account",
+    ),
+    person(
+        &[50_076, 53_003, 530_003, 53_011, 530_032, 530_035, 50_131],
         "a Conditional Access policy blocks the app",
         "let the policy for workload identities allow this app from this machine's address",
     ),
-    person(&[900_144], "the request lacks a member", "fill in client_id, tenant_id and the secret or certificate of the account"),
+    person(
+        &[900_144, 90_014],
+        "the request lacks a member",
+        "fill in client_id, tenant_id and the secret or certificate of the account",
+    ),
+    person(
+        &[90_004, 90_013, 90_023, 90_100, 90_102, 90_107, 90_117, 90_121, 9_002_313, 900_561],
+        "the request was not understood",
+        "check client_id and tenant_id of the account for stray characters, that login_url, if set, is a token authority, and that no \
+         proxy changes what is sent",
+    ),
     wait(&[90_055], "too many token requests for this tenant"),
-    wait(&[90_006, 90_012, 90_024, 90_033, 90_090, 50_000], "a passing fault of Entra ID"),
+    wait(&[50_196], "too many of the same token request from this app"),
+    wait(&[90_006, 90_012, 90_024, 90_033, 90_090, 90_091, 50_000, 50_033], "a passing fault of Entra ID"),
 ];
 
 /// Reads a refusal: by the first number that is known, else by status and OAuth's `error`, in Entra ID's own words.
@@ -203,11 +258,11 @@ mod tests {
 
     #[test]
     fn every_documented_number_is_known() {
-        let waits = [90_055, 90_006, 90_012, 90_024, 90_033, 90_090, 50_000];
+        let waits = [90_055, 50_196, 90_006, 90_012, 90_024, 90_033, 90_090, 90_091, 50_000, 50_033];
         let persons = [
             7_000_215, 7_000_222, 70_002, 700_016, 700_011, 70_001, 90_002, 900_023, 90_038, 900_382, 900_432, 70_011, 28_002,
             500_011, 50_001, 700_027, 500_133, 700_024, 50_012, 50_013, 900_384, 700_213, 700_211, 50_034, 50_076, 53_003,
-            9_001_023,
+            9_001_023, 500_014, 7_000_112, 700_025, 500_021, 90_013, 65_001, 50_032, 50_059, 900_561,
         ];
         for (codes, act) in [(&waits[..], Act::Wait), (&persons[..], Act::Person)] {
             for code in codes {
@@ -216,6 +271,23 @@ mod tests {
                 assert_eq!(meaning.remedy.is_some(), act == Act::Person, "{code}");
                 assert!(!meaning.meaning.contains('{'), "{code}: {}", meaning.meaning);
             }
+        }
+    }
+
+    #[test]
+    fn what_is_disabled_is_not_called_missing() {
+        for (code, says, never) in [
+            (500_014, "is disabled", "exist"),
+            (7_000_112, "is disabled", "exist"),
+            (50_001, "is disabled or does not exist", "licence"),
+            (70_001, "is disabled, or does not exist", "licence"),
+            (500_011, "does not exist", "disabled"),
+            (700_016, "no app registration", "disabled"),
+            (90_013, "was not understood", "is none"),
+            (500_021, "tenant restrictions", "policy"),
+        ] {
+            let meaning = meaning(400, "x", &[code], "", "S").meaning;
+            assert!(meaning.contains(says) && !meaning.contains(never), "{code}: {meaning}");
         }
     }
 

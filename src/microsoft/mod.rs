@@ -22,6 +22,7 @@ pub(crate) mod stand_in;
 #[cfg(feature = "streaming")]
 pub mod storage;
 pub mod token;
+pub mod token_answer;
 pub mod token_error;
 pub mod update;
 mod user;

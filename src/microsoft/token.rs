@@ -5,14 +5,15 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oauth2::basic::{BasicClient, BasicTokenType};
-use oauth2::{AuthType, ClientId, ClientSecret, RequestTokenError, Scope, TokenResponse, TokenUrl};
+use oauth2::basic::BasicClient;
+use oauth2::{AuthType, ClientId, ClientSecret, RequestTokenError, Scope, TokenUrl};
 
 use super::certificate::Certificate;
 use super::cloud::{Audience, Cloud, Hosts, check_client, check_tenant};
-use super::token_error::refusal;
+use super::token_answer::{self, Issued};
 pub use super::token_error::{Refusal, TokenError};
 use crate::http::{Http, HttpError};
+use crate::pem::is_invisible;
 use crate::secret::Secret;
 use crate::time::Ticks;
 
@@ -55,9 +56,6 @@ pub struct Account<'a> {
     /// GUID of the app registration.
     pub client_id: &'a str,
 }
-
-/// A token answer is tiny; what lives without `expires_in` is renewed this soon.
-const LIFE_UNSAID: Duration = Duration::from_secs(600);
 
 impl TokenSource {
     /// Checks what an account says; asks nothing yet.
@@ -118,28 +116,58 @@ impl TokenSource {
                 .add_extra_param("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
                 .add_extra_param("client_assertion", assertion.expose().to_owned());
         }
-        // The crate's errors leave out status and headers, so the answer is kept to be read again when it was no token.
+        // The crate takes numbers as numbers alone, and its errors leave out status and headers: the answer is read here.
         let answered = RefCell::new(None);
         let send = |request: oauth2::HttpRequest| {
             let answer = self.http.send(request)?;
             *answered.borrow_mut() = Some(answer.clone());
             Ok::<_, HttpError>(answer)
         };
-        let issued = match request.request(&send) {
-            Ok(issued) => issued,
-            Err(RequestTokenError::Request(error)) => return Err(TokenError::NoAnswer(error)),
-            Err(_) => {
-                let (head, body) = answered.into_inner().unwrap_or_default().into_parts();
-                return Err(refusal(head.status.as_u16(), &head.headers, &body, self.scope, now));
-            }
-        };
-        let token = Secret::new(issued.access_token().secret().clone());
-        let fit = !token.expose().is_empty() && token.expose().bytes().all(|b| b.is_ascii_graphic());
-        if !fit || *issued.token_type() != BasicTokenType::Bearer {
-            return Err(TokenError::Garbled { status: 200, what: "the answer holds no bearer token", retry_after: None });
+        if let Err(RequestTokenError::Request(error)) = request.request(&send) {
+            return Err(TokenError::NoAnswer(error));
         }
-        Ok(Held { token, stale: now.plus(usable(issued.expires_in().unwrap_or(LIFE_UNSAID))) })
+        let (head, body) = answered.into_inner().unwrap_or_default().into_parts();
+        let issued = token_answer::read(head.status.as_u16(), &head.headers, &body, self.scope, now);
+        let Issued { token, life } = issued.map_err(|error| self.with_mistake(error))?;
+        Ok(Held { token, stale: now.plus(usable(life)) })
     }
+
+    /// A refusal of the secret, with a word about what seems to be stored in its place.
+    fn with_mistake(&self, error: TokenError) -> TokenError {
+        match (error, &self.credential) {
+            (TokenError::Refused(refusal), Credential::Secret(secret)) if refusal.is_about_the_secret() => {
+                let mistake = mistaken_secret(secret.expose(), &self.client_id, self.token_url.as_str());
+                TokenError::Refused(Box::new(refusal.with_mistake(mistake)))
+            }
+            (error, _) => error,
+        }
+    }
+}
+
+/// What a text seems to be that Entra ID takes for no secret. Secrets that Entra ID makes consist of letters, digits and `~._-`,
+/// and are no GUIDs.
+fn mistaken_secret(secret: &str, client_id: &str, token_url: &str) -> Option<&'static str> {
+    let bytes = secret.as_bytes();
+    let is_guid = secret.len() == 36
+        && bytes.iter().enumerate().all(|(at, b)| if [8, 13, 18, 23].contains(&at) { *b == b'-' } else { b.is_ascii_hexdigit() });
+    let escape = |part: &[u8]| part[0] == b'%' && part[1..].iter().all(u8::is_ascii_hexdigit);
+    Some(match secret {
+        _ if secret.eq_ignore_ascii_case(client_id) => "the app's client_id is stored in its place",
+        _ if is_guid && token_url.to_ascii_lowercase().contains(&secret.to_ascii_lowercase()) => {
+            "the tenant_id is stored in its place"
+        }
+        _ if is_guid => "a GUID is stored in its place, which is the secret's ID and not its Value",
+        _ if secret.contains("***") || secret.contains('\u{2022}') || secret.ends_with("...") => {
+            "what is stored is the shortened form that the portal shows later"
+        }
+        _ if secret.contains("-----BEGIN") => "a PEM text is stored in its place",
+        _ if secret.contains(';') && secret.contains('=') => "a connection string is stored in its place",
+        _ if secret.chars().any(|c| c.is_whitespace() || c.is_control() || is_invisible(c)) => {
+            "what is stored has a blank, a line break or an invisible character within"
+        }
+        _ if bytes.windows(3).any(escape) => "what is stored looks URL-encoded",
+        _ => return None,
+    })
 }
 
 /// How long a token of this life is used: up to 5 minutes before its end (Microsoft's own libraries take such a token for

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::HeaderMap;
-use serde::Deserialize;
-
 use super::answer;
-use super::entra_errors::{self, Act, Meaning};
+use super::entra_errors::{self, Act, Meaning, WRONG_SECRET};
+use super::token_answer::{Members, is_said, member, members, text};
 use crate::http::HttpError;
 use crate::masking::foreign_text;
 use crate::time::Ticks;
+use http::HeaderMap;
+use serde_json::value::RawValue;
 
 /// Why there is no token. Never holds the secret, the assertion or the token.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,21 @@ pub struct Refusal {
     act: Act,
 }
 
+impl Refusal {
+    /// Whether Entra ID says that the client secret is another one.
+    pub(super) fn is_about_the_secret(&self) -> bool {
+        self.code == Some(WRONG_SECRET)
+    }
+
+    /// The same, with a word about what seems to be stored in the secret's place.
+    pub(super) fn with_mistake(mut self, mistake: Option<&str>) -> Self {
+        if let Some(mistake) = mistake {
+            self.meaning = format!("{}: {mistake}", self.meaning);
+        }
+        self
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Entra ID gave no token: {} (", self.meaning)?;
@@ -99,12 +114,13 @@ impl TokenError {
     /// Whether asking again cannot help until a person has acted.
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Setup(_) | Self::NoAnswer(HttpError::Setup(_)) => true,
-            Self::NoAnswer(_) => false,
+            Self::Setup(_) => true,
+            Self::NoAnswer(error) => error.needs_a_person(),
             Self::Refused(refusal) => refusal.act == Act::Person,
             // A gateway's 5xx passes; a sign-in page or a redirect stays until somebody removes it.
-            Self::NotEntra { status, .. } => *status != 429 && *status < 500,
-            Self::Garbled { .. } => false,
+            Self::NotEntra { status, .. } => !matches!(status, 408 | 425 | 429 | 500..),
+            // Whatever the body of a 4xx is, somebody refused.
+            Self::Garbled { status, .. } => matches!(status, 400..500) && !matches!(status, 408 | 425 | 429),
         }
     }
 
@@ -131,11 +147,12 @@ impl TokenError {
         match self {
             Self::Setup(_) => None,
             Self::NoAnswer(HttpError::TimedOut { .. }) => None,
-            Self::NoAnswer(_) => {
-                Some("check the account's cloud and login_url, name resolution, firewall, proxy and, where TLS is inspected, the CA bundle".to_owned())
-            }
+            Self::NoAnswer(error) => Some(error.remedy().unwrap_or_else(|| {
+                "check the account's cloud and login_url, name resolution, firewall, proxy and, where TLS is inspected, the CA bundle"
+                    .to_owned()
+            })),
             Self::Refused(refusal) => refusal.remedy.clone(),
-            Self::NotEntra { .. } if self.is_permanent() => Some(
+            Self::NotEntra { .. } | Self::Garbled { .. } if self.is_permanent() => Some(
                 "a proxy or sign-in page stands between this machine and Entra ID, or login_url names another service: let this \
                  machine reach it directly or set the proxy"
                     .to_owned(),
@@ -143,23 +160,6 @@ impl TokenError {
             Self::NotEntra { .. } | Self::Garbled { .. } => None,
         }
     }
-}
-
-/// Entra ID's error body. All members may be missing.
-#[derive(Default, Deserialize)]
-struct Body {
-    #[serde(default)]
-    error: Option<String>,
-    #[serde(default)]
-    error_description: Option<String>,
-    #[serde(default)]
-    error_codes: Vec<u32>,
-    #[serde(default)]
-    timestamp: Option<String>,
-    #[serde(default)]
-    trace_id: Option<String>,
-    #[serde(default)]
-    correlation_id: Option<String>,
 }
 
 /// Reads an answer that is no token.
@@ -179,27 +179,49 @@ pub(super) fn refusal(status: u16, headers: &HeaderMap, body: &[u8], scope: &str
             None => "a web page answered".to_owned(),
         });
     }
-    let Ok(parsed) = serde_json::from_slice::<Body>(body) else {
+    let Some(members) = members(body) else {
         return garbled("the answer is not JSON of Entra ID's shape");
     };
-    let Some(error) = parsed.error.as_deref().map(foreign_text) else {
+    let codes = codes(&members);
+    let (error, description) = said(&members);
+    if error.is_none() && description.is_none() && codes.is_empty() {
         return garbled("the answer holds neither a token nor an error");
-    };
-    let description = parsed.error_description.unwrap_or_default();
-    let Meaning { code, act, meaning, remedy } = entra_errors::meaning(status, &error, &parsed.error_codes, &description, scope);
-    let plain = |text: Option<String>| text.map(|text| foreign_text(&text)).filter(|text| !text.is_empty());
+    }
+    let error = foreign_text(&error.unwrap_or_else(|| "no error name".to_owned()));
+    let description = description.unwrap_or_default();
+    let Meaning { code, act, meaning, remedy } = entra_errors::meaning(status, &error, &codes, &description, scope);
+    let plain = |name: &str| member(&members, name).map(|text| foreign_text(&text)).filter(|text| !text.is_empty());
     TokenError::Refused(Box::new(Refusal {
         status,
         code,
         error,
         meaning,
         remedy,
-        trace_id: plain(parsed.trace_id),
-        correlation_id: plain(parsed.correlation_id),
-        timestamp: plain(parsed.timestamp),
+        trace_id: plain("trace_id"),
+        correlation_id: plain("correlation_id"),
+        timestamp: plain("timestamp"),
         retry_after,
         act,
     }))
+}
+
+/// OAuth's `error` and its text. What gateways and older endpoints write is an object with `code` and `message` instead.
+fn said(body: &Members<'_>) -> (Option<String>, Option<String>) {
+    let plain = |members: &Members<'_>, name: &str| member(members, name).filter(|text| !text.trim().is_empty());
+    let inner = body.get("error").and_then(|raw| members(raw.get().as_bytes())).unwrap_or_default();
+    let error = plain(body, "error").or_else(|| plain(&inner, "code"));
+    // What is no text, and there all the same, is an error as well.
+    let error = error.or_else(|| is_said(body, "error").then(|| "an error of another shape".to_owned()));
+    let description = plain(body, "error_description").or_else(|| plain(&inner, "message")).or_else(|| plain(body, "message"));
+    (error, description)
+}
+
+/// `error_codes`: a list of numbers, as it is documented, or of texts, or one number or text.
+fn codes(body: &Members<'_>) -> Vec<u32> {
+    let Some(raw) = body.get("error_codes") else { return Vec::new() };
+    let each = serde_json::from_str::<Vec<&RawValue>>(raw.get()).unwrap_or_else(|_| vec![raw]);
+    let number = |raw: &RawValue| text(raw)?.trim().trim_start_matches("AADSTS").parse().ok();
+    each.into_iter().filter_map(number).collect()
 }
 
 #[cfg(test)]
@@ -270,7 +292,7 @@ mod tests {
         let html = [(CONTENT_TYPE, "text/html")];
         // (status, headers, body, message, permanent, wait)
         type Row<'a> = (u16, &'a [(http::HeaderName, &'a str)], &'a str, &'a str, bool, Option<u64>);
-        let table: [Row<'_>; 11] = [
+        let table: [Row<'_>; 15] = [
             (302, &[(LOCATION, "https://portal.example/?secret=1")], "", "redirect to portal.example was", true, None),
             (200, &html, "<html><title>Sign in</title>", "a page titled \"Sign in\" answered", true, None),
             (403, &html, "blocked", "a web page answered", true, None),
@@ -281,7 +303,11 @@ mod tests {
             (200, &[], "  ", "the answer is empty", false, None),
             (200, &[], "{\"token_type\":\"Bear", "not JSON", false, None),
             (200, &[], "{}", "neither a token nor an error", false, None),
-            (400, &[], "oops", "not JSON of Entra ID's shape", false, None),
+            (400, &[], "oops", "not JSON of Entra ID's shape", true, None),
+            (401, &[], "", "the answer is empty", true, None),
+            (403, &[], "{}", "neither a token nor an error", true, None),
+            (408, &[], "oops", "not JSON of Entra ID's shape", false, None),
+            (500, &[], "oops", "not JSON of Entra ID's shape", false, None),
         ];
         for (status, pairs, body, part, permanent, wait) in table {
             let error = read(status, pairs, body.as_bytes());
@@ -290,6 +316,40 @@ mod tests {
             assert_eq!(error.is_permanent(), permanent, "{status} {body}");
             assert_eq!(error.retry_after(), wait.map(Duration::from_secs), "{status} {body}");
             assert_eq!(error.is_throttled(), matches!(status, 429 | 503));
+        }
+    }
+
+    #[test]
+    fn a_wrong_secret_is_one_in_every_spelling() {
+        let said = r#""error_description":"AADSTS7000215: Invalid client secret provided. Trace ID: x""#;
+        for members in [
+            r#""error":"invalid_client","error_codes":[7000215]"#.to_owned(),
+            r#""error":"invalid_client","error_codes":["7000215"]"#.to_owned(),
+            r#""error":"invalid_client","error_codes":["AADSTS7000215"]"#.to_owned(),
+            r#""error":"invalid_client","error_codes":7000215"#.to_owned(),
+            r#""error":"invalid_client","error_codes":"7000215""#.to_owned(),
+            format!(r#""error":"invalid_client","error_codes":null,{said}"#),
+            format!(r#""error":"invalid_client","error_codes":{{}},{said}"#),
+            format!(r#""error":"invalid_client","error_codes":[null,-1,1e400,[]],{said}"#),
+            format!(r#""error":"invalid_client",{said}"#),
+            format!(r#""error":null,{said}"#),
+            format!(r#""error":"invalid_client","timestamp":7,"trace_id":null,"correlation_id":{{}},{said}"#),
+            format!(r#""error":"a","error":"invalid_client",{said}"#),
+            r#""error":{"code":"invalid_client","message":"AADSTS7000215: Invalid client secret."}"#.to_owned(),
+            r#""error_codes":[7000215]"#.to_owned(),
+        ] {
+            for mark in ["", "\u{feff}"] {
+                let error = read(401, &[], format!("{mark}{{{members}}}").as_bytes());
+                assert_eq!((error.code(), error.is_permanent()), (Some(7_000_215), true), "{members}");
+                let text = error.to_string();
+                assert!(
+                    text.starts_with("Entra ID gave no token: the client secret is wrong (AADSTS7000215, HTTP 401"),
+                    "{text}"
+                );
+            }
+        }
+        for body in [r#"{"error":["x"]}"#, r#"{"error":{"a":1}}"#, r#"{"error":true}"#, r#"{"error":7}"#] {
+            assert!(read(401, &[], body.as_bytes()).is_permanent(), "{body}");
         }
     }
 }

@@ -194,6 +194,7 @@ impl Trial {
         set_level(settings.level);
         // A bundle that cannot be read is wrong for all APIs.
         settings.http(EXCHANGE)?;
+        settings.check()?;
         // Who may not see the inputs still learns of the account.
         let inputs = splunkd.inputs(SCHEME).unwrap_or_else(|error| {
             log::warn!("rest: inputs of account `{}` are not tried: {error}", self.name);

@@ -10,8 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fe2o3_amqp_ws::WebSocketStream;
 use fe2o3_amqp_ws::tungstenite::{self, protocol::WebSocketConfig};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -20,7 +19,7 @@ use tokio_rustls::TlsConnector;
 
 use super::fault::{Fault, What};
 use super::guard::{Ending, Guard};
-use crate::http::{Proxy, Transport, Trust, is_loopback};
+use crate::http::{self as transport, Barrier, NoProxy, Proxy, Transport, Trust, is_loopback};
 use crate::masking::{admin_text, foreign_text};
 
 /// The most each step of the way may take.
@@ -72,8 +71,10 @@ impl Route {
         let local = is_loopback(host);
         let object = format!("{host}:{port}");
         let stream: Box<dyn Duplex> = match &self.proxy {
-            Some(proxy) if self.websocket && !local && !excepted(&proxy.no_proxy, host) => self.tunnel(proxy, host, port).await?,
-            _ => Box::new(tcp(host, port).await?),
+            Some(proxy) if self.websocket && !local && !NoProxy::read(&proxy.no_proxy).covers(host, port) => {
+                self.tunnel(proxy, host, port).await?
+            }
+            _ => Box::new(tcp(host, port, What::NotFound).await?),
         };
         let stream = if local { stream } else { self.tls(stream, host, &object).await? };
         if !self.websocket {
@@ -94,9 +95,9 @@ impl Route {
         };
         let name = ServerName::try_from(host.to_owned()).map_err(|error| failed(What::Setup, &error))?;
         let stream = within(object, self.tls.connect(name, stream)).await?;
-        Ok(Box::new(stream.map_err(|error| match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(error @ rustls::Error::InvalidCertificate(_)) => failed(What::Untrusted, error),
-            _ => failed(What::Unreachable, &error),
+        Ok(Box::new(stream.map_err(|error| match Barrier::of_io(&error) {
+            Some(barrier) => failed(What::Untrusted, &barrier),
+            None => failed(What::Unreachable, &error),
         })?))
     }
 
@@ -109,7 +110,7 @@ impl Route {
         let (proxy_host, secure) = (uri.host().unwrap_or_default(), uri.scheme_str() == Some("https"));
         let proxy_port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let object = format!("proxy {proxy_host}:{proxy_port}");
-        let mut stream: Box<dyn Duplex> = Box::new(tcp(proxy_host, proxy_port).await?);
+        let mut stream: Box<dyn Duplex> = Box::new(tcp(proxy_host, proxy_port, What::Setup).await?);
         if secure {
             stream = self.tls(stream, proxy_host, &object).await?;
         }
@@ -125,10 +126,10 @@ impl Route {
             200..300 => Ok(stream),
             407 if proxy.credentials.is_none() => Err(failed(What::ProxyCredentials, "407, it wants a user name and a password")),
             407 => Err(failed(What::ProxyCredentials, "407, it wants another user name or password")),
-            // Too many requests, and a request that came too slowly, pass.
-            status @ (408 | 425 | 429) => Err(failed(What::Unreachable, &status.to_string())),
-            status @ 300..500 => Err(failed(What::ProxyForbids, &status.to_string())),
-            status => Err(failed(What::Unreachable, &status.to_string())),
+            status => {
+                let what = if Barrier::of_proxy(status).is_some() { What::ProxyForbids } else { What::Unreachable };
+                Err(failed(what, &status.to_string()))
+            }
         }
     }
 }
@@ -161,11 +162,15 @@ async fn ask(stream: &mut Box<dyn Duplex>, request: &[u8]) -> io::Result<u16> {
     status.ok_or_else(|| io::Error::other("its answer is no HTTP"))
 }
 
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, Fault> {
+/// `unknown`: what it is when there is no such host.
+async fn tcp(host: &str, port: u16, unknown: What) -> Result<TcpStream, Fault> {
     let object = format!("{host}:{port}");
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let stream = within(&object, TcpStream::connect((bare, port))).await?;
-    let stream = stream.map_err(|error| Fault::new(What::Unreachable, &object, format!("no connection: {error}")))?;
+    let stream = stream.map_err(|error| match Barrier::of_io(&error) {
+        Some(barrier) => Fault::new(unknown, &object, barrier.to_string()),
+        None => Fault::new(What::Unreachable, &object, format!("no connection: {error}")),
+    })?;
     // Small frames go out at once; a socket that cannot do so works all the same.
     let _ = stream.set_nodelay(true);
     Ok(stream)
@@ -176,14 +181,6 @@ async fn within<T>(object: &str, step: impl Future<Output = T>) -> Result<T, Fau
     timeout(LIMIT, step).await.map_err(late)
 }
 
-/// Whether a host is reached without the proxy: a name of the list, or one under a `.suffix` or `*.suffix` of it.
-fn excepted(list: &str, host: &str) -> bool {
-    list.split(',').map(|item| item.trim().to_ascii_lowercase()).filter(|item| !item.is_empty()).any(|item| {
-        let suffix = item.trim_start_matches('*');
-        if suffix.starts_with('.') { host.ends_with(suffix) } else { item == "*" || host == item }
-    })
-}
-
 fn roots(trust: &Trust) -> Result<RootCertStore, Fault> {
     let Trust::Bundle(path) = trust else {
         return Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
@@ -192,13 +189,9 @@ fn roots(trust: &Trust) -> Result<RootCertStore, Fault> {
 }
 
 fn bundle(path: &Path) -> Result<RootCertStore, String> {
-    let pem = std::fs::read(path).map_err(|error| error.to_string())?;
     let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        store.add(certificate.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
-    }
-    if store.is_empty() {
-        return Err("no certificate in it; a PEM file with the CA's certificates is expected".to_owned());
+    for certificate in transport::bundle(path)? {
+        store.add(certificate).map_err(|error| error.to_string())?;
     }
     Ok(store)
 }
@@ -207,21 +200,6 @@ fn bundle(path: &Path) -> Result<RootCertStore, String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hosts_without_the_proxy() {
-        let list = "internal.example, .corp.example, *.other.example";
-        for (host, direct) in [
-            ("internal.example", true),
-            ("x.internal.example", false),
-            ("a.corp.example", true),
-            ("b.other.example", true),
-            ("contoso.servicebus.windows.net", false),
-        ] {
-            assert_eq!(excepted(list, host), direct, "{host}");
-        }
-        assert!(excepted("*", "any.example") && !excepted("", "any.example"));
-    }
 
     #[test]
     fn a_bundle_must_hold_certificates() {

@@ -129,7 +129,7 @@ impl<'a> Asked<'a> {
 
     pub(super) fn unanswered(self, error: HttpError) -> Box<StorageError> {
         self.failed(match error {
-            HttpError::Unreachable { .. } => Failure::Unreachable(error),
+            HttpError::Unreachable { .. } | HttpError::Barred { .. } => Failure::Unreachable(error),
             HttpError::TimedOut { .. } => Failure::TimedOut(error),
             HttpError::TooLarge { .. } => Failure::Unreadable(error.to_string()),
             HttpError::Setup(_) => Failure::Setup(error),
@@ -263,16 +263,14 @@ impl StorageError {
             | Failure::Expired(_)
             | Failure::BadRequest
             | Failure::NotStorage { .. }
-            | Failure::Redirect { .. }
-            | Failure::Setup(_) => true,
+            | Failure::Redirect { .. } => true,
+            Failure::Unreachable(error) | Failure::TimedOut(error) | Failure::Setup(error) => error.needs_a_person(),
             // Containers appear with their first record, and blobs end with their retention.
             Failure::NoContainer
             | Failure::NoBlob
             | Failure::Shorter
             | Failure::Throttled { .. }
             | Failure::Server
-            | Failure::Unreachable(_)
-            | Failure::TimedOut(_)
             | Failure::Unreadable(_) => false,
         }
     }
@@ -322,11 +320,11 @@ impl StorageError {
                  machine reach the host directly or set the proxy"
                     .to_owned()
             }
-            Failure::Unreachable(_) => {
+            Failure::Unreachable(error) => error.remedy().unwrap_or_else(|| {
                 "check storage_account, name resolution, firewall, proxy and, where TLS is inspected, ca_bundle in \
                  defender_settings.conf"
                     .to_owned()
-            }
+            }),
             Failure::Setup(_) => "check the proxy, the CA bundle and the input's storage_account".to_owned(),
             Failure::NoBlob
             | Failure::Shorter

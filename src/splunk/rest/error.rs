@@ -96,7 +96,8 @@ impl RestError {
             | Self::NotKept { .. }
             | Self::NotJson { .. }
             | Self::Setup(_) => true,
-            Self::SessionEnded { .. } | Self::Busy { .. } | Self::Unreachable { .. } => false,
+            Self::Unreachable { source, .. } => source.needs_a_person(),
+            Self::SessionEnded { .. } | Self::Busy { .. } => false,
             // 4xx: what was asked is not acceptable, and the next run would ask the same.
             Self::Failed { status, .. } => (400..500).contains(status) && *status != 429,
         }
