@@ -101,8 +101,9 @@ fn secret_parts(secret: &str) -> Vec<&str> {
         "endpointsuffix",
         "usedevelopmentemulator",
     ];
-    if secret.starts_with("-----BEGIN") {
-        return secret.lines().filter(|line| !line.starts_with('-')).collect();
+    // A long one is stored in pieces, the first of which begins with their number.
+    if secret.contains("-----BEGIN ") {
+        return secret.lines().filter(|line| !line.contains("-----")).collect();
     }
     let named = |part: &str, name: &str| part.get(..name.len() + 1).is_some_and(|p| p.eq_ignore_ascii_case(&format!("{name}=")));
     if secret.contains("sig=") {

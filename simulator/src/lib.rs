@@ -25,6 +25,7 @@ mod certificates;
 pub mod chance;
 mod change;
 mod defender;
+pub mod distrust;
 pub mod entra;
 pub mod event_hubs;
 pub mod faults;

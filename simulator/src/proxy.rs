@@ -22,6 +22,8 @@ pub enum Access {
     Basic(String, String),
     /// It connects nobody, and answers with this status and an HTML page.
     Denied(u16),
+    /// It says yes to everybody, and what comes through the tunnel is a page of its own.
+    Page,
 }
 
 /// One attempt to get through.
@@ -96,13 +98,20 @@ fn tunnel(
     let authorization = text.lines().find_map(header);
 
     let admitted = match access {
-        Access::Open => None,
+        Access::Open | Access::Page => None,
         Access::Denied(status) => Some(*status),
         Access::Basic(user, password) => {
             let wanted = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
             (authorization.as_deref() != Some(&wanted)).then_some(407)
         }
     };
+    if *access == Access::Page {
+        kept.lock().unwrap_or_else(PoisonError::into_inner).push(Tunnel { target, authorization, status: 200 });
+        caller.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+        // What the caller begins with is waited for, or the end of the connection would take the page with it.
+        let _ = caller.read(&mut [0; 4096]);
+        return caller.write_all(b"<html><title>Sign in</title><p>Accept the rules of this network first.</p></html>");
+    }
     let address =
         hosts.get(&target).copied().or_else(|| target.parse().ok().filter(|address: &SocketAddr| address.ip().is_loopback()));
     let upstream = match (admitted, method, address) {

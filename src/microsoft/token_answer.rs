@@ -47,7 +47,7 @@ pub fn read(status: u16, headers: &HeaderMap, body: &[u8], scope: &str, now: Tic
     let left = |name: &str| member(&members, name).and_then(|text| text.trim().parse::<f64>().ok());
     let since = answer::date(headers).unwrap_or(now).0 as f64 / PER_SECOND as f64;
     let seconds = [left("expires_in"), left("expires_on").map(|end| end - since)].into_iter().flatten();
-    let life = seconds.filter(|seconds| *seconds > 0.0).map(|seconds| seconds.min(LONGEST.as_secs_f64())).next();
+    let life = seconds.filter(|seconds| *seconds >= 1.0).map(|seconds| seconds.min(LONGEST.as_secs_f64())).next();
     Ok(Issued { token: Secret::new(token), life: life.map_or(LIFE_UNSAID, Duration::from_secs_f64) })
 }
 
@@ -105,6 +105,7 @@ mod tests {
             (r#""expires_in":true"#, 600),
             (r#""expires_in":0"#, 600),
             (r#""expires_in":-1"#, 600),
+            (r#""expires_in":1e-300"#, 600),
             (r#""expires_in":"NaN""#, 600),
             (r#""expires_in":86399"#, 86_399),
             (r#""expires_in":1e400"#, 86_400),

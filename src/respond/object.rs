@@ -85,7 +85,7 @@ impl Fault {
         let kind = match &error.failure {
             Failure::NotFound => FaultKind::NotFound,
             Failure::Unauthorized { .. } | Failure::Forbidden { .. } | Failure::Disallowed => FaultKind::Denied,
-            Failure::Token(_) | Failure::Setup(_) if error.is_permanent() => FaultKind::Hopeless,
+            Failure::Token(_) | Failure::Setup(_) | Failure::Unreachable(_) if error.is_permanent() => FaultKind::Hopeless,
             _ if error.is_throttled() => FaultKind::Throttled,
             Failure::BadRequest if batch::is_too_large(error) => FaultKind::TooMany,
             // Somebody else changed it in the same moment, or somebody between here and Microsoft answered: the object is

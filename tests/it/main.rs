@@ -26,5 +26,6 @@ mod stream;
 mod support;
 mod table;
 mod validate;
+mod way;
 #[cfg(not(feature = "streaming"))]
 mod without_streaming;

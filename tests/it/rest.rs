@@ -20,20 +20,20 @@ use crate::support::{List, Stage, normal};
 const PATH: &str = "/servicesNS/nobody/TA_defender/defender/test_connection?output_mode=json";
 
 /// Stand-ins whose splunkd has this app installed.
-struct Installed(Stage);
+pub(crate) struct Installed(pub(crate) Stage);
 
 /// An answer of splunkd.
-struct Answer {
+pub(crate) struct Answer {
     status: u16,
     body: Value,
 }
 
 impl Installed {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Stage::config())
     }
 
-    fn with(config: Config) -> Self {
+    pub(crate) fn with(config: Config) -> Self {
         let stage = Stage::with(config);
         let bin = Path::new(env!("CARGO_BIN_EXE_defender")).parent().unwrap();
         let restmap = Path::new(env!("CARGO_MANIFEST_DIR")).join("default/restmap.conf");
@@ -62,7 +62,7 @@ impl Installed {
     }
 
     /// Tests an account as an admin does.
-    fn test(&self, account: &str) -> Answer {
+    pub(crate) fn test(&self, account: &str) -> Answer {
         self.post(self.0.sim.session_key(), &format!("account={account}&output_mode=json"))
     }
 
@@ -96,7 +96,7 @@ impl Drop for Installed {
 
 impl Answer {
     #[track_caller]
-    fn api(&self, name: &str) -> &Value {
+    pub(crate) fn api(&self, name: &str) -> &Value {
         assert_eq!(self.status, 200, "{}", self.body);
         let apis = self.body["apis"].as_array().unwrap();
         apis.iter().find(|api| api["api"] == name).unwrap_or_else(|| panic!("no {name}: {}", self.body))
@@ -112,7 +112,7 @@ impl Answer {
 
     /// splunkd's message, made comparable.
     #[track_caller]
-    fn refusal(&self, status: u16) -> String {
+    pub(crate) fn refusal(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{}", self.body);
         assert_eq!(self.body["messages"][0]["type"], "ERROR", "{}", self.body);
         assert_eq!(self.body.as_object().unwrap().len(), 1, "{}", self.body);
@@ -122,7 +122,7 @@ impl Answer {
 
 /// `error` and `remedy` of a token or call that did not work, made comparable.
 #[track_caller]
-fn fault(part: &Value) -> (String, String) {
+pub(crate) fn fault(part: &Value) -> (String, String) {
     assert_eq!(part["ok"], false, "{part}");
     let text = |name: &str| normal(part[name].as_str().unwrap());
     (text("error"), text("remedy"))

@@ -214,10 +214,10 @@ fn who_inspects_tls_names_the_ca() {
     let stage = Stage::with(Config { tls: true, ..Stage::config() });
     let bundle = |path: &str| stage.conf("defender_settings", "tls", "ca_bundle", path);
     bundle("");
-    let ended = stage.input(LIST).run().exits(1);
-    let unknown = "Entra ID: no answer from HOST: invalid peer certificate: UnknownIssuer; check the account's cloud and login_url, \
-                   name resolution, firewall, proxy and, where TLS is inspected, the CA bundle";
-    assert_eq!(ended.said("ERROR"), [format!("defender://test: {unknown}")]);
+    let ended = stage.input(LIST).run().exits(2);
+    let unknown = "defender://test: Entra ID: no answer from HOST: its certificate is not trusted: no trusted authority signed it \
+                   (UnknownIssuer); where TLS is inspected on the way, put the certificate";
+    assert!(ended.said("ERROR").concat().starts_with(unknown), "{}", ended.stderr);
     let empty = stage.sim.splunk_home().join("empty.pem");
     std::fs::write(&empty, "nothing").unwrap();
     let none = "no certificate in it; a PEM file with the CA's certificates is expected";
@@ -301,24 +301,24 @@ fn a_proxy_may_want_a_user_and_a_password() {
     let (user, password) = ("splunk", "p:ä ss\"w%rd");
     let proxy = through(&stage, Access::Basic(user.to_owned(), password.to_owned()));
     let input = stage.input(LIST).set("account", "cloud");
-    let check =
-        "check the account's cloud and login_url, name resolution, firewall, proxy and, where TLS is inspected, the CA bundle";
+    let enter = "enter the proxy's user name and password on the Configuration page of the app, tab Settings (the add-on signs in by \
+                 Basic authentication), or have the proxy let this machine through without";
     let refused = "defender://test: Entra ID: no answer from login.microsoftonline.com: the proxy refused the connection: 407, it wants \
                    another user name or password";
-    let refused = format!("{refused}; {check}");
-    assert_eq!(input.run().exits(1).said("ERROR"), std::slice::from_ref(&refused));
+    let refused = format!("{refused}; {enter}");
+    assert_eq!(input.run().exits(2).said("ERROR"), std::slice::from_ref(&refused));
     stage.conf("defender_settings", "proxy", "username", user);
     stage.sim.world(|world| world.splunkd.set_password("defender_settings", "proxy", "wrong"));
-    assert_eq!(input.run().exits(1).said("ERROR"), [refused]);
+    assert_eq!(input.run().exits(2).said("ERROR"), [refused]);
     stage.sim.world(|world| world.splunkd.set_password("defender_settings", "proxy", password));
     complete(&stage, &input.run().exits(0).quietly());
     assert_eq!(proxy.tunnels().last().unwrap().status, 200);
 
     let _closed = through(&stage, Access::Denied(403));
-    let refused = format!(
-        "defender://test: Entra ID: no answer from login.microsoftonline.com: the proxy refused the connection: 403; {check}"
-    );
-    assert_eq!(input.run().exits(1).said("ERROR"), [refused]);
+    let refused = "defender://test: Entra ID: no answer from login.microsoftonline.com: the proxy refused the connection: 403; have the \
+                   proxy allow CONNECT from this machine to this host and port, or name another proxy on the Configuration page of \
+                   the app, tab Settings";
+    assert_eq!(input.run().exits(2).said("ERROR"), [refused]);
 }
 
 #[test]
