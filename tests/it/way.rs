@@ -18,7 +18,7 @@ fn inputs<'a>(stage: &'a Stage, account: &str) -> Vec<Input<'a>> {
     if cfg!(feature = "streaming") {
         let storage = stage.input(LIST).set("feed", "storage").set("storage_account", stage.sim.storage_url());
         let hub = stage.input(LIST).set("feed", "event_hub").set("event_hub_namespace", &stage.sim.event_hubs().address());
-        inputs.extend([storage, hub.set("event_hub_name", "defender")].map(|input| input.set("start", "now")));
+        inputs.extend([storage, hub.set("event_hub_name", "defender")].map(|input| input.set("start", "latest")));
     }
     inputs.into_iter().map(|input| input.set("account", account)).collect()
 }
