@@ -101,9 +101,10 @@ fn secret_parts(secret: &str) -> Vec<&str> {
         "endpointsuffix",
         "usedevelopmentemulator",
     ];
-    // A long one is stored in pieces, the first of which begins with their number.
-    if secret.contains("-----BEGIN ") {
-        return secret.lines().filter(|line| !line.contains("-----")).collect();
+    // A long one is stored in pieces, which are secrets too: the first begins with their number, the last may begin in a label.
+    if secret.contains("-----") {
+        let is_label = |part: &str| part.starts_with("BEGIN ") || part.starts_with("END ") || part.ends_with(" KEY");
+        return secret.split("-----").filter(|part| !is_label(part)).flat_map(str::lines).collect();
     }
     let named = |part: &str, name: &str| part.get(..name.len() + 1).is_some_and(|p| p.eq_ignore_ascii_case(&format!("{name}=")));
     if secret.contains("sig=") {
@@ -405,6 +406,22 @@ mod tests {
             ("earliest", "earliest"),
         ] {
             assert_eq!(admin_text(typed), shown, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_masked_and_what_it_is_called_is_not() {
+        let line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDBmaskedkey01";
+        for secret in [
+            format!("-----BEGIN PRIVATE KEY-----\n{line}\n-----END PRIVATE KEY-----\n"),
+            format!("-----BEGIN PRIVATE KEY----- {line} -----END PRIVATE KEY-----"),
+            format!("3:-----BEGIN PRIVATE KEY-----\n{line}"),
+            format!("{line}\n-----END PRIV"),
+            "ATE KEY-----\n".to_owned(),
+        ] {
+            remember(&secret);
+            assert_eq!(foreign_text("the private key is not its own"), "the private key is not its own", "{secret}");
+            assert!(!secret.contains(line) || foreign_text(&format!("x {line} y")) == "x *** y", "{secret}");
         }
     }
 }
