@@ -288,7 +288,7 @@ fn what_a_person_has_to_mend_on_the_way_refuses_and_ends() {
     proxy(&open.url());
     stage.conf("defender_settings", "tls", "ca_bundle", "");
     both(&[
-        "no TLS: invalid peer certificate: UnknownIssuer",
+        "no TLS: its certificate is not trusted: no trusted authority signed it (UnknownIssuer)",
         "where TLS is inspected, put the authority's certificate into the CA bundle",
     ]);
 
