@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn every_way_to_write_an_exception() {
-        let table: [(&str, &[(&str, u16)], &[(&str, u16)]); 24] = [
+        type Hosts<'a> = &'a [(&'a str, u16)];
+        let table: [(&str, Hosts<'_>, Hosts<'_>); 24] = [
             ("internal.example", &[("internal.example", 443), ("INTERNAL.example.", 1)], &[("x.internal.example", 443)]),
             ("Internal.Example.", &[("internal.example", 443)], &[("internal.example.org", 443)]),
             (".corp.example", &[("a.corp.example", 1), ("b.a.corp.example", 1)], &[("corp.example", 1), ("xcorp.example", 1)]),
