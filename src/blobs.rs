@@ -7,6 +7,7 @@
 //! - What is appended to hours that are finished is looked for once a day.
 //! - A container that cannot be read does not keep the others; an error never looks like no data.
 
+mod aside;
 pub mod cursor;
 pub mod finished;
 mod live;

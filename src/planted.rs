@@ -73,6 +73,22 @@ pub(crate) enum Planted {
     BlobsHalfLineForgotten,
     /// A blob's position is saved before its records are flushed.
     BlobsSavedFirst,
+    /// A blob that cannot be read keeps what is behind it in its container.
+    BlobsOneKeepsAll,
+    /// A blob that could not be read is passed over and not tried again.
+    BlobsAsideForgotten,
+    /// A container that fails ends the poll.
+    BlobsOneContainerKeepsAll,
+    /// The service's clock alone says which hours are over.
+    BlobsClockThereBelieved,
+    /// This machine's clock alone says which hours are over, and where the first run begins.
+    BlobsClockHereBelieved,
+    /// Hours are over although the service stands still.
+    BlobsStandstillUnseen,
+    /// A list is read for as long as it names a next answer.
+    BlobsEndlessListRead,
+    /// What a list names beside what was asked for is read.
+    BlobsForeignNamesRead,
 }
 
 /// Whether this fault is planted in the running test.

@@ -12,12 +12,15 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::microsoft::storage::Listed;
+use crate::microsoft::storage::{Listed, Obstacle};
 use crate::planted::{Planted, planted};
 use crate::time::{PER_SECOND, Ticks};
 
 /// Ticks in an hour.
 const PER_HOUR: i64 = 3600 * PER_SECOND;
+
+/// The last hour of the year 9999.
+const LAST_HOUR: i64 = 70_389_527;
 
 /// An hour of UTC, counted since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,7 +41,8 @@ impl Hour {
     /// The hour in a blob's name: `…/y=2026/m=11/d=22/h=08/…`.
     pub fn named(name: &str) -> Option<Self> {
         let parts: Vec<&str> = name.split('/').collect();
-        let number = |part: &str, key: &str| part.strip_prefix(key)?.strip_prefix('=')?.parse::<i16>().ok();
+        let digits = |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let number = |part: &str, key: &str| part.strip_prefix(key)?.strip_prefix('=').filter(digits)?.parse::<i16>().ok();
         parts.windows(4).find_map(|four| {
             let numbers: Option<Vec<i16>> = four.iter().zip(["y", "m", "d", "h"]).map(|(part, key)| number(part, key)).collect();
             let [year, month, day, hour] = numbers?.try_into().ok()?;
@@ -55,7 +59,9 @@ impl Hour {
 
     /// What the names of its day's blobs go on with behind the tenant: `y=2026/m=11/d=22/`.
     pub fn day(self) -> String {
-        let date = self.begin().to_string();
+        // Of years that no blob has, the nearest that can be written.
+        let hour = self.0.clamp(0, LAST_HOUR);
+        let date = Self(hour).begin().to_string();
         format!("y={}/m={}/d={}/", &date[..4], &date[5..7], &date[8..10])
     }
 }
@@ -90,6 +96,34 @@ pub struct Mark {
     looked: u64,
 }
 
+impl Mark {
+    /// Of a blob of which nothing was read.
+    pub(super) fn fresh(hour: Hour, blob: &Listed) -> Self {
+        Self { hour, created: blob.created.map(|at| at.0), offset: 0, looked: 0 }
+    }
+
+    /// When the blob was created.
+    pub(super) fn created(&self) -> Option<Ticks> {
+        self.created.map(Ticks)
+    }
+
+    /// Of a blob that is being read.
+    pub(super) fn of(stretch: &Stretch) -> Self {
+        Self { hour: stretch.hour, created: stretch.created.map(|at| at.0), offset: stretch.from, looked: 0 }
+    }
+
+    /// Whether another blob stands under the name of the one that was read.
+    pub(super) fn renew(&self, blob: &Listed) -> bool {
+        let other = matches!((self.created, blob.created), (Some(was), Some(is)) if was != is.0);
+        (other || blob.size < self.offset) && !planted(Planted::BlobsAnewUnseen)
+    }
+
+    /// Remembers that it is in events up to `offset`, and that there is no whole line up to `looked`.
+    pub(super) fn read(&mut self, offset: u64, looked: u64) {
+        (self.offset, self.looked) = (offset, if looked > offset { looked } else { 0 });
+    }
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
@@ -101,6 +135,9 @@ fn is_zero(number: &u64) -> bool {
 pub struct Cursor {
     /// Hours below it are done; `None` before the oldest was found.
     floor: Option<Hour>,
+    /// The newest time at which one of its blobs was written, in ticks of the service's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    newest: Option<i64>,
     blobs: BTreeMap<String, Mark>,
 }
 
@@ -119,6 +156,23 @@ pub struct Stretch {
     pub to: u64,
     /// Whether it is looked at for the last time: then also a line that has not ended is passed on.
     pub is_last: bool,
+    /// Why it cannot be read, where the list says so.
+    pub obstacle: Option<Obstacle>,
+}
+
+impl Stretch {
+    /// What of a listed blob is behind a mark.
+    pub(super) fn of(blob: &Listed, mark: &Mark, is_last: bool) -> Self {
+        Self {
+            name: blob.name.clone(),
+            hour: mark.hour,
+            created: blob.created,
+            from: mark.offset,
+            to: blob.size,
+            is_last,
+            obstacle: blob.obstacle,
+        }
+    }
 }
 
 /// What a list led to.
@@ -134,16 +188,56 @@ pub struct Look {
 impl Cursor {
     /// A position that has read nothing, and will read nothing of hours before that one.
     pub fn begin(from: Option<Hour>) -> Self {
-        Self { floor: from, blobs: BTreeMap::new() }
+        Self { floor: from, newest: None, blobs: BTreeMap::new() }
     }
 
     /// The hours that may still change, seen from `now`, and before them those that are to be finished, where there are any.
+    ///
+    /// An hour is finished only when a blob was written to later than its look-back: a service that stands still for days may
+    /// go on where it stopped.
     pub fn spans(&self, now: Ticks, lookback: Duration) -> (Span, Option<Span>) {
         let lookback = if planted(Planted::BlobsNotLookedBack) { Duration::ZERO } else { lookback };
-        let edge = Hour::of(now.minus(lookback));
+        let newest = if planted(Planted::BlobsStandstillUnseen) { Some(now.0) } else { self.newest };
+        let Some(newest) = newest else { return (Span { from: self.floor, to: None }, None) };
+        let edge = Hour::of(now.min(Ticks(newest)).minus(lookback));
         let recent = Span { from: Some(self.floor.map_or(edge, |floor| floor.max(edge))), to: None };
         let history = Span { from: self.floor, to: Some(edge) };
         (recent, self.floor.is_none_or(|floor| floor < edge).then_some(history))
+    }
+
+    /// Remembers when the listed blobs were written; what is later than `latest` was written by no clock that can be believed.
+    pub fn heard(&mut self, listed: &[Listed], latest: Ticks) {
+        let times = listed.iter().filter_map(|blob| blob.modified.or(blob.created)).filter(|at| *at <= latest);
+        self.newest = self.newest.max(times.max().map(|at| at.0));
+    }
+
+    /// Whether it is known when one of its blobs was written.
+    pub fn has_heard(&self) -> bool {
+        self.newest.is_some()
+    }
+
+    /// When one of its blobs was written last, as far as it was listed.
+    pub fn newest(&self) -> Option<Ticks> {
+        self.newest.map(Ticks)
+    }
+
+    /// Goes back to an hour: clocks that were wrong finished hours that were yet to come. `ended` are the marks of those hours'
+    /// blobs that are kept.
+    pub fn go_back(&mut self, hour: Hour, ended: BTreeMap<String, Mark>) {
+        self.floor = Some(hour);
+        for (name, mark) in ended {
+            self.blobs.entry(name).or_insert(mark);
+        }
+    }
+
+    /// How far a blob was read, where it is watched.
+    pub(super) fn mark(&self, name: &str) -> Option<&Mark> {
+        self.blobs.get(name)
+    }
+
+    /// Puts a blob's mark in place.
+    pub(super) fn put(&mut self, name: &str, mark: Mark) {
+        self.blobs.insert(name.to_owned(), mark);
     }
 
     /// See `compare`.
@@ -155,7 +249,7 @@ impl Cursor {
     /// blob is watched.
     pub fn read(&mut self, name: &str, offset: u64, looked: u64) -> bool {
         let mark = self.blobs.get_mut(name);
-        mark.map(|mark| (mark.offset, mark.looked) = (offset, if looked > offset { looked } else { 0 })).is_some()
+        mark.map(|mark| mark.read(offset, looked)).is_some()
     }
 
     /// Remembers that the hours before that one are finished. Gives the marks of their blobs, which are not watched any more.
@@ -190,24 +284,14 @@ pub(super) fn compare(marks: &mut BTreeMap<String, Mark>, listed: &[Listed], spa
         if !span.holds(hour) || !there.insert(blob.name.as_str()) {
             continue;
         }
-        let created = blob.created.map(|at| at.0);
-        let fresh = || Mark { hour, created, offset: 0, looked: 0 };
-        let mark = marks.entry(blob.name.clone()).or_insert_with(fresh);
-        let other = matches!((mark.created, created), (Some(was), Some(is)) if was != is);
-        if (other || blob.size < mark.offset) && !planted(Planted::BlobsAnewUnseen) {
+        let mark = marks.entry(blob.name.clone()).or_insert_with(|| Mark::fresh(hour, blob));
+        if mark.renew(blob) {
             look.anew.push((blob.name.clone(), mark.offset));
-            *mark = fresh();
+            *mark = Mark::fresh(hour, blob);
         }
         let known = if finish { mark.offset } else { mark.offset.max(mark.looked) };
         if blob.size > known {
-            look.stretches.push(Stretch {
-                name: blob.name.clone(),
-                hour,
-                created: blob.created,
-                from: mark.offset,
-                to: blob.size,
-                is_last: finish,
-            });
+            look.stretches.push(Stretch::of(blob, mark, finish));
         }
     }
     // What is no longer there will not come again; under its name only another one can.
@@ -240,7 +324,7 @@ mod tests {
     /// A blob of an hour of 2026-11-22.
     fn blob(hour: i64, size: u64, created: i64) -> Listed {
         let name = format!("tenantId=t/y=2026/m=11/d=22/h={hour:02}/m=00/PT1H.json");
-        Listed { name, size, created: Some(Ticks(created)), modified: None }
+        Listed { name, size, created: Some(Ticks(created)), modified: None, obstacle: None }
     }
 
     fn at(text: &str) -> Ticks {
@@ -318,7 +402,7 @@ mod tests {
     fn names_of_another_form_have_the_hour_they_were_made_in() {
         let mut cursor = Cursor::begin(Some(Hour::of(at("2026-11-22T12:00:00Z"))));
         let (recent, _) = cursor.spans(at("2026-11-22T12:30:00Z"), LOOKBACK);
-        let made = |time: &str| Listed { name: time.to_owned(), size: 5, created: Some(at(time)), modified: None };
+        let made = |time: &str| Listed { name: time.to_owned(), size: 5, created: Some(at(time)), modified: None, obstacle: None };
         let look = cursor.look(&[made("2026-11-22T12:01:00Z"), made("2026-11-22T11:59:59Z")], recent, false);
         assert_eq!(look.stretches.len(), 1);
         assert_eq!(look.stretches[0].name, "2026-11-22T12:01:00Z");

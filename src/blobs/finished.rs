@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::aside::Aside;
 use super::cursor::{Hour, Look, Mark, Span, compare};
 use crate::input::StorageInput;
 use crate::microsoft::storage::Listed;
@@ -47,6 +48,9 @@ pub struct Ends {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     passed: Option<(Hour, i64)>,
     blobs: BTreeMap<String, Mark>,
+    /// Blobs that could not be read, whether their hour is finished or not. They are not in `blobs`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) aside: BTreeMap<String, Aside>,
 }
 
 /// What a blob in a list is to the finished hours.
@@ -65,22 +69,32 @@ impl Finished {
     pub fn begin(input: &StorageInput) -> Self {
         Self { stanza: input.stream.name.clone(), storage: input.url.clone(), containers: BTreeMap::new() }
     }
+
+    /// How many blobs are left aside.
+    pub fn aside(&self) -> usize {
+        self.containers.values().map(|ends| ends.aside.len()).sum()
+    }
 }
 
 impl Ends {
     /// Of a container in which everything before `begin` is of no interest; `now` is the service's clock.
     pub fn begin(begin: Option<Hour>, now: Ticks) -> Self {
-        Self { begin, known: begin, looked: now.0, passed: None, blobs: BTreeMap::new() }
+        Self { begin, known: begin, looked: now.0, passed: None, blobs: BTreeMap::new(), aside: BTreeMap::new() }
     }
 
     /// Whether a day has passed since the last look.
     pub fn is_due(&self, now: Ticks) -> bool {
-        now.since(Ticks(self.looked)) >= EVERY && !planted(Planted::BlobsLateUnseen)
+        // A look that is yet to come was made by a clock that was wrong.
+        let is_wrong = Ticks(self.looked).since(now) > EVERY;
+        (is_wrong || now.since(Ticks(self.looked)) >= EVERY) && !planted(Planted::BlobsLateUnseen)
     }
 
     /// Keeps the ends of blobs that were finished by a list of `now`, but of no hours before `oldest`.
     pub fn add(&mut self, finished: BTreeMap<String, Mark>, oldest: Hour, now: Ticks) {
         for (name, mark) in finished {
+            if self.aside.contains_key(&name) {
+                continue;
+            }
             if mark.hour >= oldest {
                 self.blobs.insert(name, mark);
             } else {
@@ -95,7 +109,7 @@ impl Ends {
     pub fn place(&self, blob: &Listed, floor: Hour) -> Place {
         let Some(hour) = Hour::of_blob(blob) else { return Place::Elsewhere };
         let from = |edge: Option<Hour>| edge.is_none_or(|edge| edge <= hour);
-        if hour >= floor || !from(self.begin) {
+        if hour >= floor || !from(self.begin) || self.aside.contains_key(&blob.name) {
             Place::Elsewhere
         } else if from(self.known) || self.blobs.contains_key(&blob.name) {
             Place::Compared
@@ -120,11 +134,34 @@ impl Ends {
         compare(&mut self.blobs, listed, Span { from: None, to: None }, true)
     }
 
-    /// Remembers that a blob is in events up to `offset`.
-    pub fn read(&mut self, name: &str, offset: u64) {
+    /// Remembers that a blob is in events up to `offset`, and that there is no whole line up to `looked`.
+    pub fn read(&mut self, name: &str, offset: u64, looked: u64) {
         if let Some(mark) = self.blobs.get_mut(name) {
             mark.offset = offset;
         }
+        if let Some(aside) = self.aside.get_mut(name) {
+            aside.read(offset, looked);
+        }
+    }
+
+    /// Gives back the ends from an hour on, because hours are no longer finished.
+    pub fn take_from(&mut self, hour: Hour) -> BTreeMap<String, Mark> {
+        let (ended, kept) = std::mem::take(&mut self.blobs).into_iter().partition(|(_, mark)| mark.hour >= hour);
+        self.blobs = kept;
+        ended
+    }
+
+    /// Sets a blob aside, or keeps it there after another failure. `left` says where it was left, where no end is kept. `None`
+    /// when it is given up.
+    pub(super) fn set_aside(&mut self, name: &str, left: Mark, now: Ticks) -> Option<&mut Aside> {
+        let left = self.blobs.remove(name).unwrap_or(left);
+        let known = self.aside.contains_key(name);
+        let aside = self.aside.entry(name.to_owned()).or_insert_with(|| Aside::begin(left, now));
+        if known && aside.failed(now).is_none() {
+            self.aside.remove(name);
+            return None;
+        }
+        self.aside.get_mut(name)
     }
 
     /// Remembers a look, made at `now`, after which everything was read; ends before `oldest` are no longer kept.
@@ -146,7 +183,7 @@ mod tests {
     fn blob(hour: i64, size: u64, written: i64) -> Listed {
         let name = format!("tenantId=t/y=2026/m=11/d=22/h={hour:02}/m=00/PT1H.json");
         let day = Ticks::parse("2026-11-22T00:00:00Z").unwrap();
-        Listed { name, size, created: Some(day), modified: Some(Ticks(day.0 + written * PER_SECOND)) }
+        Listed { name, size, created: Some(day), modified: Some(Ticks(day.0 + written * PER_SECOND)), obstacle: None }
     }
 
     fn hour(hour: i64) -> Hour {
@@ -161,7 +198,7 @@ mod tests {
         let blobs: Vec<Listed> = (3..7).map(|hour| blob(hour, 100, 0)).collect();
         compare(&mut marks, &blobs, Span { from: None, to: None }, true);
         ends.add(marks, hour(oldest), hour(8).begin());
-        blobs.iter().for_each(|blob| ends.read(&blob.name, 100));
+        blobs.iter().for_each(|blob| ends.read(&blob.name, 100, 0));
         ends
     }
 
@@ -208,9 +245,9 @@ mod tests {
         let reads: Vec<_> = look.stretches.iter().map(|read| (read.hour, read.from, read.to, read.is_last)).collect();
         assert_eq!(reads, [(hour(2), 0, 7, true), (hour(4), 100, 120, true), (hour(5), 0, 90, true)]);
         assert_eq!(look.anew, [(blob(5, 0, 0).name, 100)]);
-        ends.read(&blob(2, 0, 0).name, 7);
-        ends.read(&blob(4, 0, 0).name, 120);
-        ends.read(&blob(5, 0, 0).name, 90);
+        ends.read(&blob(2, 0, 0).name, 7, 0);
+        ends.read(&blob(4, 0, 0).name, 120, 0);
+        ends.read(&blob(5, 0, 0).name, 90, 0);
         // The sixth hour's was removed meanwhile, and nothing else happened.
         assert_eq!(ends.look(&[blob(2, 7, 0), blob(3, 100, 0), blob(4, 120, 0), blob(5, 90, 0)]), Look::default());
         assert_eq!(ends.blobs.len(), 4);

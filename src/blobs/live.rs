@@ -123,11 +123,12 @@ fn report(input: &StorageInput, tally: &Tally, took: Duration) {
     let left = tally.history_left.map_or_else(|| "unknown".to_owned(), |left| left.as_secs().to_string());
     let records = tally.records;
     log::info!(
-        "{input}: poll requests={} containers={} refused={} blobs={} bytes={} records={} unparsed={} filtered={} repeats={} undated={} \
+        "{input}: poll requests={} containers={} refused={} aside={} blobs={} bytes={} records={} unparsed={} filtered={} repeats={} undated={} \
          beside={} throttled_s={:.1}{lag} history_left_s={left} duration_s={:.1}",
         tally.requests,
         tally.containers,
         tally.refused,
+        tally.aside,
         tally.blobs,
         tally.bytes,
         records.records,

@@ -1,5 +1,7 @@
 //! The poll itself: which containers are looked into, in which order, what is read, and when it is saved.
 
+mod asides;
+mod clock;
 mod hours;
 mod listing;
 mod reading;
@@ -11,10 +13,11 @@ use log::Level;
 
 use super::finished::Finished;
 use super::position::Position;
-use super::{BlobsError, CONTAINER, Outside};
+use super::{BlobsError, Outside};
 use crate::feeds::records::{self, Reader};
-use crate::input::{StorageInput, Tables};
+use crate::input::StorageInput;
 use crate::microsoft::storage::{Failure, Storage, StorageError};
+use crate::planted::{Planted, planted};
 use crate::retry::{self, ATTEMPTS, Next, Tries};
 use crate::time::Ticks;
 
@@ -26,6 +29,11 @@ const SAVE_EVERY: u64 = 4 << 20;
 const HISTORY_AT_LEAST: u32 = 3;
 /// What goes on keeping a container from being read is told again after this time.
 const TOLD_AGAIN: Duration = Duration::from_secs(3600);
+
+/// A poll may take twice its time, or this where that is more, before it ends whatever it is at.
+const LIMIT_AT_LEAST: Duration = Duration::from_secs(300);
+/// The most answers that one list may take; each holds 5,000 names at most.
+const PAGES: usize = 100;
 
 /// How a poll ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,6 +67,8 @@ pub struct Tally {
     pub containers: usize,
     /// Those among them that could not be read.
     pub refused: usize,
+    /// Blobs that cannot be read and are tried again later.
+    pub aside: usize,
     /// Blobs with something new.
     pub blobs: u32,
     /// Bytes passed on.
@@ -74,11 +84,12 @@ pub struct Tally {
     pub history_left: Option<Duration>,
 }
 
-/// See [`PIECE`] and [`SAVE_EVERY`]; a simulation takes smaller ones.
+/// See [`PIECE`], [`SAVE_EVERY`] and [`PAGES`]; a simulation takes others.
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
     pub(super) piece: u64,
     pub(super) save_every: u64,
+    pub(super) pages: usize,
 }
 
 /// One poll under way.
@@ -89,8 +100,12 @@ pub struct Poll<'a, O> {
     reader: &'a mut Reader,
     outside: &'a mut O,
     deadline: Ticks,
-    /// The service's clock at the last list.
+    /// When the poll ends whatever it is at.
+    limit: Ticks,
+    /// When the last list began, by the clock that is behind: the service's or this machine's.
     clock: Ticks,
+    /// Bytes of names that are held.
+    held: usize,
     pub(super) sizes: Sizes,
     /// Bytes written since the position was saved.
     pub(super) unsaved: u64,
@@ -98,6 +113,16 @@ pub struct Poll<'a, O> {
     unkept: bool,
     /// Turns that older hours had in this poll.
     of_history: u32,
+    /// Blobs that were set aside in this poll.
+    fresh: BTreeSet<(String, String)>,
+    /// Blobs set aside that were told.
+    named: usize,
+    /// Blobs that were tried again.
+    retried: usize,
+    /// Blobs in a row that failed as if the service did.
+    failures: u32,
+    /// Containers in a row that did.
+    failing: u32,
     /// Containers that could not be read.
     refused: Vec<(String, StorageError)>,
     /// Containers that were gone through.
@@ -124,11 +149,18 @@ impl<'a, O: Outside> Poll<'a, O> {
             reader,
             outside,
             deadline: now.plus(input.budget),
+            limit: now.plus(input.budget.saturating_mul(2).max(LIMIT_AT_LEAST)),
             clock: now,
-            sizes: Sizes { piece: PIECE, save_every: SAVE_EVERY },
+            held: 0,
+            sizes: Sizes { piece: PIECE, save_every: SAVE_EVERY, pages: PAGES },
             unsaved: 0,
             unkept: false,
             of_history: 0,
+            fresh: BTreeSet::new(),
+            named: 0,
+            retried: 0,
+            failures: 0,
+            failing: 0,
             refused: Vec::new(),
             well: BTreeSet::new(),
             troubled: BTreeSet::new(),
@@ -159,13 +191,14 @@ impl<'a, O: Outside> Poll<'a, O> {
             Err(Halt::Error(error)) => return Err(error),
         };
         self.tally.refused = self.refused.len();
+        self.count_aside();
         let mut refused = std::mem::take(&mut self.refused).into_iter();
         let end = match end {
             Ok(End::Done) if self.well.is_empty() => refused.next().map_or(Ok(End::Done), |(_, error)| Err(Box::new(error))),
             end => end,
         };
         for (container, error) in refused {
-            self.tell(&container, Level::Error, &with_remedy(&error));
+            self.tell(&container, Level::Error, &with_remedy(&error), TOLD_AGAIN);
         }
         if matches!(end, Ok(End::Done)) {
             self.tell_well();
@@ -177,12 +210,13 @@ impl<'a, O: Outside> Poll<'a, O> {
         Ok(end?)
     }
 
-    /// Tells what keeps a container, or all of them, from being read: at once, and for as long as it lasts once an hour.
-    fn tell(&mut self, about: &str, level: Level, text: &str) {
+    /// Tells what keeps a container, or all of them, from being read, or is otherwise wrong: at once, and for as long as it lasts again
+    /// after some time.
+    fn tell(&mut self, about: &str, level: Level, text: &str, again: Duration) {
         self.troubled.insert(about.to_owned());
         let now = self.outside.now();
         // A time that is yet to come was written by a clock that was wrong.
-        let fresh = |told: &i64| Ticks(*told) <= now && now.since(Ticks(*told)) < TOLD_AGAIN;
+        let fresh = |told: &i64| Ticks(*told) <= now && now.since(Ticks(*told)) < again;
         if self.position.told.get(about).is_some_and(fresh) {
             log::debug!("{}: {text}", self.input);
         } else {
@@ -209,6 +243,10 @@ impl<'a, O: Outside> Poll<'a, O> {
         containers.rotate_left(first);
         let mut readable = Vec::new();
         for container in containers {
+            // A service that fails for everything is not asked for the rest of it.
+            if self.is_over_limit() || (self.is_over() && self.failing > 0) {
+                return self.cut_short(container);
+            }
             if self.one(&container, Self::recent)? {
                 readable.push(container);
             }
@@ -220,7 +258,7 @@ impl<'a, O: Outside> Poll<'a, O> {
                 self.well.insert(container);
                 continue;
             }
-            if self.one(&container, Self::history)? && self.one(&container, Self::late)? {
+            if self.one(&container, Self::history)? && self.one(&container, Self::late)? && self.one(&container, Self::retry)? {
                 self.well.insert(container);
             }
         }
@@ -229,43 +267,55 @@ impl<'a, O: Outside> Poll<'a, O> {
 
     /// Does something with a container; false when it could not be done for a reason that is its own.
     fn one(&mut self, container: &str, act: fn(&mut Self, &str) -> Result<(), Halt>) -> Result<bool, Halt> {
+        self.failures = 0;
         match act(self, container) {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.failing = 0;
+                Ok(true)
+            }
             Err(Halt::Error(BlobsError::Storage(error))) if matches!(error.failure, Failure::NoContainer) => {
-                self.tell(container, Level::Warn, &with_remedy(&error));
+                self.tell(container, Level::Warn, &with_remedy(&error), TOLD_AGAIN);
                 Ok(false)
             }
-            Err(Halt::Error(BlobsError::Storage(error))) if error.is_about_one() => {
+            Err(Halt::Error(BlobsError::Storage(error)))
+                if error.is_about_one() && !planted(Planted::BlobsOneContainerKeepsAll) =>
+            {
+                self.failing += u32::from(error.is_of_the_way());
                 self.refused.push((container.to_owned(), *error));
+                // What it holds is not known.
+                self.tally.history_left = None;
                 Ok(false)
+            }
+            Err(Halt::End(end @ (End::NotBefore(_) | End::Done))) => {
+                // It may be this container alone that makes others wait: the next poll begins behind it.
+                self.position.turn = format!("{container} ");
+                Err(Halt::End(end))
             }
             Err(halt) => Err(halt),
         }
     }
 
-    /// The containers of the tables that are wanted.
-    fn containers(&mut self) -> Result<Vec<String>, Halt> {
-        if let Tables::Only(names) = &self.input.stream.tables {
-            // Their names are known, so that a role for these containers alone is enough.
-            return Ok(names.iter().map(|table| format!("{CONTAINER}{table}")).collect());
+    /// Ends the poll before this container.
+    fn cut_short(&mut self, container: String) -> Result<(), Halt> {
+        log::warn!("{}: the poll took too long; the next one goes on with {container}", self.input);
+        self.position.turn = container;
+        self.tally.history_left = None;
+        Err(Halt::End(End::Done))
+    }
+
+    /// Whether the poll took so long that it ends whatever it is at.
+    fn is_over_limit(&self) -> bool {
+        self.outside.now() >= self.limit
+    }
+
+    /// Ends the poll when it took too long for another answer of a list. The first is always asked for.
+    fn in_time(&mut self, answers: usize) -> Result<(), Halt> {
+        if answers < 2 || !self.is_over_limit() {
+            return Ok(());
         }
-        let (mut names, mut marker) = (Vec::new(), String::new());
-        loop {
-            let page = self.ask(|storage| storage.containers(CONTAINER, &marker))?;
-            names.extend(page.names);
-            if page.next.is_empty() {
-                break;
-            }
-            marker = page.next;
-        }
-        if names.is_empty() {
-            let text = format!(
-                "the storage account has no container whose name begins with {CONTAINER}: Defender makes them with the first \
-                 records; check that its streaming settings name this storage account"
-            );
-            self.tell("", Level::Warn, &text);
-        }
-        Ok(names)
+        log::warn!("{}: the poll took too long over a list; the next one goes on", self.input);
+        self.tally.history_left = None;
+        Err(Halt::End(End::Done))
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -274,7 +324,7 @@ impl<'a, O: Outside> Poll<'a, O> {
 
     /// Whether the time is over, and older hours had their part of it.
     fn is_over_for_history(&self) -> bool {
-        self.is_over() && self.of_history >= HISTORY_AT_LEAST
+        self.is_over_limit() || (self.is_over() && self.of_history >= HISTORY_AT_LEAST)
     }
 
     /// Asks, waiting and trying again as the service's answers call for.
@@ -287,7 +337,8 @@ impl<'a, O: Outside> Poll<'a, O> {
                 Err(error) => error,
             };
             let there = !matches!(error.failure, Failure::NoContainer | Failure::NoBlob | Failure::Shorter);
-            let helps = there && !error.is_permanent();
+            // What failed for another object may well fail for all.
+            let helps = there && !error.is_permanent() && self.failing == 0 && !self.is_over();
             let wait = match tries.after(&*error, helps, self.outside.now(), self.deadline) {
                 Next::Failed => return Err(error.into()),
                 Next::NotBefore(until) => {

@@ -78,7 +78,7 @@ fn tables(input: &StorageInput) -> Vec<String> {
 }
 
 /// A whole hour is one blob, so it begins with the hour its start lies in.
-fn start(input: &StorageInput, now: Ticks) -> Option<Hour> {
+pub(super) fn start(input: &StorageInput, now: Ticks) -> Option<Hour> {
     match input.stream.start {
         Begin::Earliest => None,
         Begin::Latest => Some(Hour::of(now)),

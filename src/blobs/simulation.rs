@@ -1,7 +1,9 @@
 //! Ten thousand lives of a storage input: the real poll, client and position bytes, against the simulator's blob service, on
 //! a clock of their own. Blobs grow while they are read, closed hours too; lines come in parts; blobs are made anew and
-//! removed; the service fails; the process is killed at any step.
+//! removed; the service fails, and stands still; one blob or one container fails for long; clocks are wrong on either side; lists have
+//! no end, or name what was not asked for; the process is killed at any step.
 
+mod odd;
 mod stage;
 
 use stage::{Hazards, run_seed};
@@ -34,6 +36,14 @@ fn planted_faults_are_noticed() {
         Planted::BlobsHalfLines,
         Planted::BlobsHalfLineForgotten,
         Planted::BlobsSavedFirst,
+        Planted::BlobsOneKeepsAll,
+        Planted::BlobsAsideForgotten,
+        Planted::BlobsOneContainerKeepsAll,
+        Planted::BlobsClockThereBelieved,
+        Planted::BlobsClockHereBelieved,
+        Planted::BlobsStandstillUnseen,
+        Planted::BlobsEndlessListRead,
+        Planted::BlobsForeignNamesRead,
     ];
     for fault in planted {
         PLANTED.set(Some(fault));

@@ -6,16 +6,19 @@
 mod access;
 mod error;
 mod list;
+mod names;
+mod xml;
 
 use http::header::{AUTHORIZATION, CONTENT_RANGE, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub use self::access::{Access, AccessError};
 use self::error::Asked;
-pub use self::error::{Failure, StorageError};
-pub use self::list::{Blobs, Containers, Listed};
+pub use self::error::{Failure, StorageError, said};
+pub use self::list::{Blobs, Containers, Listed, Obstacle, blobs, containers};
+pub use self::names::{is_blob_name, is_container_name};
 use super::{answer, guid};
-use crate::http::{Http, HttpError, Response};
+use crate::http::{Http, HttpError, Reading, Response};
 use crate::time::Ticks;
 
 /// The version of the REST API whose answers are read here.
@@ -24,6 +27,11 @@ const VERSION: HeaderName = HeaderName::from_static("x-ms-version");
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 const RANGE: HeaderName = HeaderName::from_static("x-ms-range");
 const CREATION_TIME: HeaderName = HeaderName::from_static("x-ms-creation-time");
+
+/// The most bytes of a list that are read. 5,000 blobs with long names are half of it.
+const LIST_LIMIT: usize = 16 << 20;
+/// The most bytes of an answer without data that are read; the service's own have some hundred.
+const ERROR_LIMIT: usize = 64 << 10;
 
 /// What stands in a path as it is: slashes part a blob's name, and `=` is in every name that Defender gives.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/').remove(b'=');
@@ -60,8 +68,8 @@ impl Storage {
     pub fn containers(&mut self, prefix: &str, marker: &str) -> Result<Containers, Box<StorageError>> {
         let query = format!("comp=list&prefix={}{}", encoded(prefix), marked(marker));
         let asked = Asked::new("List Containers", "");
-        let answer = self.get(asked, "/", &query, None)?;
-        list::containers(answer.body(), date(&answer)).map_err(|reason| asked.unreadable(reason))
+        let answer = self.get(asked, "/", &query, Wanted::List)?;
+        list::containers(answer.body()).map_err(|reason| asked.unreadable(reason))
     }
 
     /// The blobs of a container whose names begin with `prefix`, in the order of their names; those after `marker`. With
@@ -73,7 +81,10 @@ impl Storage {
         let delimiter = if folders { "&delimiter=/" } else { "" };
         let query = format!("restype=container&comp=list&prefix={}{delimiter}{}", encoded(prefix), marked(marker));
         let asked = Asked::new("List Blobs", container);
-        let answer = self.get(asked, &format!("/{container}"), &query, None)?;
+        if !is_container_name(container) {
+            return Err(asked.failed(Failure::Unfit("no container can have this name".to_owned())));
+        }
+        let answer = self.get(asked, &format!("/{}", utf8_percent_encode(container, PATH)), &query, Wanted::List)?;
         list::blobs(answer.body(), date(&answer)).map_err(|reason| asked.unreadable(reason))
     }
 
@@ -83,9 +94,12 @@ impl Storage {
     /// See [`StorageError`].
     pub fn read(&mut self, container: &str, blob: &str, offset: u64, length: u64) -> Result<Piece, Box<StorageError>> {
         let path = format!("{container}/{blob}");
-        let asked = Asked::new("Get Blob", &path);
-        let range = format!("bytes={offset}-{}", offset + length - 1);
-        let answer = self.get(asked, &format!("/{}", utf8_percent_encode(&path, PATH)), "", Some(&range))?;
+        let asked = Asked::blob(&path);
+        if !is_container_name(container) || !is_blob_name(blob) {
+            return Err(asked.failed(Failure::Unfit("it has a name that a URL cannot carry as it is".to_owned())));
+        }
+        let wanted = Wanted::Bytes { offset, length };
+        let answer = self.get(asked, &format!("/{}", utf8_percent_encode(&path, PATH)), "", wanted)?;
         let (head, bytes) = answer.into_parts();
         // What stands between may answer with another range, with all of it, or with a page of its own.
         let given = answer::text(&head.headers, &CONTENT_RANGE);
@@ -100,19 +114,19 @@ impl Storage {
         Ok(Piece { bytes, created })
     }
 
-    fn get(&mut self, asked: Asked<'_>, path: &str, query: &str, range: Option<&str>) -> Result<Response, Box<StorageError>> {
+    fn get(&mut self, asked: Asked<'_>, path: &str, query: &str, wanted: Wanted) -> Result<Response, Box<StorageError>> {
         let held = self.access.holds(Ticks::now());
-        let mut answer = self.send(asked, path, query, range)?;
+        let mut answer = self.send(asked, path, query, wanted)?;
         if answer.status() == http::StatusCode::UNAUTHORIZED && held {
             // The token may have been withdrawn before its time; one that was fetched for this very request was not.
             self.access.forget();
-            answer = self.send(asked, path, query, range)?;
+            answer = self.send(asked, path, query, wanted)?;
         }
         error::classify(asked, &self.access, &answer, Ticks::now())?;
         Ok(answer)
     }
 
-    fn send(&mut self, asked: Asked<'_>, path: &str, query: &str, range: Option<&str>) -> Result<Response, Box<StorageError>> {
+    fn send(&mut self, asked: Asked<'_>, path: &str, query: &str, wanted: Wanted) -> Result<Response, Box<StorageError>> {
         let setup = |reason: &str| asked.unanswered(HttpError::Setup(reason.to_owned()));
         let signature = self.access.query();
         let join = if query.is_empty() || signature.is_empty() { "" } else { "&" };
@@ -126,8 +140,9 @@ impl Storage {
         if let Some(id) = guid::random().ok().and_then(|id| HeaderValue::from_str(&id).ok()) {
             headers.insert(CLIENT_REQUEST_ID, id);
         }
-        if let Some(range) = range {
-            headers.insert(RANGE, HeaderValue::from_str(range).map_err(|_| setup("the range is no header text"))?);
+        if let Wanted::Bytes { offset, length } = wanted {
+            let range = format!("bytes={offset}-{}", offset.saturating_add(length) - 1);
+            headers.insert(RANGE, HeaderValue::from_str(&range).map_err(|_| setup("the range is no header text"))?);
         }
         if let Some(token) = self.access.token(Ticks::now()).map_err(|e| asked.failed(Failure::Token(e)))? {
             let bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose()));
@@ -135,7 +150,35 @@ impl Storage {
             bearer.set_sensitive(true);
             headers.insert(AUTHORIZATION, bearer);
         }
-        self.http.send(request).map_err(|e| asked.unanswered(e))
+        let (head, body) = self.http.open(request, Reading::AtOnce).map_err(|e| asked.unanswered(e))?.into_parts();
+        if !matches!(head.status.as_u16(), 200 | 206) {
+            // Its status says what it is, also where its text breaks off.
+            return Ok(Response::from_parts(head, body.read_whole(ERROR_LIMIT).unwrap_or_default()));
+        }
+        let most = wanted.most();
+        let body = body.read_whole(most.saturating_add(1)).map_err(|e| asked.unanswered(e))?;
+        if body.len() > most && wanted == Wanted::List {
+            return Err(asked.unreadable(format!("the list is larger than {} MB", LIST_LIMIT >> 20)));
+        }
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+/// What an answer should hold, which says how much of it is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// A list.
+    List,
+    /// So many bytes of a blob.
+    Bytes { offset: u64, length: u64 },
+}
+
+impl Wanted {
+    fn most(self) -> usize {
+        match self {
+            Self::List => LIST_LIMIT,
+            Self::Bytes { length, .. } => usize::try_from(length).unwrap_or(usize::MAX),
+        }
     }
 }
 

@@ -7,16 +7,20 @@ use super::reading::Read;
 use super::{Halt, Outside, Poll};
 use crate::blobs::cursor::{Cursor, Hour, Look, Span};
 use crate::blobs::finished::{self, Ends, Place};
+use crate::masking::foreign_text;
 use crate::microsoft::storage::Listed;
+
+/// How much later than the clocks say a blob may have been written: they tell whole seconds.
+const SKEW: Duration = Duration::from_secs(60);
 
 impl<O: Outside> Poll<'_, O> {
     pub(super) fn cursor(&mut self, container: &str) -> &mut Cursor {
-        let start = self.position.start;
+        let start = if self.position.containers.contains_key(container) { None } else { self.start() };
         self.position.containers.entry(container.to_owned()).or_insert_with(|| Cursor::begin(start))
     }
 
     /// Where the finished blobs of a container ended.
-    fn ends(&mut self, container: &str) -> &mut Ends {
+    pub(super) fn ends(&mut self, container: &str) -> &mut Ends {
         let now = self.clock;
         let floor = self.cursor(container).floor();
         self.finished.containers.entry(container.to_owned()).or_insert_with(|| {
@@ -26,7 +30,7 @@ impl<O: Outside> Poll<'_, O> {
     }
 
     /// Before this hour no ends are kept.
-    fn oldest_end(&self) -> Hour {
+    pub(super) fn oldest_end(&self) -> Hour {
         Hour::of(self.clock.minus(self.input.lookback).minus(finished::KEPT))
     }
 
@@ -42,15 +46,23 @@ impl<O: Outside> Poll<'_, O> {
 
     /// Reads what is new in the hours that may still grow.
     pub(super) fn recent(&mut self, container: &str) -> Result<(), Halt> {
+        self.held = 0;
         let top = self.list(container, "", true)?;
-        let lookback = self.input.lookback;
+        let (at, latest, lookback) = (top.at, top.latest, self.input.lookback);
         // Before anything of it is finished.
         self.ends(container);
-        let (span, _) = self.cursor(container).spans(top.at, lookback);
+        self.take_back_the_future(container, at, latest);
+        // Where nothing is known of its blobs yet, this is all of them.
+        let span = self.cursor(container).spans(at, lookback).0;
         let listed = self.listed(container, top, span)?;
+        self.cursor(container).heard(&listed, latest.plus(SKEW));
+        let span = self.cursor(container).spans(at, lookback).0;
         let look = self.cursor(container).look(&listed, span, false);
         self.tell_anew(container, &look.anew);
         for stretch in look.stretches {
+            if self.is_aside(container, &stretch.name) {
+                continue;
+            }
             self.read(container, &stretch)?;
             if self.is_over() {
                 break;
@@ -61,11 +73,11 @@ impl<O: Outside> Poll<'_, O> {
 
     /// Finishes the hours that are too old to be looked at again.
     pub(super) fn history(&mut self, container: &str) -> Result<(), Halt> {
-        let lookback = self.input.lookback;
-        let now = self.outside.now();
+        let (now, lookback) = (self.clock, self.input.lookback);
         if self.cursor(container).spans(now, lookback).1.is_none() {
             return Ok(());
         }
+        self.held = 0;
         let top = self.list(container, "", true)?;
         let Some(span) = self.cursor(container).spans(top.at, lookback).1 else { return Ok(()) };
         let listed = self.listed(container, top, span)?;
@@ -73,6 +85,9 @@ impl<O: Outside> Poll<'_, O> {
         self.tell_anew(container, &look.anew);
         for stretch in look.stretches {
             self.finish_before(container, stretch.hour);
+            if self.is_aside(container, &stretch.name) {
+                continue;
+            }
             if self.is_over_for_history() || self.read(container, &stretch)? == Read::InPart {
                 self.position.turn = container.to_owned();
                 self.tally.history_left = self.tally.history_left.and(self.history_left(container));
@@ -94,14 +109,19 @@ impl<O: Outside> Poll<'_, O> {
         };
         let ends = self.ends(container).clone();
         let (mut listed, mut unread) = (Vec::new(), Unread::default());
-        let at = self.pages(container, "", false, |page| {
+        let mut held = 0;
+        let (at, _) = self.pages(container, "", false, |page| {
             for blob in page.blobs {
                 match ends.place(&blob, floor) {
-                    Place::Compared => listed.push(blob),
+                    Place::Compared => {
+                        held += blob.name.len() + size_of::<Listed>();
+                        listed.push(blob);
+                    }
                     Place::Unread => unread.add(blob),
                     Place::Elsewhere => {}
                 }
             }
+            held
         })?;
         self.unkept = true;
         let Look { stretches, anew } = self.ends(container).look(&listed);
@@ -109,19 +129,20 @@ impl<O: Outside> Poll<'_, O> {
         let (mut blobs, before) = (0, self.tally.bytes);
         let mut all = true;
         for stretch in &stretches {
-            if self.is_over_for_history() || self.read(container, stretch)? == Read::InPart {
+            let read = if self.is_over_for_history() { Read::InPart } else { self.read(container, stretch)? };
+            if read == Read::InPart {
                 self.position.turn = container.to_owned();
                 all = false;
                 break;
             }
-            blobs += 1;
+            blobs += u32::from(read == Read::ToItsEnd);
         }
         if let (Some(first), bytes @ 1..) = (stretches.first(), self.tally.bytes - before) {
             log::warn!(
                 "{}: {container}: {blobs} blobs grew by {bytes} bytes after the look-back had passed, the first of them {}: this was \
                  found and read by the look of once a day; a longer `lookback` brings it sooner",
                 self.input,
-                first.name
+                foreign_text(&first.name)
             );
         }
         if all {
@@ -143,7 +164,7 @@ impl<O: Outside> Poll<'_, O> {
 
     /// How much of a container is still to be finished.
     pub(super) fn history_left(&mut self, container: &str) -> Option<Duration> {
-        let (now, lookback) = (self.outside.now(), self.input.lookback);
+        let (now, lookback) = (self.clock, self.input.lookback);
         let left = match self.cursor(container).spans(now, lookback).1 {
             Some(Span { from: Some(from), to: Some(to) }) => to.begin().since(from.begin()),
             Some(_) => return None,
@@ -163,6 +184,6 @@ struct Unread {
 impl Unread {
     fn add(&mut self, blob: Listed) {
         self.count += 1;
-        self.first.get_or_insert(blob.name);
+        self.first.get_or_insert_with(|| foreign_text(&blob.name));
     }
 }

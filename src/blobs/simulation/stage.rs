@@ -13,6 +13,7 @@ use simulator::throttle::RetryAfter;
 use simulator::wire::{Delivery, Service};
 use simulator::{Time, World};
 
+use super::odd::{self, Odd};
 use super::super::cursor::Hour;
 use super::super::finished::Finished;
 use super::super::poll::Sizes;
@@ -34,7 +35,7 @@ use crate::time::Ticks;
 pub(super) type Hazards = BTreeMap<&'static str, u64>;
 
 /// Those that every long run must meet.
-pub(super) const HAZARDS: [&str; 13] = [
+pub(super) const HAZARDS: [&str; 20] = [
     "grew while it was read",
     "a closed hour grew",
     "a finished hour grew",
@@ -48,6 +49,13 @@ pub(super) const HAZARDS: [&str; 13] = [
     "killed while saving",
     "time was over",
     "a container in the middle of it",
+    "one bad blob",
+    "one bad container",
+    "clock there",
+    "clock here",
+    "endless list",
+    "foreign prefix",
+    "stood still",
 ];
 
 /// 2026-03-01T00:00:00Z, where every simulation begins.
@@ -81,6 +89,16 @@ struct Theatre {
     /// Which records are in a blob.
     inside: BTreeMap<(String, String), Vec<Id>>,
     tables: usize,
+    odd: Odd,
+    /// When something was appended last, by container; and the same as it was at the last list.
+    appended: BTreeMap<String, Time>,
+    heard: BTreeMap<String, Time>,
+    /// What has to be read by the next poll that nothing keeps from it, with the blob it is in.
+    due: BTreeMap<Id, ((String, String), Time)>,
+    /// Blobs that failed at some time: they come later.
+    failed: BTreeSet<(String, String)>,
+    /// What the poll did that it must not.
+    wrong: Option<String>,
 }
 
 impl Theatre {
@@ -105,6 +123,16 @@ impl Theatre {
 
     /// Something is delivered, or goes wrong with a blob.
     fn happen(&mut self) {
+        match self.odd.standing {
+            Some((_, until)) if self.clock < until => return,
+            Some((since, _)) => return self.catch_up(since),
+            None if self.chance.below(400) == 0 => {
+                self.met("stood still");
+                self.odd.standing = Some((self.clock, self.clock.plus(odd::standstill(&mut self.chance))));
+                return;
+            }
+            None => {}
+        }
         let table = TABLES[usize::try_from(self.chance.below(self.tables as u64)).unwrap_or(0)];
         let back = if self.chance.percent(5) {
             Duration::from_secs(self.chance.below(self.lookback.as_secs() + LATEST))
@@ -115,7 +143,11 @@ impl Theatre {
         };
         let hour = self.clock.minus(back).floor(36_000_000_000);
         let place = (container(table), blob_name(accounts::TENANT, hour));
-        if self.is_late(hour) {
+        if self.chance.percent(3) && self.inside.contains_key(&place) {
+            self.failed.insert(place.clone());
+            self.odd.spoil(&mut self.chance, &place);
+        }
+        if self.is_late(&place.0, hour) {
             self.met("a finished hour grew");
             self.deliver(&place, hour);
             return;
@@ -128,6 +160,7 @@ impl Theatre {
             4..6 if self.inside.contains_key(&place) => {
                 self.met("removed");
                 self.world.storage.remove(&place.0, &place.1);
+                self.failed.insert(place.clone());
                 self.excuse(&place);
             }
             6..8 if self.tables < TABLES.len() => {
@@ -142,11 +175,25 @@ impl Theatre {
         }
     }
 
+    /// After a standstill what should have come comes, into the hours in which it should have.
+    fn catch_up(&mut self, since: Time) {
+        self.odd.standing = None;
+        let mut hour = since.floor(36_000_000_000);
+        while hour <= self.clock {
+            for table in &TABLES[..self.tables] {
+                if self.chance.percent(30) {
+                    self.deliver(&(container(table), blob_name(accounts::TENANT, hour)), hour);
+                }
+            }
+            hour = hour.plus(HOUR);
+        }
+    }
+
     /// Appends a record, or part of one, or the rest of one.
     fn deliver(&mut self, place: &(String, String), hour: Time) {
         if let Some((id, hour, rest)) = self.parts.remove(place) {
             self.append(place, &rest);
-            if self.is_late(hour) {
+            if self.is_late(&place.0, hour) {
                 // Its first part may have been passed on as it was.
                 self.broken.insert(id);
             } else {
@@ -161,7 +208,7 @@ impl Theatre {
             "{{\"category\":\"AdvancedHunting-T\",\"properties\":{{\"Timestamp\":\"{}\",\"Id\":{id},\"Filler\":\"{filler}\"}}}}\r\n",
             self.clock
         );
-        if !self.is_late(hour) && self.chance.percent(12) {
+        if !self.is_late(&place.0, hour) && self.chance.percent(12) {
             self.met("a line in parts");
             let at = 1 + usize::try_from(self.chance.below(line.len() as u64 - 4)).unwrap_or(0);
             self.append(place, &line.as_bytes()[..at]);
@@ -172,23 +219,29 @@ impl Theatre {
         }
     }
 
-    /// Whether an hour may be finished: the look-back has passed.
-    fn is_late(&self, hour: Time) -> bool {
-        self.clock >= hour.plus(HOUR).plus(self.lookback)
+    /// Whether an hour may be finished: the look-back has passed, and later blobs were seen.
+    fn is_late(&self, container: &str, hour: Time) -> bool {
+        let end = hour.plus(HOUR).plus(self.lookback);
+        self.clock >= end && self.heard.get(container).is_some_and(|heard| *heard >= end)
     }
 
     fn append(&mut self, place: &(String, String), bytes: &[u8]) {
         let now = self.clock;
         self.world.storage.append(&place.0, &place.1, bytes, now);
+        self.appended.insert(place.0.clone(), now);
     }
 
     fn arrived(&mut self, place: &(String, String), id: Id, hour: Time) {
         self.delivered.insert(id, hour);
+        if !self.is_late(&place.0, hour) {
+            self.due.insert(id, (place.clone(), hour));
+        }
         self.inside.entry(place.clone()).or_default().push(id);
     }
 
     fn make_anew(&mut self, place: &(String, String), hour: Time) {
         self.met("made anew");
+        self.failed.insert(place.clone());
         self.world.storage.remove(&place.0, &place.1);
         self.excuse(place);
         // The service tells times by the second.
@@ -210,7 +263,7 @@ impl Theatre {
     fn rest(&mut self) {
         for (place, (id, hour, rest)) in std::mem::take(&mut self.parts) {
             // What is completed after the look-back is not promised to come.
-            if self.chance.percent(40) || self.is_late(hour) {
+            if self.chance.percent(40) || self.is_late(&place.0, hour) {
                 self.met("a line that never ended");
                 self.broken.insert(id);
                 continue;
@@ -234,9 +287,24 @@ impl Theatre {
             self.tempt();
         }
         let happened = self.world.faults.happened().len();
-        let answer = simulator::answer(&mut self.world, service, &asked, self.clock);
+        let place = asked.segments().split_first().map(|(container, rest)| (container.clone(), rest.join("/")));
+        if let Some((container, _)) = place.as_ref().filter(|_| asked.query_value("comp").is_some())
+            && let Some(at) = self.appended.get(container)
+        {
+            self.heard.insert(container.clone(), *at);
+        }
+        let mut answer = simulator::answer(&mut self.world, service, &asked, self.clock);
         if self.world.faults.happened().len() > happened {
             self.met("fault");
+            self.failed.extend(place);
+        } else if service == Service::Storage && !self.quiet {
+            let (odd, chance) = (&mut self.odd, &mut self.chance);
+            for hazard in odd.bend(chance, &asked, &mut answer, self.clock) {
+                self.met(hazard);
+            }
+        }
+        if service == Service::Storage && self.wrong.is_none() {
+            self.wrong = self.odd.count(&asked);
         }
         if self.chance.percent(10) {
             let way = Duration::from_millis(self.chance.below(2_000));
@@ -355,7 +423,8 @@ impl Stage {
 
 impl Outside for Stage {
     fn now(&self) -> Ticks {
-        Ticks(self.theatre.borrow().clock.0)
+        let theatre = self.theatre.borrow();
+        Ticks(theatre.clock.0 + theatre.odd.here * crate::time::PER_SECOND)
     }
 
     fn pause(&self, span: Duration) -> bool {
@@ -462,7 +531,18 @@ pub(super) fn run_seed(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
         excused: BTreeSet::new(),
         inside: BTreeMap::new(),
         tables: 1,
+        odd: Odd::default(),
+        appended: BTreeMap::new(),
+        heard: BTreeMap::new(),
+        due: BTreeMap::new(),
+        failed: BTreeSet::new(),
+        wrong: None,
     }));
+    {
+        let world = &mut theatre.borrow_mut().world;
+        let line = "{\"category\":\"AdvancedHunting-T\",\"properties\":{\"Id\":1000000}}\r\n";
+        world.storage.append(odd::FOREIGN, "tenantId=t/private.json", line.as_bytes(), Time::from_unix(BEGIN));
+    }
     let history = theatre.borrow_mut().chance.below(30 * 3600);
     theatre.borrow_mut().pass(Duration::from_secs(history));
     let start = match theatre.borrow_mut().chance.below(3) {
@@ -513,6 +593,9 @@ fn play(stage: &mut Stage, input: &StorageInput) -> Result<(), String> {
         {
             let mut theatre = stage.theatre.borrow_mut();
             stage.steps_to_live = theatre.chance.percent(35).then(|| theatre.chance.below(40));
+            let containers: Vec<String> = TABLES[..theatre.tables].iter().map(|table| container(table)).collect();
+            let theatre = &mut *theatre;
+            theatre.odd.between(&mut theatre.chance, &containers);
         }
         one_poll(stage, input, &mut first)?;
         let mut theatre = stage.theatre.borrow_mut();
@@ -523,6 +606,7 @@ fn play(stage: &mut Stage, input: &StorageInput) -> Result<(), String> {
     {
         let mut theatre = stage.theatre.borrow_mut();
         theatre.quiet = true;
+        theatre.odd.end();
         theatre.world.faults.clear();
         theatre.rest();
     }
@@ -544,6 +628,9 @@ fn play(stage: &mut Stage, input: &StorageInput) -> Result<(), String> {
     }
     for (id, times) in &stage.taken {
         let allowed = 1 + stage.again.get(id).copied().unwrap_or(0);
+        if *id >= 1_000_000 {
+            return Err("what no table of Defender holds was read".to_owned());
+        }
         if *times > allowed {
             return Err(format!("record {id} came {times} times, and {} kills explain", allowed - 1));
         }
@@ -564,8 +651,15 @@ fn one_poll(stage: &mut Stage, input: &StorageInput, first: &mut Option<Option<H
     let saved = stage.disk.as_deref().map(checkpoint::parse::<Position>).transpose()?;
     let kept = stage.ends.as_deref().map(checkpoint::parse::<Finished>).transpose()?;
     let Ok((mut position, mut finished)) = position(saved, kept, input, stage) else { return Ok(()) };
-    // The first run's clock says where it all begins.
-    first.get_or_insert(position.start);
+    let (begun, is_off, before) = {
+        let theatre = stage.theatre.borrow();
+        (Ticks(theatre.clock.0), theatre.odd.here != 0, (theatre.due.clone(), theatre.world.faults.happened().len()))
+    };
+    // The first run's clock says where it all begins; where that is wrong, the service's at the first answer that was saved.
+    let start = position.start.min(super::super::position::start(input, begun));
+    if !is_off {
+        first.get_or_insert(start);
+    }
     let mut reader = Reader::new(input.stream.shape, input.stream.tables.clone(), input.stream.dedupe);
     let (piece, save_every) = {
         let chance = &mut stage.theatre.borrow_mut().chance;
@@ -573,9 +667,20 @@ fn one_poll(stage: &mut Stage, input: &StorageInput, first: &mut Option<Option<H
     };
     let quiet = stage.theatre.borrow().quiet;
     let mut poll = Poll::new(input, (&mut position, &mut finished), &mut reader, stage);
-    poll.sizes = Sizes { piece, save_every };
+    poll.sizes = Sizes { piece, save_every, pages: 600 };
     let end = poll.run();
     let over = poll.is_over();
+    if is_off && let Some(saved) = stage.disk.as_deref().map(checkpoint::parse::<Position>).transpose()?
+        && !saved.containers.is_empty()
+    {
+        first.get_or_insert(start);
+    }
+    if let Some(wrong) = stage.theatre.borrow_mut().wrong.take() {
+        return Err(wrong);
+    }
+    if matches!(end, Ok(End::Done)) && !over && !stage.dead {
+        nothing_waits(stage, &before, first.unwrap_or(start))?;
+    }
     if over {
         stage.theatre.borrow_mut().met("time was over");
     }
@@ -585,4 +690,25 @@ fn one_poll(stage: &mut Stage, input: &StorageInput, first: &mut Option<Option<H
         other if quiet => Err(format!("without any fault it ended {other:?}")),
         _ => Ok(()),
     }
+}
+
+/// One bad thing stops only itself: what was there before the poll, and is in a blob and a container that are well, was read.
+fn nothing_waits(
+    stage: &Stage,
+    (due, faults): &(BTreeMap<Id, ((String, String), Time)>, usize),
+    begin: Option<Hour>,
+) -> Result<(), String> {
+    let mut theatre = stage.theatre.borrow_mut();
+    if theatre.world.faults.happened().len() > *faults {
+        return Ok(());
+    }
+    for (id, (place, hour)) in due {
+        let is_wanted = begin.is_none_or(|begin| begin.begin().0 <= hour.0) && !theatre.excused.contains(id);
+        if stage.taken.contains_key(id) {
+            theatre.due.remove(id);
+        } else if is_wanted && theatre.odd.is_well(place) && !theatre.failed.contains(place) {
+            return Err(format!("record {id} of {hour} in {} waits though nothing keeps it", place.0));
+        }
+    }
+    Ok(())
 }

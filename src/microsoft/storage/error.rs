@@ -4,10 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use http::HeaderName;
-use quick_xml::Reader;
-use quick_xml::events::Event;
-
 use super::access::{Access, MAKE};
+use super::list::Obstacle;
+use super::xml;
 use crate::http::{HttpError, Response};
 use crate::masking::foreign_text;
 use crate::microsoft::answer;
@@ -16,6 +15,7 @@ use crate::retry::Throttled;
 use crate::time::Ticks;
 
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
+const WARNING: HeaderName = HeaderName::from_static("warning");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
 
 /// A request that failed.
@@ -68,9 +68,24 @@ pub enum Failure {
     /// 404 for a blob.
     #[error("there is no such blob")]
     NoBlob,
+    /// Another blob stands under the name of the one that was listed.
+    #[error("it is another blob than the one that was listed")]
+    Changed,
     /// 416: the blob ends before the bytes that were asked for.
     #[error("the blob is shorter than it was")]
     Shorter,
+    /// A blob that nobody can read as it is: 409, or the list said so.
+    #[error("{0}")]
+    Obstacle(Obstacle),
+    /// 403: the key in a Key Vault that the account is encrypted with.
+    #[error("the storage account cannot use its encryption key")]
+    KeyVault,
+    /// A name or a content that this program does not read.
+    #[error("{0}")]
+    Unfit(String),
+    /// A list that goes on and on.
+    #[error("the list has no end: {0}")]
+    Endless(String),
     /// The other 4xx.
     #[error("the request was refused")]
     BadRequest,
@@ -110,7 +125,19 @@ pub(super) struct Asked<'a> {
     object: &'a str,
 }
 
+/// The operation that is about one blob.
+const GET_BLOB: &str = "Get Blob";
+
 impl<'a> Asked<'a> {
+    /// Bytes of a blob.
+    pub(super) fn blob(object: &'a str) -> Self {
+        Self::new(GET_BLOB, object)
+    }
+
+    fn is_of_blob(self) -> bool {
+        self.operation == GET_BLOB
+    }
+
     pub(super) fn new(operation: &'static str, object: &'a str) -> Self {
         Self { operation, object }
     }
@@ -144,10 +171,20 @@ impl<'a> Asked<'a> {
 /// Reads the head of an answer; `Ok` is 200 or 206.
 pub(super) fn classify(asked: Asked<'_>, access: &Access, answer: &Response, now: Ticks) -> Result<(), Box<StorageError>> {
     let (status, headers, body) = (answer.status().as_u16(), answer.headers(), answer.body().as_slice());
-    if matches!(status, 200 | 206) && (asked.operation == "Get Blob" || !is_page(body)) {
+    if asked.is_of_blob() && matches!(status, 200 | 206) {
         return Ok(());
     }
-    let (code, message) = spoken(body);
+    if status == 200 && !is_page(body) {
+        // What somebody in between gave in the service's place may be old or cut.
+        return match answer::text(headers, &WARNING) {
+            Some(warning) => Err(asked.unreadable(format!("the list came with a warning: {}", foreign_text(warning)))),
+            None => Ok(()),
+        };
+    }
+    if status == 206 {
+        return Err(asked.unreadable("the list is a part of one (206)".to_owned()));
+    }
+    let (code, message) = said(body);
     let code = code.or_else(|| answer::text(headers, &ERROR_CODE).map(foreign_text));
     let is_azures = code.is_some() || headers.contains_key(&REQUEST_ID);
     let failure = match (status, code.as_deref().unwrap_or_default()) {
@@ -156,12 +193,16 @@ pub(super) fn classify(asked: Asked<'_>, access: &Access, answer: &Response, now
         (408 | 500.., _) => Failure::Server,
         _ if !is_azures => Failure::NotStorage { title: answer::title(body) },
         (401, _) => Failure::Unauthorized,
+        (403, code) if code.starts_with("KeyVault") => Failure::KeyVault,
         (403, _) => match access.expires() {
             Some(end) if end <= answer::date(headers).unwrap_or(now) => Failure::Expired(end),
             _ if matches!(access, Access::Signature(_)) => Failure::Signature,
             _ => Failure::Forbidden,
         },
         (404, "BlobNotFound") => Failure::NoBlob,
+        (404, "" | "ResourceNotFound") if asked.is_of_blob() => Failure::NoBlob,
+        (409, "BlobArchived" | "BlobBeingRehydrated") => Failure::Obstacle(Obstacle::Archived),
+        (409, "BlobUsesCustomerSpecifiedEncryption") => Failure::Obstacle(Obstacle::CustomerKey),
         (404, "ContainerNotFound" | "") => Failure::NoContainer,
         (409, "ContainerBeingDeleted") => Failure::NoContainer,
         (416, _) => Failure::Shorter,
@@ -182,28 +223,19 @@ fn is_page(body: &[u8]) -> bool {
     [&b"<!doctype"[..], b"<html"].iter().any(|tag| start.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag)))
 }
 
-/// Code and message of `<Error>`. The message ends with lines that repeat the request's id and time.
-fn spoken(body: &[u8]) -> (Option<String>, Option<String>) {
+/// Code and message of `<Error>`, as far as they can be read; fit for messages. The message ends with lines that repeat the
+/// request's id and time, which are left out.
+pub fn said(body: &[u8]) -> (Option<String>, Option<String>) {
     let (mut code, mut message) = (None, None);
-    let Ok(text) = std::str::from_utf8(body) else { return (code, message) };
-    let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
-    let mut path: Vec<String> = Vec::new();
-    while let Ok(event) = reader.read_event() {
-        match event {
-            Event::Start(tag) => path.push(tag.name().as_ref().to_owned()),
-            Event::End(_) => drop(path.pop()),
-            Event::Text(text) => match path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-                ["Error", "Code"] => code = Some(foreign_text(&text.xml10_content())),
-                ["Error", "Message"] => {
-                    let text = text.xml10_content();
-                    message.get_or_insert(foreign_text(text.lines().next().unwrap_or_default()));
-                }
-                _ => {}
-            },
-            Event::Eof => break,
+    // What came before a fault was said all the same.
+    let _ = xml::read(body, "Error", |path, text| {
+        match path {
+            ["Code"] => code = Some(foreign_text(&text)),
+            ["Message"] => drop(message.get_or_insert(foreign_text(text.lines().next().unwrap_or_default()))),
             _ => {}
         }
-    }
+        Ok(())
+    });
     let said = |text: Option<String>| text.filter(|text| !text.is_empty());
     (said(code), said(message))
 }
@@ -216,7 +248,8 @@ impl fmt::Display for StorageError {
         }
         write!(f, "Azure Storage: {}", self.operation)?;
         if !self.object.is_empty() {
-            write!(f, " {}", self.object)?;
+            // Names come from lists.
+            write!(f, " {}", foreign_text(&self.object))?;
         }
         f.write_str(": ")?;
         let Self { status, failure, code, message, request_id, .. } = self;
@@ -235,6 +268,17 @@ impl Throttled for StorageError {
 }
 
 impl StorageError {
+    /// What is known of a blob without an answer of its own.
+    pub fn of_blob(container: &str, blob: &str, failure: Failure) -> Box<Self> {
+        Asked::blob(&format!("{container}/{blob}")).failed(failure)
+    }
+
+    /// A list of a container, or with an empty name of the account's containers, that has no end.
+    pub fn endless(container: &str, reason: String) -> Box<Self> {
+        let operation = if container.is_empty() { "List Containers" } else { "List Blobs" };
+        Asked::new(operation, container).failed(Failure::Endless(reason))
+    }
+
     /// How long the service asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match &self.failure {
@@ -261,6 +305,10 @@ impl StorageError {
             | Failure::Forbidden
             | Failure::Signature
             | Failure::Expired(_)
+            | Failure::Obstacle(_)
+            | Failure::KeyVault
+            | Failure::Unfit(_)
+            | Failure::Endless(_)
             | Failure::BadRequest
             | Failure::NotStorage { .. }
             | Failure::Redirect { .. } => true,
@@ -268,6 +316,7 @@ impl StorageError {
             // Containers appear with their first record, and blobs end with their retention.
             Failure::NoContainer
             | Failure::NoBlob
+            | Failure::Changed
             | Failure::Shorter
             | Failure::Throttled { .. }
             | Failure::Server
@@ -275,19 +324,36 @@ impl StorageError {
         }
     }
 
-    /// Whether it is about one container or blob alone, so that others may still be read.
+    /// Whether it may be the fault of one container or blob alone, so that others may still be read.
     pub fn is_about_one(&self) -> bool {
-        let about_one = matches!(
+        let about_all = matches!(
             self.failure,
-            Failure::Forbidden
-                | Failure::Signature
-                | Failure::NoContainer
-                | Failure::NoBlob
-                | Failure::Shorter
-                | Failure::BadRequest
-                | Failure::Unreadable(_)
+            Failure::Token(_) | Failure::Expired(_) | Failure::Setup(_) | Failure::Throttled { .. }
         );
-        about_one && !self.object.is_empty()
+        !about_all && !self.object.is_empty()
+    }
+
+    /// Whether it may be the fault of one blob alone, so that others of its container may still be read.
+    pub fn is_about_blob(&self) -> bool {
+        self.operation == GET_BLOB && self.is_about_one() && !matches!(self.failure, Failure::NoContainer)
+    }
+
+    /// Whether what stands between this machine and the object may be at fault, or the service itself: then the next object
+    /// fails in the same way. Otherwise it is surely the object.
+    pub fn is_of_the_way(&self) -> bool {
+        matches!(
+            self.failure,
+            Failure::Unauthorized
+                | Failure::Forbidden
+                | Failure::Signature
+                | Failure::Server
+                | Failure::Unreachable(_)
+                | Failure::TimedOut(_)
+                | Failure::Unreadable(_)
+                | Failure::NotStorage { .. }
+                | Failure::Redirect { .. }
+                | Failure::Throttled { .. }
+        )
     }
 
     /// What to do about it, as one clause to put behind the message; `None` where waiting is all there is.
@@ -314,6 +380,20 @@ impl StorageError {
                  table to this storage account"
                     .to_owned()
             }
+            Failure::Obstacle(Obstacle::Archived) => {
+                "rehydrate it to the tier Hot or Cool (Azure portal: the blob, Change tier): it is then read by itself".to_owned()
+            }
+            Failure::Obstacle(Obstacle::CustomerKey) => "write it without a customer-provided key: this add-on has none".to_owned(),
+            Failure::Unfit(_) if self.operation != GET_BLOB => "check the input's tables".to_owned(),
+            Failure::Obstacle(Obstacle::Pages | Obstacle::Encoded) | Failure::Unfit(_) => {
+                "store it as an append or block blob of plain text, a record per line".to_owned()
+            }
+            Failure::KeyVault => {
+                "enable the storage account's key in its Key Vault, and the account's access to it (Azure portal: the storage account, \
+                 Encryption)"
+                    .to_owned()
+            }
+            Failure::Endless(_) => "check that storage_account names Azure Storage itself; see what stands in between".to_owned(),
             Failure::BadRequest => "check the input's storage_account and tables".to_owned(),
             Failure::NotStorage { .. } | Failure::Redirect { .. } => {
                 "a proxy or sign-in page stands between this machine and Azure, or storage_account names another service: let this \
@@ -327,6 +407,7 @@ impl StorageError {
             }),
             Failure::Setup(_) => "check the proxy, the CA bundle and the input's storage_account".to_owned(),
             Failure::NoBlob
+            | Failure::Changed
             | Failure::Shorter
             | Failure::Throttled { .. }
             | Failure::Server

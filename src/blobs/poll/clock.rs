@@ -1,0 +1,71 @@
+//! Which clock a poll believes. An hour that is taken for over too early is one whose records come late or never, so of the service's
+//! clock and this machine's the one that is behind says what is over, and the one that is ahead how far there may be news.
+
+use std::time::Duration;
+
+use log::Level;
+
+use super::{Outside, Poll, TOLD_AGAIN};
+use crate::blobs::cursor::Hour;
+use crate::blobs::finished;
+use crate::blobs::position;
+use crate::planted::{Planted, planted};
+use crate::time::Ticks;
+
+/// Clocks that are further apart are told of.
+const APART: Duration = Duration::from_secs(60);
+
+impl<O: Outside> Poll<'_, O> {
+    /// When a list began, by the clock that is behind and by the one that is ahead.
+    pub(super) fn clocks(&mut self, there: Option<Ticks>, here: Ticks) -> (Ticks, Ticks) {
+        let Some(there) = there else { return (here, here) };
+        let (behind, ahead) = (there.min(here), there.max(here));
+        if ahead.since(behind) > APART {
+            let text = format!(
+                "the clock of this machine says {}, and the service's {}: no hour is over before both say so; set the wrong one",
+                here.ceil_ms(),
+                there.ceil_ms()
+            );
+            self.tell("clock", Level::Warn, &text, TOLD_AGAIN);
+        }
+        match () {
+            () if planted(Planted::BlobsClockThereBelieved) => (there, there),
+            () if planted(Planted::BlobsClockHereBelieved) => (here, here),
+            () => (behind, ahead),
+        }
+    }
+
+    /// Where a container begins that is met for the first time. The position's start was found with this machine's clock alone; the
+    /// first answer of all tells whether that is ahead.
+    pub(super) fn start(&mut self) -> Option<Hour> {
+        if self.position.containers.is_empty() {
+            let believed = position::start(self.input, self.clock);
+            if believed < self.position.start {
+                self.position.start = believed;
+            }
+        }
+        self.position.start
+    }
+
+    /// Takes back that hours are finished which both clocks say are yet to come: an earlier run believed one that was wrong.
+    pub(super) fn take_back_the_future(&mut self, container: &str, behind: Ticks, ahead: Ticks) {
+        let next = Hour(Hour::of(ahead).0 + 1);
+        if self.cursor(container).floor().is_none_or(|floor| floor <= next) {
+            return;
+        }
+        if self.position.start.is_some_and(|start| start > next) {
+            self.position.start = Some(Hour::of(behind));
+        }
+        let kept = Hour::of(behind.minus(self.input.lookback).minus(finished::KEPT));
+        let floor = self.position.start.map_or(kept, |start| start.max(kept));
+        let ended = self.ends(container).take_from(floor);
+        self.cursor(container).go_back(floor, ended);
+        self.unkept = true;
+        log::warn!(
+            "{}: {container}: a clock that was ahead had finished hours that are yet to come; it is read again from {} on, and some \
+             records may come again",
+            self.input,
+            floor.begin()
+        );
+    }
+}
