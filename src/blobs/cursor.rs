@@ -402,7 +402,8 @@ mod tests {
     fn names_of_another_form_have_the_hour_they_were_made_in() {
         let mut cursor = Cursor::begin(Some(Hour::of(at("2026-11-22T12:00:00Z"))));
         let (recent, _) = cursor.spans(at("2026-11-22T12:30:00Z"), LOOKBACK);
-        let made = |time: &str| Listed { name: time.to_owned(), size: 5, created: Some(at(time)), modified: None, obstacle: None };
+        let made =
+            |time: &str| Listed { name: time.to_owned(), size: 5, created: Some(at(time)), modified: None, obstacle: None };
         let look = cursor.look(&[made("2026-11-22T12:01:00Z"), made("2026-11-22T11:59:59Z")], recent, false);
         assert_eq!(look.stretches.len(), 1);
         assert_eq!(look.stretches[0].name, "2026-11-22T12:01:00Z");

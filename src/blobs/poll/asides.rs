@@ -132,7 +132,9 @@ impl<O: Outside> Poll<'_, O> {
         let listed = match self.list(container, name, false) {
             Ok(listed) => listed.blobs,
             // It is this name that cannot be listed: the container could.
-            Err(Halt::Error(BlobsError::Storage(error))) if error.is_about_one() && !matches!(error.failure, Failure::NoContainer) => {
+            Err(Halt::Error(BlobsError::Storage(error)))
+                if error.is_about_one() && !matches!(error.failure, Failure::NoContainer) =>
+            {
                 let stretch = aside.stretch(&aside.listed(name), is_last).0;
                 return self.set_aside(container, &stretch, error).map(drop);
             }

@@ -140,14 +140,7 @@ impl<O: Outside> Poll<'_, O> {
     }
 
     /// Writes whole lines of a blob, which begin at `offset`.
-    fn emit(
-        &mut self,
-        container: &str,
-        name: &str,
-        offset: u64,
-        lines: &[u8],
-        noticed: &mut Noticed,
-    ) -> Result<(), Halt> {
+    fn emit(&mut self, container: &str, name: &str, offset: u64, lines: &[u8], noticed: &mut Noticed) -> Result<(), Halt> {
         if planted(Planted::BlobsSavedFirst) {
             let mut early = self.position.clone();
             if let Some(cursor) = early.containers.get_mut(container) {

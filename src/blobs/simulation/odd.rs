@@ -116,7 +116,8 @@ impl Odd {
         if self.here != 0 {
             met.push("clock here");
         }
-        if let Some((_, shut)) = self.container.as_ref().filter(|(name, _)| place.as_ref().is_some_and(|place| place.0 == *name)) {
+        if let Some((_, shut)) = self.container.as_ref().filter(|(name, _)| place.as_ref().is_some_and(|place| place.0 == *name))
+        {
             met.push("one bad container");
             match shut {
                 Shut::Refused(status, code) => refuse(answer, *status, code),
@@ -144,8 +145,18 @@ impl Odd {
             }
         } else if is_list && answer.status == 200 && chance.percent(15) {
             met.push("foreign prefix");
-            replace(answer, "<Containers>", &format!("<Containers><Container><Name>{FOREIGN}</Name></Container><Container><Name>insights-logs-advancedhunting-../x?y#z</Name></Container>"));
-            replace(answer, "<Blobs>", "<Blobs><BlobPrefix><Name>z</Name></BlobPrefix><Blob><Name>../ghost</Name><Properties><Content-Length>9</Content-Length></Properties></Blob>");
+            replace(
+                answer,
+                "<Containers>",
+                &format!(
+                    "<Containers><Container><Name>{FOREIGN}</Name></Container><Container><Name>insights-logs-advancedhunting-../x?y#z</Name></Container>"
+                ),
+            );
+            replace(
+                answer,
+                "<Blobs>",
+                "<Blobs><BlobPrefix><Name>z</Name></BlobPrefix><Blob><Name>../ghost</Name><Properties><Content-Length>9</Content-Length></Properties></Blob>",
+            );
         }
         met
     }

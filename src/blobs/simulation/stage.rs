@@ -13,12 +13,12 @@ use simulator::throttle::RetryAfter;
 use simulator::wire::{Delivery, Service};
 use simulator::{Time, World};
 
-use super::odd::{self, Odd};
 use super::super::cursor::Hour;
 use super::super::finished::Finished;
 use super::super::poll::Sizes;
 use super::super::position::Position;
 use super::super::{End, Outside, Poll, position};
+use super::odd::{self, Odd};
 use crate::checkpoint::{self, CheckpointError};
 use crate::feeds::Streaming;
 use crate::feeds::records::{Reader, Record, UNPARSED};
@@ -670,7 +670,8 @@ fn one_poll(stage: &mut Stage, input: &StorageInput, first: &mut Option<Option<H
     poll.sizes = Sizes { piece, save_every, pages: 600 };
     let end = poll.run();
     let over = poll.is_over();
-    if is_off && let Some(saved) = stage.disk.as_deref().map(checkpoint::parse::<Position>).transpose()?
+    if is_off
+        && let Some(saved) = stage.disk.as_deref().map(checkpoint::parse::<Position>).transpose()?
         && !saved.containers.is_empty()
     {
         first.get_or_insert(start);

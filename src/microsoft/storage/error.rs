@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::HeaderName;
 use super::access::{Access, MAKE};
 use super::list::Obstacle;
 use super::xml;
@@ -13,6 +12,7 @@ use crate::microsoft::answer;
 use crate::microsoft::token::TokenError;
 use crate::retry::Throttled;
 use crate::time::Ticks;
+use http::HeaderName;
 
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 const WARNING: HeaderName = HeaderName::from_static("warning");
@@ -326,10 +326,8 @@ impl StorageError {
 
     /// Whether it may be the fault of one container or blob alone, so that others may still be read.
     pub fn is_about_one(&self) -> bool {
-        let about_all = matches!(
-            self.failure,
-            Failure::Token(_) | Failure::Expired(_) | Failure::Setup(_) | Failure::Throttled { .. }
-        );
+        let about_all =
+            matches!(self.failure, Failure::Token(_) | Failure::Expired(_) | Failure::Setup(_) | Failure::Throttled { .. });
         !about_all && !self.object.is_empty()
     }
 

@@ -4,7 +4,11 @@
 /// The service's own containers (`$logs`, `$root`, `$web`) are none that this program reads.
 pub fn is_container_name(name: &str) -> bool {
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (3..=63).contains(&name.len()) && name.bytes().all(fits) && !name.starts_with('-') && !name.ends_with('-') && !name.contains("--")
+    (3..=63).contains(&name.len())
+        && name.bytes().all(fits)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && !name.contains("--")
 }
 
 /// Whether a URL carries this name of a blob as it is. A segment of dots is taken out of a path by whoever handles it on the way:
@@ -23,7 +27,10 @@ mod tests {
         for name in ["insights-logs-advancedhunting-alertinfo", "a1-", "abc", "0-0"] {
             assert_eq!(is_container_name(name), !name.ends_with('-'), "{name}");
         }
-        for name in ["", "ab", "a?b", "a#b", "..", "a..b", "a%2fb", "Abc", "$logs", "a/b", "a b", "a--b", "-ab", "a_b", "a\nb", "äbc", &long] {
+        for name in [
+            "", "ab", "a?b", "a#b", "..", "a..b", "a%2fb", "Abc", "$logs", "a/b", "a b", "a--b", "-ab", "a_b", "a\nb", "äbc",
+            &long,
+        ] {
             assert!(!is_container_name(name), "{name}");
         }
     }

@@ -19,11 +19,7 @@ struct Open {
 ///
 /// # Errors
 /// What is wrong with the text, as a verb and what follows it; or what `ended` found wrong. What came before was handed on.
-pub(super) fn read(
-    body: &[u8],
-    root: &str,
-    mut ended: impl FnMut(&[&str], String) -> Result<(), String>,
-) -> Result<(), String> {
+pub(super) fn read(body: &[u8], root: &str, mut ended: impl FnMut(&[&str], String) -> Result<(), String>) -> Result<(), String> {
     let text = std::str::from_utf8(body).map_err(|_| "is not UTF-8".to_owned())?;
     let malformed = |at: u64| format!("is no XML near byte {at}");
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
@@ -44,7 +40,8 @@ pub(super) fn read(
                 // Whether two attributes have one name is not looked at: that takes the square of their number.
                 let mut attributes = tag.attributes();
                 let attributes = attributes.with_checks(false).flatten();
-                let is_encoded = name == "Name" && attributes.take(2).any(|a| a.key.as_ref() == "Encoded" && a.value.as_ref() == "true");
+                let is_encoded =
+                    name == "Name" && attributes.take(2).any(|a| a.key.as_ref() == "Encoded" && a.value.as_ref() == "true");
                 open.push(Open { name, text: String::new(), is_encoded });
             }
             Event::End(_) => {
