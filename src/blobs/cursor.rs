@@ -333,6 +333,30 @@ mod tests {
 
     const LOOKBACK: Duration = Duration::from_secs(2 * 3600);
 
+    /// A blob was written at that time.
+    fn heard(cursor: &mut Cursor, time: &str) {
+        cursor.heard(&[Listed { modified: Some(at(time)), ..Listed::default() }], at("2028-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn hours_are_over_when_both_the_clock_and_later_blobs_say_so() {
+        let mut cursor = Cursor::begin(Some(Hour::of(at("2026-11-20T00:00:00Z"))));
+        heard(&mut cursor, "2026-11-22T08:10:00Z");
+        let edge = |cursor: &Cursor, now: &str| cursor.spans(at(now), LOOKBACK).0.from;
+        for (now, hour) in [
+            // A clock that is two days ahead, one that is right, one that is behind.
+            ("2026-11-24T08:12:00Z", "2026-11-22T06:00:00Z"),
+            ("2026-11-22T08:12:00Z", "2026-11-22T06:00:00Z"),
+            ("2026-11-21T08:12:00Z", "2026-11-21T06:00:00Z"),
+            ("9999-12-30T00:00:00Z", "2026-11-22T06:00:00Z"),
+        ] {
+            assert_eq!(edge(&cursor, now), Some(Hour::of(at(hour))), "{now}");
+        }
+        // What no clock can have written is not believed.
+        cursor.heard(&[Listed { modified: Some(at("9999-01-01T00:00:00Z")), ..Listed::default() }], at("2026-11-22T09:00:00Z"));
+        assert_eq!(cursor.newest(), Some(at("2026-11-22T08:10:00Z")));
+    }
+
     /// What is to be read: hour of the day, from, to, whether for the last time.
     fn reads(look: &Look) -> Vec<(i64, u64, u64, bool)> {
         look.stretches.iter().map(|read| (read.hour.0.rem_euclid(24), read.from, read.to, read.is_last)).collect()
@@ -358,6 +382,9 @@ mod tests {
     fn recent_hours_are_watched_and_older_ones_finished() {
         let mut cursor = Cursor::begin(None);
         let now = at("2026-11-22T12:30:00Z");
+        // Before anything was heard of, nothing is over.
+        assert_eq!(cursor.spans(now, LOOKBACK), (Span { from: None, to: None }, None));
+        heard(&mut cursor, "2027-01-01T00:00:00Z");
         let (recent, history) = cursor.spans(now, LOOKBACK);
         assert_eq!(
             (recent.from, history),

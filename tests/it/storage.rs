@@ -14,6 +14,7 @@ use crate::support::{Ended, Event, Input, List, Stage, epoch_millis, has_the_mem
 mod azurite;
 mod faults;
 mod kill;
+mod odd;
 mod transport;
 
 const HOUR: Duration = Duration::from_secs(3600);

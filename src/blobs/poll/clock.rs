@@ -28,10 +28,12 @@ impl<O: Outside> Poll<'_, O> {
             );
             self.tell("clock", Level::Warn, &text, TOLD_AGAIN);
         }
-        match () {
-            () if planted(Planted::BlobsClockThereBelieved) => (there, there),
-            () if planted(Planted::BlobsClockHereBelieved) => (here, here),
-            () => (behind, ahead),
+        if planted(Planted::BlobsClockThereBelieved) {
+            (there, there)
+        } else if planted(Planted::BlobsClockHereBelieved) {
+            (here, here)
+        } else {
+            (behind, ahead)
         }
     }
 

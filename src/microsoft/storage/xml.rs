@@ -76,7 +76,7 @@ pub(super) fn read(body: &[u8], root: &str, mut ended: impl FnMut(&[&str], Strin
                     None => element.text.push_str(quick_xml::escape::resolve_xml_entity(&name).ok_or_else(|| malformed(at))?),
                 }
             }
-            Event::Eof if is_whole => return Ok(()),
+            Event::Eof if is_whole && open.is_empty() => return Ok(()),
             Event::Eof => return Err(format!("is cut off after {} bytes", body.len())),
             Event::DocType(_) => return Err(malformed(at)),
             Event::Decl(_) | Event::Empty(_) | Event::PI(_) | Event::Comment(_) => {}
