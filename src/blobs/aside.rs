@@ -85,7 +85,7 @@ impl Aside {
 
     /// What is to be read of it as it is listed now; from its beginning when it was made anew. The end is told where that is so.
     pub(super) fn stretch(&mut self, blob: &Listed, is_last: bool) -> (Stretch, Option<u64>) {
-        let anew = self.mark.renew(blob).then(|| self.mark.offset);
+        let anew = self.mark.renew(blob).then_some(self.mark.offset);
         if anew.is_some() {
             self.mark = Mark::fresh(self.mark.hour, blob);
         }

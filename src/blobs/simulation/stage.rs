@@ -69,6 +69,9 @@ const TABLES: [&str; 3] = ["AlertInfo", "DeviceEvents", "NewTable"];
 /// One record: its number.
 type Id = u64;
 
+/// What is to be read: the blob it is in, and that one's hour.
+type Due = ((String, String), Time);
+
 /// The storage account's side.
 struct Theatre {
     world: World,
@@ -94,7 +97,7 @@ struct Theatre {
     appended: BTreeMap<String, Time>,
     heard: BTreeMap<String, Time>,
     /// What has to be read by the next poll that nothing keeps from it, with the blob it is in.
-    due: BTreeMap<Id, ((String, String), Time)>,
+    due: BTreeMap<Id, Due>,
     /// Blobs that failed at some time: they come later.
     failed: BTreeSet<(String, String)>,
     /// What the poll did that it must not.
@@ -694,11 +697,7 @@ fn one_poll(stage: &mut Stage, input: &StorageInput, first: &mut Option<Option<H
 }
 
 /// One bad thing stops only itself: what was there before the poll, and is in a blob and a container that are well, was read.
-fn nothing_waits(
-    stage: &Stage,
-    (due, faults): &(BTreeMap<Id, ((String, String), Time)>, usize),
-    begin: Option<Hour>,
-) -> Result<(), String> {
+fn nothing_waits(stage: &Stage, (due, faults): &(BTreeMap<Id, Due>, usize), begin: Option<Hour>) -> Result<(), String> {
     let mut theatre = stage.theatre.borrow_mut();
     if theatre.world.faults.happened().len() > *faults {
         return Ok(());
