@@ -19,7 +19,7 @@ pub(super) struct Counters {
     pub(super) bytes: u64,
     /// Messages that came again and were left out.
     pub(super) repeats: u64,
-    /// Messages that the service no longer had, or that could not be decoded.
+    /// Messages that the service no longer had, or that had no number.
     pub(super) missing: u64,
     /// Links made after the first.
     pub(super) reattached: u64,
@@ -39,6 +39,9 @@ pub(super) struct Counters {
     pub(super) newest: Option<i64>,
     /// Which of the three were said of this partition: once in a run each, and counted in every line.
     said: [bool; 3],
+    /// Whether a message without a number was said of in this run, and a gap since the last line.
+    pub(super) numberless_said: bool,
+    pub(super) gap_said: bool,
 }
 
 impl Counters {
@@ -149,8 +152,8 @@ impl Board {
             for warning in counters.warnings() {
                 log::warn!("{input}: partition {id}: {warning}");
             }
-            let Counters { written, enqueued, newest, said, .. } = *counters;
-            *counters = Counters { written, enqueued, newest, said, ..Counters::default() };
+            let Counters { written, enqueued, newest, said, numberless_said, .. } = *counters;
+            *counters = Counters { written, enqueued, newest, said, numberless_said, ..Counters::default() };
         }
     }
 

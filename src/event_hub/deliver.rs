@@ -130,7 +130,7 @@ impl<'a> Delivery<'a> {
 
     fn write(&mut self, Parcel { partition, message, .. }: &Parcel) -> Result<(), EventHubError> {
         let Self { input, source, stream, .. } = self;
-        let now = message.enqueued.unwrap_or_else(Ticks::now);
+        let now = taken_at(message.enqueued, Ticks::now());
         let mut emit = |record: Record<'_>| {
             stream.write(&Event {
                 time: record.time,
@@ -169,5 +169,33 @@ impl<'a> Delivery<'a> {
         }
         self.unsaved = false;
         Ok(true)
+    }
+}
+
+/// The time of a record that has none: when the service took its message, where that can be. A clock that is ahead, or a time
+/// beyond all calendars, would put the event where nobody looks for it.
+fn taken_at(enqueued: Option<Ticks>, now: Ticks) -> Ticks {
+    // 2014, when the service began.
+    const BEGAN: Ticks = Ticks(13_885_344_000_000_000);
+    enqueued.filter(|at| (BEGAN..=now).contains(at)).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_cannot_be_is_not_believed() {
+        let now = Ticks(17_955_000_000_000_000);
+        for (enqueued, time) in [
+            (Some(Ticks(now.0 - 5)), Ticks(now.0 - 5)),
+            (Some(Ticks(now.0 + 5)), now),
+            (Some(Ticks(i64::MAX)), now),
+            (Some(Ticks(i64::MIN)), now),
+            (Some(Ticks(0)), now),
+            (None, now),
+        ] {
+            assert_eq!(taken_at(enqueued, now), time, "{enqueued:?}");
+        }
     }
 }

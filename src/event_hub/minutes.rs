@@ -305,6 +305,30 @@ fn messages_that_wait_and_do_not_come_are_named_after_a_minute() {
 }
 
 #[test]
+fn a_link_on_which_messages_do_not_come_for_minutes_is_left_with_its_connection() {
+    play(async {
+        let mut stage = Stage::start(1, |hubs| hubs.push_fault(Fault::once(At::Transfer, HubFault::Silence)));
+        stage.comes(0).await;
+        stage.hubs().publish(HUB, 0, "{}");
+        let asked = stage.hubs().record().reads.len();
+        for look in 1..=4 {
+            turn(60).await;
+            stage.until("it looks", |stage| stage.hubs().record().reads.len() >= asked + 2 * look).await;
+        }
+        stage.says("none came for 180 s; connecting again in").await;
+        turn(20).await;
+        stage.until("it comes", |stage| stage.came.contains_key("0:1")).await;
+        stage
+            .ends(&[
+                "none came for 60 s; the service",
+                "none came for 120 s; the service",
+                "none came for 180 s; connecting again in",
+            ])
+            .await;
+    });
+}
+
+#[test]
 fn a_management_that_is_silent_at_the_start_is_left_after_a_minute() {
     play(async {
         let mut stage = Stage::start(1, |hubs| hubs.push_fault(Fault::once(At::Management, HubFault::Silence)));

@@ -72,7 +72,7 @@ pub struct Holding {
 impl Holding {
     /// The place before everything it holds.
     pub fn beginning(self) -> Place {
-        Place::After(if self.empty { self.last } else { self.first - 1 })
+        Place::After(if self.empty { self.last } else { self.first.saturating_sub(1) })
     }
 
     /// The place after everything it holds.

@@ -122,7 +122,13 @@ impl Reading {
         if !is_new {
             return;
         }
-        self.board.with(&self.partition, |counters| counters.missing += 1);
+        let said = self.board.with(&self.partition, |counters| {
+            counters.missing += 1;
+            std::mem::replace(&mut counters.numberless_said, true)
+        });
+        if said {
+            return;
+        }
         let behind = match place {
             Place::After(sequence) => format!("after message {sequence}"),
             Place::Since(at) => format!("after {at}, before any other"),
@@ -143,7 +149,13 @@ impl Reading {
         match arrival {
             Arrival::Repeat => self.board.with(&self.partition, |counters| counters.repeats += 1),
             Arrival::New { missing } => {
-                if missing > 0 {
+                let first = missing > 0
+                    && !self.board.with(&self.partition, |counters| {
+                        counters.missing += missing;
+                        std::mem::replace(&mut counters.gap_said, true)
+                    });
+                // Others before the next line are counted in it.
+                if first {
                     log::warn!(
                         "{}: partition {}: {missing} messages before message {} are missing: the hub deleted them, or did not \
                          send them",
@@ -151,7 +163,6 @@ impl Reading {
                         self.partition,
                         message.sequence
                     );
-                    self.board.with(&self.partition, |counters| counters.missing += missing);
                 }
                 // Where nobody writes any more, the program is ending.
                 let _ = self.parcels.send(Parcel::new(Arc::clone(&self.partition), message, space));

@@ -190,7 +190,8 @@ impl Namespace {
         let answer = self.read(&object, Some(id), token).await?;
         let facts = answer.map().map_err(|what| Fault::odd(&object, what))?;
         let number = |name: &str| {
-            let number = facts.get(name).and_then(|value| value.number());
+            // They begin at 0, and -1 is none.
+            let number = facts.get(name).and_then(|value| value.number()).filter(|number| *number >= -1);
             number.ok_or_else(|| Fault::odd(&object, format!("the answer has no {name}")))
         };
         Ok(PartitionFacts {

@@ -201,6 +201,43 @@ fn bundle(path: &Path) -> Result<RootCertStore, String> {
 mod tests {
     use super::*;
 
+    /// Somebody who answers the request of a WebSocket, and goes on with the same bytes for as long as anybody listens.
+    fn answers(head: &'static [u8], on: &'static [u8]) -> String {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(head);
+            while !on.is_empty() && stream.write_all(on).is_ok() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            // Silent, until nobody listens.
+            let _ = stream.read(&mut [0]);
+        });
+        address
+    }
+
+    #[test]
+    fn a_way_that_only_keeps_one_waiting_has_an_end() {
+        let transport = Transport { trust: Trust::PublicRoots, proxy: None, limit: LIMIT };
+        let route = Route::new(true, &transport).unwrap();
+        for (head, on, waits, what) in [
+            (&b""[..], &b""[..], true, What::Unreachable),
+            (b"HTTP/1.1 101 Switching Protocols\r\n", b"X-Y: z\r\n", true, What::Unreachable),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"5\r\nhello\r\n", false, What::NoWebSocket),
+            (b"HTTP/1.1 403 Forbidden\r\n\r\n", b"", false, What::NoWebSocket),
+            (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", b"", false, What::Unreachable),
+            (b"SSH-2.0-OpenSSH_9.6\r\n", b"", false, What::Unreachable),
+        ] {
+            // A clock that is held goes on by itself where nothing else is to be done.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(waits).build().unwrap();
+            let fault = runtime.block_on(route.connect(&answers(head, on), &Ending::default())).unwrap_err();
+            assert_eq!((fault.what, fault.said == "no answer within 30 s"), (what, waits), "{fault:?}");
+        }
+    }
+
     #[test]
     fn a_bundle_must_hold_certificates() {
         let dir = tempfile::tempdir().unwrap();
