@@ -33,6 +33,9 @@ use crate::time::Ticks;
 /// The most a gzip body may inflate to. A message has 1 MB, on dedicated clusters 20 MB; what was packed into one has
 /// seldom more, and all of it is in memory.
 const INFLATED: u64 = 24 << 20;
+/// Pieces of one body that are events of their own, where they are no records. More are gathered, or a megabyte of `1,1,1` would
+/// become forty.
+const PIECES: usize = 1000;
 /// How gzip begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// What a `category` begins with, before the table's name.
@@ -141,8 +144,8 @@ impl Reader {
     /// Those of `emit`. What is in the body is never one.
     pub fn read<E>(&mut self, body: &[u8], now: Ticks, mut emit: impl FnMut(Record<'_>) -> Result<(), E>) -> Result<Tally, E> {
         let mut inflated = std::mem::take(&mut self.inflated);
-        let mut pass = Pass { reader: self, now, tally: Tally::default(), emit: &mut emit, bytes: None };
-        let result = pass.body(body, &mut inflated);
+        let mut pass = Pass { reader: self, now, tally: Tally::default(), emit: &mut emit, bytes: None, odd: Odd::default() };
+        let result = pass.body(body, &mut inflated).and_then(|()| pass.gathered());
         let tally = pass.tally;
         // One that a large body made is given back.
         if inflated.capacity() <= 4 << 20 {
@@ -164,7 +167,7 @@ impl Reader {
         now: Ticks,
         mut emit: impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<Tally, E> {
-        let mut pass = Pass { reader: self, now, tally: Tally::default(), emit: &mut emit, bytes: None };
+        let mut pass = Pass { reader: self, now, tally: Tally::default(), emit: &mut emit, bytes: None, odd: Odd::default() };
         pass.unparsed(bytes, reason)?;
         Ok(pass.tally)
     }
@@ -202,6 +205,17 @@ struct Pass<'p, F> {
     emit: &'p mut F,
     /// The bytes that the text stands for, where they are no text: each that is none is a question mark in it.
     bytes: Option<&'p [u8]>,
+    odd: Odd,
+}
+
+/// What of a body is no record.
+#[derive(Default)]
+struct Odd {
+    /// Pieces passed on.
+    count: usize,
+    /// Those beyond [`PIECES`], each on a line, and what is wrong with the first.
+    gathered: Vec<u8>,
+    reason: Option<Reason>,
 }
 
 impl<'p, E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'p, F> {
@@ -254,9 +268,10 @@ impl<'p, E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'p, F> {
                     tally: self.tally,
                     emit: &mut *self.emit,
                     bytes: Some(body),
+                    odd: std::mem::take(&mut self.odd),
                 };
                 let result = pass.text(&text);
-                self.tally = pass.tally;
+                (self.tally, self.odd) = (pass.tally, pass.odd);
                 result
             }
         }
@@ -487,8 +502,31 @@ impl<'p, E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'p, F> {
         Ok(())
     }
 
-    /// Passes on what is no record, in parts where it is very long.
+    /// Passes on what is no record, or gathers it where there is much of it.
     fn unparsed(&mut self, body: &[u8], reason: Reason) -> Result<(), E> {
+        if body.is_empty() {
+            return Ok(());
+        }
+        self.odd.count += 1;
+        if self.odd.count <= PIECES {
+            return self.pass_on(body, reason);
+        }
+        if self.odd.reason.is_some() {
+            self.odd.gathered.push(b'\n');
+        }
+        self.odd.reason.get_or_insert(reason);
+        self.odd.gathered.extend_from_slice(body);
+        Ok(())
+    }
+
+    /// Passes on what was gathered.
+    fn gathered(&mut self) -> Result<(), E> {
+        let Odd { gathered, reason, .. } = std::mem::take(&mut self.odd);
+        reason.map_or(Ok(()), |reason| self.pass_on(&gathered, reason))
+    }
+
+    /// Passes on what is no record, in parts where it is very long.
+    fn pass_on(&mut self, body: &[u8], reason: Reason) -> Result<(), E> {
         for data in unparsed::events(body, reason) {
             (self.emit)(Record { time: self.now, sourcetype: UNPARSED, data: data.into(), unparsed: Some(reason) })?;
             self.tally.unparsed += 1;

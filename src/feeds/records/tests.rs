@@ -403,6 +403,21 @@ fn members_of_gzip_stand_for_themselves() {
     }
 }
 
+#[test]
+fn many_bad_pieces_do_not_become_many_events() {
+    let a = envelope("AlertInfo", LOGON);
+    let body = format!("{{\"records\":[{}{a},{a}]}}", "1,".repeat(400_000));
+    let (events, tally) = read(body.as_bytes());
+    assert_eq!((tally.records, tally.unparsed), (2, PIECES as u64 + 1));
+    let odd: Vec<Vec<u8>> = events.iter().filter(|event| event.0 == UNPARSED).map(|(_, _, text)| original(text)).collect();
+    assert!(odd[..PIECES].iter().all(|piece| piece == b"1"));
+    assert!(odd[PIECES] == "1\n".repeat(400_000 - PIECES).trim_end().as_bytes());
+    // With a bad string at every other place, and packed, it is the same.
+    let broken = body.replace("1,1,", "1,\"\u{1}\",").into_bytes();
+    assert_eq!(read(&gzip(&broken)).1, read(&broken).1);
+    assert!(read(&broken).1.unparsed <= PIECES as u64 + 2);
+}
+
 /// However a body is made to be looked through again and again, it is read in time that grows with its length.
 #[test]
 fn no_body_takes_long() {

@@ -182,9 +182,13 @@ pub(super) async fn octets(receiver: &mut Receiver, object: &str) -> Result<Vec<
         receiver.accept(&delivery).await.map_err(|error| Fault::lost(object, &error))?;
     }
     let Body::Data(sections) = delivery.into_body() else { return Err(Fault::odd(object, "a message without octets")) };
-    let mut sections = sections.into_inner().into_iter();
-    let mut octets = sections.next().map_or_else(Vec::new, |first| first.0.into_vec());
-    sections.for_each(|section| octets.extend_from_slice(&section.0));
+    let mut sections = sections.into_inner();
+    if let [_] = sections[..] {
+        return Ok(sections.pop().map_or_else(Vec::new, |only| only.0.into_vec()));
+    }
+    // Each section is given back as soon as it is copied.
+    let mut octets = Vec::with_capacity(sections.iter().map(|section| section.0.len()).sum());
+    sections.into_iter().for_each(|section| octets.extend_from_slice(&section.0));
     Ok(octets)
 }
 

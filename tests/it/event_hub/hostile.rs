@@ -189,3 +189,19 @@ fn large_messages_and_packed_ones_stay_within_bounds() {
     assert_eq!(odd.len(), 2);
     assert_eq!(good.len(), 8009);
 }
+
+#[test]
+fn the_largest_message_of_a_dedicated_cluster_fits_in() {
+    let stage = stage(1);
+    let hubs = stage.sim.event_hubs();
+    const RECORDS: u64 = 110_000;
+    let body = message(0..RECORDS);
+    assert!(body.len() > 19 << 20, "{}", body.len());
+    hubs.publish(HUB, 0, body);
+    hubs.publish(HUB, 0, message([RECORDS]));
+    let input = input(&stage);
+    let mut running = input.start();
+    until_saved(&input, &mut running, 0, 1);
+    spends_little(&running);
+    assert_eq!(counted(&stopped(running).events()).len() as u64, RECORDS + 1);
+}
