@@ -31,8 +31,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Keeps what this process holds out of core dumps, whatever ends it. Windows writes none unless an admin asks for them.
+/// Keeps what this process holds out of core dumps, whatever ends it, and from other processes of the same user that would read
+/// its memory. Windows writes none unless an admin asks for them.
 pub fn forbid_core_dumps() {
+    // A limit does not bind a `core_pattern` that is a pipe, which most distributions have; this does. It gives the process's
+    // files in /proc that are not for everybody to root: splunkd, which reads `stat` and `status`, reads them as before.
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};

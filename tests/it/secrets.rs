@@ -171,3 +171,36 @@ fn no_core_dump_holds_a_secret() {
     assert_eq!(core.split_whitespace().collect::<Vec<_>>(), ["0", "0", "bytes"]);
     running.kill();
 }
+
+/// A limit of 0 bytes does not bind a `core_pattern` that is a pipe, as most distributions have one.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_core_dump_goes_through_a_pipe_and_nobody_reads_the_memory() {
+    use std::io::{Read, Write};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_defender"));
+    command.arg("--rest").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    // To root's processes everything in /proc belongs to root in any case.
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        command.uid(65_534).gid(65_534);
+    }
+    let mut child = match command.spawn() {
+        // The folder of the build may be for root alone.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return,
+        child => child.unwrap(),
+    };
+    // An answer: so the program has begun.
+    let request = r#"{"method":"GET","rest_path":"/nowhere","server":{"rest_uri":"u"}}"#;
+    write!(child.stdin.as_mut().unwrap(), "\x071\n8\ndefender0\n{}\n{request}", request.len()).unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0; 8]).unwrap();
+    let entry = |name: &str| fs::metadata(format!("/proc/{}/{name}", child.id())).unwrap();
+    assert_eq!((entry("mem").uid(), entry("environ").uid()), (0, 0), "its own user may read and dump its memory");
+    // What splunkd reads of the processes it started is for everybody.
+    for name in ["stat", "status", "cmdline"] {
+        assert_eq!(entry(name).permissions().mode() & 0o444, 0o444, "{name}");
+    }
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}

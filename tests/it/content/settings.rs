@@ -8,7 +8,7 @@ use crate::search;
 
 /// Keys by conf file, from Splunk's specs, as far as the app uses them; `*` at an end stands for any name. Of a file that has
 /// a spec in `README/`, these are Splunk's own keys beside it.
-const KNOWN: [(&str, &str); 16] = [
+const KNOWN: [(&str, &str); 17] = [
     (
         "alert_actions",
         "label description icon_path is_custom payload_format maxtime alert.execute.cmd alert.execute.cmd.arg.* param._cam",
@@ -21,6 +21,7 @@ const KNOWN: [(&str, &str); 16] = [
     ("authorize", "list_storage_passwords importRoles srchIndexesAllowed"),
     ("defender_account", ""),
     ("defender_settings", ""),
+    ("distsearch", "ta_defender_bin"),
     ("eventtypes", "search"),
     ("inputs", "interval start_by_shell"),
     ("macros", "definition iseval args"),
@@ -130,6 +131,32 @@ fn what_other_apps_search_with_is_theirs_to_read() {
     assert!(all["access"].starts_with("read : [ * ]"));
     for name in ["props", "transforms", "lookups", "eventtypes", "tags", "macros", "savedsearches", "views"] {
         assert!(!meta.keys().any(|stanza| stanza.split('/').next() == Some(name)), "[{name}] is on its own");
+    }
+}
+
+/// The knowledge bundle goes to every indexer, and with it whatever is not kept out of it.
+#[test]
+fn the_program_and_nothing_else_stays_out_of_the_knowledge_bundle() {
+    let conf = search::conf("distsearch");
+    assert_eq!(conf.keys().collect::<Vec<_>>(), ["replicationDenylist"]);
+    let [(name, pattern)] = &conf["replicationDenylist"][..] else { panic!("{conf:?}") };
+    assert!(name.starts_with("ta_defender"), "the keys of this stanza are shared by all apps: {name}");
+    // In Splunk's patterns a full stop is one, `...` is anything, and `*` anything within a folder.
+    let regex = pattern.replace("...", "\u{1}").replace("[0-9.]", "\u{2}").replace('.', "\\.").replace('*', "[^/]*");
+    let regex = regex.replace('\u{1}', ".*").replace('\u{2}', "[0-9.]");
+    let regex = regex::Regex::new(&format!("^{regex}$")).unwrap();
+    // Where the app lies, and where Splunk's check of an archive believes that it lies.
+    for path in ["apps/TA_defender/bin/defender", "apps/TA_defender-0.1.0.tgz/bin/defender"] {
+        assert!(regex.is_match(path), "{path}: {regex}");
+    }
+    for path in [
+        "apps/TA_defender/default/props.conf",
+        "apps/TA_defender/lookups/bin/defender",
+        "apps/TA_defender/bin/defender.conf",
+        "apps/TA_defender_other/bin/defender",
+        "apps/other/TA_defender/bin/defender",
+    ] {
+        assert!(!regex.is_match(path), "{path}");
     }
 }
 
