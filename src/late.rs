@@ -19,7 +19,7 @@ use crate::version::Version;
 pub const REACH: Duration = Duration::from_secs(48 * 3600);
 /// How far below the settled point the memory reaches: a little more, for the settled point moves while a look is under way.
 pub const KEPT: Duration = Duration::from_secs(72 * 3600);
-/// From the end of one look to the beginning of the next.
+/// From the beginning of one look to that of the next.
 const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// A look that failed goes on after this.
 const AFTER_FAILURE: Duration = Duration::from_secs(3600);
@@ -33,7 +33,7 @@ pub struct Late {
     /// The memory; `None` when there is none that could be vouched for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
-    /// When the last look ended, or the memory began.
+    /// When the last look that ended had begun, or the memory: one that took a day has not seen what came late meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "ticks_option")]
     pub looked: Option<Ticks>,
     /// When the look under way failed last.
@@ -63,6 +63,9 @@ pub struct Memory {
 pub struct Look {
     /// What of its stretch is still to be read.
     pub cursor: Cursor,
+    /// When it began.
+    #[serde(with = "ticks")]
+    pub begun: Ticks,
     /// Where its stretch begins.
     #[serde(with = "ticks")]
     pub from: Ticks,
@@ -148,7 +151,7 @@ mod tests {
     #[test]
     fn a_look_that_failed_goes_on_after_an_hour() {
         let cursor = Cursor::begin(Ticks(0), Ticks(0), Duration::ZERO);
-        let look = Some(Look { cursor, from: Ticks(0), found: 0, latest_s: 0 });
+        let look = Some(Look { cursor, begun: Ticks(0), from: Ticks(0), found: 0, latest_s: 0 });
         let late = Late { failed: Some(Ticks(HOUR)), look, ..looked(0) };
         assert!(!late.is_due(Ticks(2 * HOUR - 1)) && late.is_due(Ticks(2 * HOUR)));
         assert!(Late { failed: None, ..late }.is_due(Ticks(HOUR)), "one that was only interrupted goes on with the next poll");

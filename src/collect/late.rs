@@ -190,7 +190,7 @@ impl<O: Outside> Poll<'_, O> {
         let look = self.checkpoint.late.look.insert(under_way.unwrap_or_else(|| {
             let to = news.settled();
             let from = to.minus(REACH).max(memory.since);
-            Look { cursor: Cursor::of_stretch(from.floor_ms(), to), from, found: 0, latest_s: 0 }
+            Look { cursor: Cursor::of_stretch(from.floor_ms(), to), begun: now, from, found: 0, latest_s: 0 }
         }));
         look.cursor.open_stretch(news);
         let from = look.from;
@@ -234,7 +234,7 @@ impl<O: Outside> Poll<'_, O> {
             }
         }
         let (look, late) = (self.checkpoint.late.look.take(), &mut self.checkpoint.late);
-        (late.looked, late.failed) = (Some(now), None);
+        (late.looked, late.failed) = (Some(look.as_ref().map_or(now, |look| look.begun)), None);
         self.looking = None;
         if let Some(look) = look.filter(|look| look.found > 0) {
             let moved = if self.input.resource.what() == What::Alerts { " or moved to another incident" } else { "" };
