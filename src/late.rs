@@ -105,7 +105,8 @@ impl Look {
     /// Counts an object that was found, updated then and read now.
     pub fn count(&mut self, updated: Ticks, now: Ticks) {
         self.found += 1;
-        self.latest_s = self.latest_s.max(now.since(updated).as_secs());
+        // The service tells its time in whole seconds.
+        self.latest_s = self.latest_s.max(now.since(updated).as_secs() + 1);
     }
 
     /// The `lookback` with which nothing of it would have been late, in whole hours.

@@ -57,6 +57,8 @@ struct Theatre {
     names: &'static Names,
     /// A row that comes again where it was not asked for.
     stale: Option<String>,
+    /// Whether a day passed at once.
+    skipped: bool,
 }
 
 impl Theatre {
@@ -69,6 +71,7 @@ impl Theatre {
     /// A day in which nothing happens.
     fn skip_a_day(&mut self) {
         self.hazards.met("a day passed");
+        self.skipped = true;
         self.clock = self.clock.plus(Duration::from_secs(25 * 3600));
         self.changes.sleep(self.clock);
         self.pass(Duration::ZERO);
@@ -487,6 +490,7 @@ pub(super) fn run_seed(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
         never_heals,
         names: names(resource),
         stale: None,
+        skipped: false,
     };
     let theatre = Rc::new(RefCell::new(theatre));
     let mut stage = Stage {
@@ -514,8 +518,10 @@ fn play(stage: &mut Stage, input: &Input) -> Result<(), String> {
         one_poll(stage, input, &mut start)?;
         let pause = Duration::from_secs(stage.theatre.borrow_mut().chance.below(120));
         stage.theatre.borrow_mut().pass(pause);
-        if stage.theatre.borrow_mut().chance.percent(4) {
-            stage.theatre.borrow_mut().skip_a_day();
+        let mut theatre = stage.theatre.borrow_mut();
+        // Two of them in which no poll lives would be more than a late look reaches.
+        if !theatre.skipped && theatre.chance.percent(4) {
+            theatre.skip_a_day();
         }
     }
     {
@@ -532,7 +538,9 @@ fn play(stage: &mut Stage, input: &Input) -> Result<(), String> {
             theatre.hazards.met("expansion that never heals");
         }
         theatre.pass(input.lookback * 4 + Duration::from_secs(600));
-        theatre.skip_a_day();
+        if !theatre.skipped {
+            theatre.skip_a_day();
+        }
     }
     (stage.steps_to_live, stage.skew) = (None, Duration::ZERO);
     let input = &Input { budget: Duration::from_secs(36_000), ..input.clone() };

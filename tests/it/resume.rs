@@ -303,5 +303,5 @@ fn inputs_do_not_touch_one_another() {
     assert_eq!(run(stage.input(List::GraphAlerts).named("two")), first);
     let mut files: Vec<_> = fs::read_dir(stage.sim.checkpoint_dir()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     files.sort();
-    assert_eq!(files, ["one.json", "one.lock", "two.json", "two.lock"]);
+    assert_eq!(files, ["one.json", "one.late", "one.lock", "two.json", "two.late", "two.lock"]);
 }
