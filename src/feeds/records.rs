@@ -144,6 +144,8 @@ impl Reader {
     /// Those of `emit`. What is in the body is never one.
     pub fn read<E>(&mut self, body: &[u8], now: Ticks, mut emit: impl FnMut(Record<'_>) -> Result<(), E>) -> Result<Tally, E> {
         let mut inflated = std::mem::take(&mut self.inflated);
+        // What the body before it held is in there.
+        inflated.clear();
         let mut pass = Pass { reader: self, now, tally: Tally::default(), emit: &mut emit, bytes: None, odd: Odd::default() };
         let result = pass.body(body, &mut inflated).and_then(|()| pass.gathered());
         let tally = pass.tally;

@@ -387,6 +387,16 @@ fn text_of_sixteen_bits() {
 }
 
 #[test]
+fn a_packed_body_holds_nothing_of_the_one_before_it() {
+    let [a, b] = ["AlertInfo", "DeviceEvents"].map(|table| envelope(table, LOGON));
+    let mut reader = Reader::new(Shape::Incumbent, Tables::All, Dedupe::Off);
+    for body in [&a, &b, &a] {
+        let (events, tally) = read_with(&mut reader, &gzip(body.as_bytes()));
+        assert_eq!((tally.records, &events[0].2), (1, body));
+    }
+}
+
+#[test]
 fn members_of_gzip_stand_for_themselves() {
     let [a, b] = ["AlertInfo", "DeviceEvents"].map(|table| envelope(table, LOGON));
     let (first, second) = (gzip(a.as_bytes()), gzip(b.as_bytes()));
