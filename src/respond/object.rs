@@ -27,7 +27,7 @@ const LOOKS_AT_OTHER: u32 = 6;
 const LONGEST_LOOK: Duration = Duration::from_secs(15);
 /// After how many looks a change that was answered with something else than the object is sent again, without and with a
 /// comment, and how often.
-const DOUBTED: [u32; 2] = [3, LOOKS_AT_OTHER];
+const DOUBTED: [u32; 2] = [3, LOOKS_AT_OTHER - 1];
 const RESENT: u32 = 2;
 /// What is said of a change that the service took and does not show.
 const UNMADE: &str = "the service accepted the change and did not make it";
@@ -266,7 +266,7 @@ impl Work {
                 return Duration::ZERO;
             }
             match self.fate {
-                Fate::Accepted if !self.is_to_be_sent_again() => return self.look_again(object, &left),
+                Fate::Accepted if !self.is_to_be_sent_again(&left) => return self.look_again(object, &left),
                 Fate::Accepted => self.resent += 1,
                 // The one thing that would be there twice, if it was posted and is shown late.
                 Fate::Unknown if self.doubts + 1 < LOOKS && left.iter().any(|left| left.member == Member::Comment) => {
@@ -296,6 +296,8 @@ impl Work {
             }
             Ok(steps) => {
                 self.base = updated(self.rules.resource, object).map(str::to_owned);
+                // What the answers to the steps say counts for all of them: a comment that was taken is no word of the rest.
+                (self.holder, self.doubtful, self.unshown) = (None, false, None);
                 self.steps = steps;
             }
         }
@@ -323,8 +325,8 @@ impl Work {
 
     /// Whether an accepted change goes once more: its answer was something else than the object, which is no word of the
     /// service that it was made.
-    fn is_to_be_sent_again(&self) -> bool {
-        let commented = self.trace.asked.iter().any(|asked| asked.member == Member::Comment);
+    fn is_to_be_sent_again(&self, left: &[Difference]) -> bool {
+        let commented = left.iter().any(|left| left.member == Member::Comment);
         self.doubtful && self.resent < RESENT && self.looks >= DOUBTED[usize::from(commented)]
     }
 
@@ -383,7 +385,6 @@ impl Work {
         self.sent = [true, self.sent[0]];
         self.fate = Fate::Undone;
         (self.looks, self.doubts) = (0, 0);
-        (self.holder, self.doubtful, self.unshown) = (None, false, None);
     }
 
     /// Notes that what was sent together with that of others was refused, for whichever of them. It is read again, since the
@@ -631,6 +632,27 @@ mod tests {
             }
             assert_eq!((looks, work.trace.versions.len()), (DOUBTED[0] + 1, 0), "{body}");
         }
+    }
+
+    #[test]
+    fn a_comment_that_was_taken_is_no_word_of_the_rest() {
+        let wanted = Wanted { status: "resolved", comment: "done", ..Wanted::default() };
+        let task = Task { id: "a".to_owned(), change: Change::parse(What::Alerts, &wanted).unwrap(), seen: None };
+        let mut work = Work::new(&task, rules(IfChanged::Warn));
+        work.read(&held("new", "2026-01-01T00:00:00Z"));
+        let comments = json!([{"comment": "done"}]);
+        for body in [json!(null), json!({"value": comments})] {
+            work.sending();
+            work.answered(&reply(&body));
+        }
+        work.accepted();
+        let shown = json!({"id": "a", "status": "new", "comments": comments, "lastUpdateDateTime": "2026-01-01T00:00:01Z"});
+        let mut looks = 0;
+        while work.steps.is_empty() && work.outcome.is_none() {
+            work.read(&shown);
+            looks += 1;
+        }
+        assert_eq!((looks, work.steps.len()), (DOUBTED[0] + 1, 1), "{:?}", work.outcome);
     }
 
     #[test]
