@@ -135,7 +135,7 @@ fn is_zero(number: &u64) -> bool {
 pub struct Cursor {
     /// Hours below it are done; `None` before the oldest was found.
     floor: Option<Hour>,
-    /// The newest time at which one of its blobs was written, in ticks of the service's clock.
+    /// The newest time at which a blob was written, in ticks of the service's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     newest: Option<i64>,
     blobs: BTreeMap<String, Mark>,
@@ -211,12 +211,12 @@ impl Cursor {
         self.newest = self.newest.max(times.max().map(|at| at.0));
     }
 
-    /// Whether it is known when one of its blobs was written.
-    pub fn has_heard(&self) -> bool {
-        self.newest.is_some()
+    /// Remembers when a blob of another container was written: one service writes them all.
+    pub fn heard_elsewhere(&mut self, newest: Option<Ticks>) {
+        self.newest = self.newest.max(newest.map(|at| at.0));
     }
 
-    /// When one of its blobs was written last, as far as it was listed.
+    /// When a blob was written last, as far as that is known here.
     pub fn newest(&self) -> Option<Ticks> {
         self.newest.map(Ticks)
     }

@@ -59,8 +59,13 @@ impl Position {
             log::warn!("{input}: its storage_account changed, so it begins again at its start");
             return None;
         }
-        let changed = self.tables != tables(input);
-        if changed {
+        let mut changed = self.tables != tables(input);
+        if self.containers.is_empty() && start(input, now) < self.start {
+            // Nothing was read yet, and the clock that said where to begin was ahead.
+            self.start = start(input, now);
+            changed = true;
+        }
+        if self.tables != tables(input) {
             // A table that was not wanted before has no position; it would otherwise begin where the input once began.
             log::warn!("{input}: its tables changed; those that are new begin at its start");
             self.tables = tables(input);

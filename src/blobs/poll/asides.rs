@@ -167,7 +167,7 @@ impl<O: Outside> Poll<'_, O> {
         let mark = aside.mark().clone();
         if self.cursor(container).floor().is_none_or(|floor| floor <= aside.hour()) {
             self.cursor(container).put(name, mark);
-        } else if aside.hour() >= self.oldest_end() {
+        } else {
             let (oldest, now) = (self.oldest_end(), self.clock);
             self.ends(container).add([(name.to_owned(), mark)].into(), oldest, now);
         }

@@ -47,12 +47,16 @@ impl<O: Outside> Poll<'_, O> {
     /// Reads what is new in the hours that may still grow.
     pub(super) fn recent(&mut self, container: &str) -> Result<(), Halt> {
         self.held = 0;
-        let top = self.list(container, "", true)?;
+        let mut top = self.list(container, "", true)?;
         let (at, latest, lookback) = (top.at, top.latest, self.input.lookback);
         // Before anything of it is finished.
         self.ends(container);
-        self.take_back_the_future(container, at, latest);
-        // Where nothing is known of its blobs yet, this is all of them.
+        let newest = self.position.containers.values().filter_map(Cursor::newest).max();
+        self.cursor(container).heard_elsewhere(newest);
+        // Days up to the newest blob that was ever seen are listed, also when all clocks have gone back since.
+        top.latest = newest.map_or(latest, |newest| newest.max(latest));
+        self.take_back_the_future(container, at, top.latest);
+        // Where nothing is known of any blob yet, this is all of them.
         let span = self.cursor(container).spans(at, lookback).0;
         let listed = self.listed(container, top, span)?;
         self.cursor(container).heard(&listed, latest.plus(SKEW));

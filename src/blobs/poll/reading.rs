@@ -47,17 +47,19 @@ impl<O: Outside> Poll<'_, O> {
     pub(super) fn read(&mut self, container: &str, stretch: &Stretch) -> Result<Read, Halt> {
         let mut noticed = Noticed::default();
         let read = self.read_pieces(container, stretch, &mut noticed);
-        let name = foreign_text(&stretch.name);
+        // Masking a text takes longer than most reads, and there is seldom anything to tell.
+        let name = || foreign_text(&stretch.name);
         if let Some((reason, offset)) = noticed.first {
             log::warn!(
-                "{}: {container}/{name}: {} lines behind byte {offset} are no records and were passed on as {}: {reason}",
+                "{}: {container}/{}: {} lines behind byte {offset} are no records and were passed on as {}: {reason}",
                 self.input,
+                name(),
                 noticed.unparsed,
                 records::UNPARSED
             );
         }
         if noticed.beside > 0 {
-            log::warn!("{}: {container}/{name}: {} members beside `records` were left out", self.input, noticed.beside);
+            log::warn!("{}: {container}/{}: {} members beside `records` were left out", self.input, name(), noticed.beside);
         }
         read
     }

@@ -60,6 +60,9 @@ pub(super) struct Odd {
     pub(super) there: i64,
     /// How far this machine's is, in seconds.
     pub(super) here: i64,
+    /// Whether the service's clock was off for a single answer of this poll: then hours that were over may not be a moment later,
+    /// and wait for the next poll.
+    pub(super) flickered: bool,
     /// Since when nothing is written, and until when.
     pub(super) standing: Option<(Time, Time)>,
     /// How often each list was asked for in this poll.
@@ -79,6 +82,7 @@ impl Odd {
     /// Before a poll.
     pub(super) fn between(&mut self, chance: &mut Chance, containers: &[String]) {
         self.asked.clear();
+        self.flickered = false;
         self.here = if chance.percent(15) { off(chance) } else { 0 };
         self.there = if self.here == 0 && chance.percent(10) { off(chance) } else { 0 };
         self.container = chance.percent(12).then(|| (chance.pick(containers).clone(), *chance.pick(&SHUT)));
@@ -105,6 +109,7 @@ impl Odd {
         let place = segments.split_first().map(|(container, rest)| (container.clone(), rest.join("/")));
         let mut there = self.there;
         if there == 0 && chance.percent(2) {
+            self.flickered = true;
             // Two clocks that are ahead are beyond what can be promised.
             there = if self.here > 0 { -off(chance).abs() } else { off(chance) };
         }

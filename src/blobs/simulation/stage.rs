@@ -93,9 +93,9 @@ struct Theatre {
     inside: BTreeMap<(String, String), Vec<Id>>,
     tables: usize,
     odd: Odd,
-    /// When something was appended last, by container; and the same as it was at the last list.
+    /// When something was appended last, by container; and the newest of that which a list told.
     appended: BTreeMap<String, Time>,
-    heard: BTreeMap<String, Time>,
+    heard: Option<Time>,
     /// What has to be read by the next poll that nothing keeps from it, with the blob it is in.
     due: BTreeMap<Id, Due>,
     /// Blobs that failed at some time: they come later.
@@ -150,7 +150,7 @@ impl Theatre {
             self.failed.insert(place.clone());
             self.odd.spoil(&mut self.chance, &place);
         }
-        if self.is_late(&place.0, hour) {
+        if self.is_late(hour) {
             self.met("a finished hour grew");
             self.deliver(&place, hour);
             return;
@@ -196,7 +196,7 @@ impl Theatre {
     fn deliver(&mut self, place: &(String, String), hour: Time) {
         if let Some((id, hour, rest)) = self.parts.remove(place) {
             self.append(place, &rest);
-            if self.is_late(&place.0, hour) {
+            if self.is_late(hour) {
                 // Its first part may have been passed on as it was.
                 self.broken.insert(id);
             } else {
@@ -211,7 +211,7 @@ impl Theatre {
             "{{\"category\":\"AdvancedHunting-T\",\"properties\":{{\"Timestamp\":\"{}\",\"Id\":{id},\"Filler\":\"{filler}\"}}}}\r\n",
             self.clock
         );
-        if !self.is_late(&place.0, hour) && self.chance.percent(12) {
+        if !self.is_late(hour) && self.chance.percent(12) {
             self.met("a line in parts");
             let at = 1 + usize::try_from(self.chance.below(line.len() as u64 - 4)).unwrap_or(0);
             self.append(place, &line.as_bytes()[..at]);
@@ -223,9 +223,9 @@ impl Theatre {
     }
 
     /// Whether an hour may be finished: the look-back has passed, and later blobs were seen.
-    fn is_late(&self, container: &str, hour: Time) -> bool {
+    fn is_late(&self, hour: Time) -> bool {
         let end = hour.plus(HOUR).plus(self.lookback);
-        self.clock >= end && self.heard.get(container).is_some_and(|heard| *heard >= end)
+        self.clock >= end && self.heard.is_some_and(|heard| heard >= end)
     }
 
     fn append(&mut self, place: &(String, String), bytes: &[u8]) {
@@ -236,7 +236,7 @@ impl Theatre {
 
     fn arrived(&mut self, place: &(String, String), id: Id, hour: Time) {
         self.delivered.insert(id, hour);
-        if !self.is_late(&place.0, hour) {
+        if !self.is_late(hour) {
             self.due.insert(id, (place.clone(), hour));
         }
         self.inside.entry(place.clone()).or_default().push(id);
@@ -266,7 +266,7 @@ impl Theatre {
     fn rest(&mut self) {
         for (place, (id, hour, rest)) in std::mem::take(&mut self.parts) {
             // What is completed after the look-back is not promised to come.
-            if self.chance.percent(40) || self.is_late(&place.0, hour) {
+            if self.chance.percent(40) || self.is_late(hour) {
                 self.met("a line that never ended");
                 self.broken.insert(id);
                 continue;
@@ -294,7 +294,7 @@ impl Theatre {
         if let Some((container, _)) = place.as_ref().filter(|_| asked.query_value("comp").is_some())
             && let Some(at) = self.appended.get(container)
         {
-            self.heard.insert(container.clone(), *at);
+            self.heard = self.heard.max(Some(*at));
         }
         let mut answer = simulator::answer(&mut self.world, service, &asked, self.clock);
         if self.world.faults.happened().len() > happened {
@@ -536,7 +536,7 @@ pub(super) fn run_seed(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
         tables: 1,
         odd: Odd::default(),
         appended: BTreeMap::new(),
-        heard: BTreeMap::new(),
+        heard: None,
         due: BTreeMap::new(),
         failed: BTreeSet::new(),
         wrong: None,
@@ -699,7 +699,7 @@ fn one_poll(stage: &mut Stage, input: &StorageInput, first: &mut Option<Option<H
 /// One bad thing stops only itself: what was there before the poll, and is in a blob and a container that are well, was read.
 fn nothing_waits(stage: &Stage, (due, faults): &(BTreeMap<Id, Due>, usize), begin: Option<Hour>) -> Result<(), String> {
     let mut theatre = stage.theatre.borrow_mut();
-    if theatre.world.faults.happened().len() > *faults {
+    if theatre.world.faults.happened().len() > *faults || theatre.odd.flickered {
         return Ok(());
     }
     for (id, (place, hour)) in due {
