@@ -8,6 +8,7 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use crate::http::{Http, HttpError, NoProxy, Proxy, Transport, Trust};
+use crate::masking::admin_text;
 use crate::microsoft::certificate::{Certificate, CertificateError};
 use crate::microsoft::client::Client;
 use crate::microsoft::cloud::{Api, Audience, Cloud, Hosts, Overrides, check_client, check_tenant};
@@ -55,13 +56,16 @@ pub struct Account {
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
     /// No such stanza.
-    #[error("there is no account `{name}` on this server: add it on the Configuration page of the app, tab Accounts")]
+    #[error(
+        "there is no account `{}` on this server: add it on the Configuration page of the app, tab Accounts",
+        admin_text(name)
+    )]
     Missing {
         /// The account.
         name: String,
     },
     /// A setting is missing or wrong.
-    #[error("account `{name}`: {setting}: {reason}")]
+    #[error("account `{}`: {setting}: {reason}", admin_text(name))]
     Wrong {
         /// The account.
         name: String,
@@ -72,15 +76,16 @@ pub enum AccountError {
     },
     /// A connection string, where an Entra application is needed.
     #[error(
-        "account `{name}`: auth: connection_string opens an event hub or a storage account and nothing else: this needs \
-         client_secret or certificate"
+        "account `{}`: auth: connection_string opens an event hub or a storage account and nothing else: this needs \
+         client_secret or certificate",
+        admin_text(name)
     )]
     NoApplication {
         /// The account.
         name: String,
     },
     /// Settings that fit nothing.
-    #[error("account `{name}`: {reason}")]
+    #[error("account `{}`: {reason}", admin_text(name))]
     Unusable {
         /// The account.
         name: String,
@@ -89,8 +94,10 @@ pub enum AccountError {
     },
     /// The secret is nowhere.
     #[error(
-        "account `{name}` has no {secret}: enter it again for this account, or store it in storage/passwords with realm \
-         {ACCOUNTS} and username {name}.{secret}"
+        "account `{}` has no {secret}: enter it again for this account, or store it in storage/passwords with realm \
+         {ACCOUNTS} and username {}.{secret}",
+        admin_text(name),
+        admin_text(name)
     )]
     NoSecret {
         /// The account.
@@ -99,7 +106,7 @@ pub enum AccountError {
         secret: &'static str,
     },
     /// Certificate and key cannot be used.
-    #[error("account `{name}`: {reason}")]
+    #[error("account `{}`: {reason}", admin_text(name))]
     Certificate {
         /// The account.
         name: String,
@@ -139,7 +146,7 @@ impl Account {
             }
             CONNECTION_STRING => return Err(AccountError::NoApplication { name: name.to_owned() }),
             other => {
-                let reason = format!("`{other}` is not one of client_secret, certificate, {CONNECTION_STRING}");
+                let reason = format!("`{}` is not one of client_secret, certificate, {CONNECTION_STRING}", admin_text(other));
                 return Err(wrong("auth", reason));
             }
         };
@@ -220,14 +227,21 @@ fn client_secret(splunkd: &Splunkd, name: &str, stanza: &Stanza, clear_text: Cle
         });
         match moved {
             Ok(true) => {
-                log::info!("account `{name}`: its client_secret was moved from defender_account.conf to storage/passwords")
+                log::info!(
+                    "account `{}`: its client_secret was moved from defender_account.conf to storage/passwords",
+                    admin_text(name)
+                )
             }
             Ok(false) => log::warn!(
-                "account `{name}`: its client_secret is stored in storage/passwords, but still stands in defender_account.conf, \
-                 which something else owns: remove it there"
+                "account `{}`: its client_secret is stored in storage/passwords, but still stands in defender_account.conf, \
+                 which something else owns: remove it there",
+                admin_text(name)
             ),
             Err(error) => {
-                log::warn!("account `{name}`: its client_secret stays in clear text in defender_account.conf: {error}");
+                log::warn!(
+                    "account `{}`: its client_secret stays in clear text in defender_account.conf: {error}",
+                    admin_text(name)
+                );
             }
         }
     }
@@ -280,7 +294,7 @@ fn certificate(splunkd: &Splunkd, name: &str, public: &str) -> Result<Certificat
     let certificate =
         Certificate::from_pem(&public, &key).map_err(|reason| AccountError::Certificate { name: name.to_owned(), reason })?;
     if let Some(warning) = certificate.expiry_warning(Ticks::now()) {
-        log::warn!("account `{name}`: {warning}");
+        log::warn!("account `{}`: {warning}", admin_text(name));
     }
     Ok(certificate)
 }
@@ -323,12 +337,15 @@ impl Settings {
         }
         let level = get(&logging, "level").map(|text| {
             parse_level(&text).unwrap_or_else(|| {
-                log::warn!("defender_settings.conf [logging] level: `{text}` is none of DEBUG, INFO, WARN, ERROR; INFO is used");
+                log::warn!(
+                    "defender_settings.conf [logging] level: `{}` is none of DEBUG, INFO, WARN, ERROR; INFO is used",
+                    admin_text(&text)
+                );
                 LevelFilter::Info
             })
         });
         Ok(Self {
-            proxy: url.map(|url| Proxy { url, credentials, no_proxy }),
+            proxy: url.map(|url| Proxy::new(url, credentials, no_proxy)),
             ca_bundle: get(&tls, "ca_bundle").map(PathBuf::from),
             level: level.unwrap_or(LevelFilter::Info),
         })

@@ -118,7 +118,7 @@ impl BlobsError {
         match self {
             Self::Storage(error) => error.is_permanent(),
             Self::Stream(_) => false,
-            Self::Checkpoint(error) => matches!(error, CheckpointError::Unreadable { .. }),
+            Self::Checkpoint(error) => error.is_permanent(),
             Self::Token(error) => error.is_permanent(),
             Self::Http(error) => error.needs_a_person(),
             Self::Access { .. } => true,

@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::Cursor;
+use crate::files::{self, Links};
 use crate::late::Late;
+use crate::limits;
 use crate::lock::{self, Lock};
 
 /// What the file of one input holds.
@@ -84,15 +86,38 @@ pub enum CheckpointError {
         /// The file.
         path: PathBuf,
     },
+    /// Something else than a file stands where one of the input's files belongs.
+    #[error("{path} cannot be used: {reason}")]
+    NoFile {
+        /// What stands there.
+        path: PathBuf,
+        /// What it is, and what to do about it.
+        reason: io::Error,
+    },
 }
 
 impl CheckpointError {
+    /// Why a file could not be written on the way to a new checkpoint.
+    pub(crate) fn unsaved(checkpoint: &Path, written: &Path, reason: io::Error) -> Self {
+        if files::is_no_file(&reason) {
+            Self::NoFile { path: written.to_owned(), reason }
+        } else {
+            Self::Unsaved { path: checkpoint.to_owned(), reason }
+        }
+    }
+
+    /// Whether a person has to act: trying again changes nothing.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, Self::Unreadable { .. } | Self::NoFile { .. })
+    }
+
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => {
                 "restore the file from a backup, or delete it to let the input begin again at its `start`, which repeats events"
             }
+            Self::NoFile { .. } => "then the input goes on where it was; nothing behind it was read or written",
             Self::Unsaved { .. } => {
                 "make the folder writable for the user splunkd runs as and see that the disk has room; the position saved before is intact"
             }
@@ -147,9 +172,10 @@ impl Store {
 /// [`CheckpointError::Unreadable`].
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CheckpointError> {
     let unreadable = |reason| CheckpointError::Unreadable { path: path.to_owned(), reason };
-    let bytes = match std::fs::read(path) {
+    let bytes = match files::read(path, Links::Refused, limits::CHECKPOINT) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(reason) if files::is_no_file(&reason) => return Err(CheckpointError::NoFile { path: path.to_owned(), reason }),
         Err(e) => return Err(unreadable(e.to_string())),
     };
     parse(&bytes).map(Some).map_err(unreadable)
@@ -158,18 +184,18 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CheckpointErr
 /// Replaces a file: a temporary file beside it, synced, renamed over it, the folder synced.
 ///
 /// # Errors
-/// [`CheckpointError::Unsaved`]; then the file is as it was before.
+/// [`CheckpointError::Unsaved`] and [`CheckpointError::NoFile`]; then the file is as it was before.
 pub fn replace(path: &Path, checkpoint: &impl Serialize) -> Result<(), CheckpointError> {
     put(path, checkpoint).map(drop)
 }
 
 /// The same, and the new file, held against other processes (see [`Lock`]) from before it had its name.
 pub(crate) fn put(path: &Path, checkpoint: &impl Serialize) -> Result<File, CheckpointError> {
-    let unsaved = |reason| CheckpointError::Unsaved { path: path.to_owned(), reason };
-    let text = to_json(checkpoint).map_err(|e| unsaved(e.into()))?;
     let temporary = path.with_extension("tmp");
+    let unsaved = |reason| CheckpointError::unsaved(path, &temporary, reason);
+    let text = to_json(checkpoint).map_err(|e| unsaved(e.into()))?;
+    let mut file = files::create(&temporary).map_err(unsaved)?;
     let written = (|| {
-        let mut file = File::create(&temporary)?;
         file.write_all(&text)?;
         file.sync_all()?;
         lock::hold(&file);
@@ -180,16 +206,8 @@ pub(crate) fn put(path: &Path, checkpoint: &impl Serialize) -> Result<File, Chec
         let _ = std::fs::remove_file(&temporary);
         unsaved(reason)
     })?;
-    sync_folder(path).map_err(unsaved)?;
+    path.parent().map_or(Ok(()), files::sync_folder).map_err(unsaved)?;
     Ok(file)
-}
-
-/// Makes the rename itself last through a power cut. Windows has no such call and journals its directory entries.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
 }
 
 /// The bytes of a checkpoint file.
@@ -297,8 +315,45 @@ mod tests {
         // A folder in the place of the temporary file fails for root too, unlike permissions.
         std::fs::create_dir(dir.path().join("a.tmp")).unwrap();
         let message = store.save(&checkpoint("a")).unwrap_err().to_string();
-        assert!(message.contains("a.json cannot be saved: "), "{message}");
+        assert!(message.contains("a.tmp cannot be used: it is a folder and no file: remove it"), "{message}");
         assert!(store.load("a").unwrap().is_some());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_fifo_a_link_or_a_device_in_the_place_of_a_file_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let fifo = |name: &str| assert!(std::process::Command::new("mkfifo").arg(path(name)).status().unwrap().success());
+        std::fs::write(path("elsewhere"), "kept").unwrap();
+        let store = open(dir.path(), "a");
+        // The checkpoint itself.
+        fifo("a.json");
+        let error = store.load("a").unwrap_err();
+        assert!(error.to_string().contains("a.json cannot be used: it is a FIFO and no file: remove it") && error.is_permanent());
+        std::fs::remove_file(path("a.json")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", path("a.json")).unwrap();
+        assert!(store.load("a").unwrap_err().to_string().contains("a.json cannot be used: it is a symbolic link"));
+        // What a checkpoint is written to first.
+        for make in [
+            |fifo: &dyn Fn(&str), _: &Path, _: &Path| fifo("a.tmp"),
+            |_: &dyn Fn(&str), from: &Path, to: &Path| {
+                std::os::unix::fs::symlink(from, to).unwrap();
+            },
+        ] {
+            make(&fifo, &path("elsewhere"), &path("a.tmp"));
+            let error = store.save(&checkpoint("a")).unwrap_err();
+            assert!(error.to_string().contains("a.tmp cannot be used: it is a ") && error.is_permanent(), "{error}");
+            std::fs::remove_file(path("a.tmp")).unwrap();
+        }
+        // The lock.
+        fifo("b.lock");
+        std::os::unix::fs::symlink(path("elsewhere"), path("c.lock")).unwrap();
+        for name in ["b", "c"] {
+            let error = Store::open(dir.path(), name, || panic!("nobody has it")).unwrap_err();
+            assert!(error.to_string().contains(&format!("{name}.lock cannot be used: it is a ")), "{error}");
+        }
+        assert_eq!(std::fs::read(path("elsewhere")).unwrap(), b"kept");
     }
 
     #[test]

@@ -103,9 +103,7 @@ impl Error {
             Self::Http(error) => error.needs_a_person(),
             Self::Token(error) => error.is_permanent(),
             Self::Api(error) | Self::Collect(CollectError::Api(error)) => error.is_permanent(),
-            Self::Checkpoint(error) | Self::Collect(CollectError::Checkpoint(error)) => {
-                matches!(error, CheckpointError::Unreadable { .. })
-            }
+            Self::Checkpoint(error) | Self::Collect(CollectError::Checkpoint(error)) => error.is_permanent(),
             Self::Collect(_) => false,
             #[cfg(feature = "streaming")]
             Self::EventHub(error) => error.is_permanent(),

@@ -17,13 +17,15 @@ use std::time::{Duration, Instant};
 use ureq::Agent;
 use ureq::unversioned::transport::DefaultConnector;
 
+use crate::limits;
+use crate::masking::admin_text;
 use addresses::Addresses;
 use error::explain;
 
 pub use barrier::{Barrier, Disbelief};
 pub use error::HttpError;
 pub use no_proxy::NoProxy;
-pub use proxy::Proxy;
+pub use proxy::{Proxy, ProxyAddress};
 pub use tls::Trust;
 pub(crate) use tls::bundle;
 
@@ -31,13 +33,6 @@ pub(crate) use tls::bundle;
 pub type Request = http::Request<Vec<u8>>;
 /// An answer: status, headers and the whole body, already inflated.
 pub type Response = http::Response<Vec<u8>>;
-
-/// The most an answer's body may hold, inflated. A page of incidents with their alerts is a few MB; what is beyond this
-/// is asked for in smaller pieces.
-pub const BODY_LIMIT: u64 = 256 << 20;
-
-/// The most of a body that is looked at where the answer's status says already that it holds no data.
-pub const ERROR_LIMIT: usize = 1 << 20;
 
 /// How the body of an answer is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +103,7 @@ impl Http {
                 .http_status_as_error(false)
                 .max_redirects(0)
                 .max_redirects_will_error(false)
+                .max_response_header_size(limits::HEAD)
                 .user_agent(concat!("TA_defender/", env!("CARGO_PKG_VERSION"), " (Splunk add-on)"))
                 // Each step has a limit. The whole has one only where the body is read at once (see `Body`).
                 .timeout_resolve(Some(step))
@@ -137,13 +133,15 @@ impl Http {
         Self(Way::StandIn(StandIn(std::rc::Rc::new(answer))))
     }
 
-    /// Sends a request and reads the whole answer, whatever its status.
+    /// Sends a request and reads the whole answer, whatever its status: at most `most` bytes of data, or of a refusal what
+    /// is looked at.
     ///
     /// # Errors
     /// See [`HttpError`]; a status is never one.
-    pub fn send(&self, request: Request) -> Result<Response, HttpError> {
+    pub fn send(&self, request: Request, most: u64) -> Result<Response, HttpError> {
         let (head, body) = self.open(request, Reading::AtOnce)?.into_parts();
-        Ok(Response::from_parts(head, body.read_whole(usize::MAX)?))
+        let body = body.read_answer(head.status, most)?;
+        Ok(Response::from_parts(head, body))
     }
 
     /// Sends a request and reads the answer's head; the body is left to the caller.
@@ -221,19 +219,41 @@ impl Body {
             explain(ureq::Error::from(e), &self.host, None)
         })?;
         self.taken += read as u64;
-        if self.taken > BODY_LIMIT { Err(HttpError::TooLarge { host: self.host.clone() }) } else { Ok(read) }
+        if self.taken > limits::PAGE { Err(self.too_large(limits::PAGE)) } else { Ok(read) }
     }
 
-    /// Reads the rest, up to a number of bytes; what is beyond is not read.
+    /// Reads the rest of an answer with this status: of data at most `most` bytes, of what is no data as much as is looked at.
     ///
     /// # Errors
     /// See [`HttpError`].
-    pub fn read_whole(mut self, most: usize) -> Result<Vec<u8>, HttpError> {
+    pub fn read_answer(self, status: http::StatusCode, most: u64) -> Result<Vec<u8>, HttpError> {
+        if status.is_success() { self.read_whole(most) } else { self.read_front(limits::ERROR.min(most)) }
+    }
+
+    /// Reads the rest.
+    ///
+    /// # Errors
+    /// See [`HttpError`]; [`HttpError::TooLarge`] for more than `most` bytes.
+    pub fn read_whole(mut self, most: u64) -> Result<Vec<u8>, HttpError> {
+        let bytes = self.fill(most + 1)?;
+        if bytes.len() as u64 > most { Err(self.too_large(most)) } else { Ok(bytes) }
+    }
+
+    /// Reads the rest up to a number of bytes; what is beyond is not read.
+    ///
+    /// # Errors
+    /// See [`HttpError`].
+    pub fn read_front(mut self, most: u64) -> Result<Vec<u8>, HttpError> {
+        self.fill(most)
+    }
+
+    fn fill(&mut self, most: u64) -> Result<Vec<u8>, HttpError> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
         let mut bytes = Vec::new();
         let mut filled = 0;
         while filled < most {
             if bytes.len() - filled < 4 << 10 {
-                bytes.resize((2 * filled).max(16 << 10), 0);
+                bytes.resize((2 * filled).max(16 << 10).min(most), 0);
             }
             match self.read(&mut bytes[filled..])? {
                 0 => break,
@@ -242,6 +262,10 @@ impl Body {
         }
         bytes.truncate(filled);
         Ok(bytes)
+    }
+
+    fn too_large(&self, most: u64) -> HttpError {
+        HttpError::TooLarge { host: self.host.clone(), most }
     }
 }
 
@@ -257,23 +281,16 @@ pub fn is_loopback(host: &str) -> bool {
     bare.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// As much of what should be an address as can be shown: a URL's credentials and query, and whatever follows the first part of a
-/// connection string, may be keys.
-pub fn shown(text: &str) -> &str {
-    let first = text.split(['?', ';', '=', '#']).next().unwrap_or_default();
-    first.rsplit('@').next().unwrap_or_default()
-}
-
 /// Checks a base URL that an admin gave: `https`, or `http` on a loopback address, no credentials, no query.
 /// Gives it back without a trailing slash.
 ///
 /// # Errors
 /// A sentence that names the fault.
 pub fn base_url(text: &str) -> Result<String, String> {
-    let uri: http::Uri = text.parse().map_err(|_| format!("`{}` is not a URL", shown(text)))?;
+    let uri: http::Uri = text.parse().map_err(|_| format!("`{}` is not a URL", admin_text(text)))?;
     let host = uri.host().filter(|host| !host.is_empty());
     let (Some(host), Some(scheme)) = (host, uri.scheme_str()) else {
-        return Err(format!("`{}` is not a URL: write https://host", shown(text)));
+        return Err(format!("`{}` is not a URL: write https://host", admin_text(text)));
     };
     if uri.authority().is_some_and(|a| a.as_str().contains('@')) || uri.query().is_some() {
         return Err("a URL here may hold neither credentials nor a query".to_owned());
@@ -281,7 +298,7 @@ pub fn base_url(text: &str) -> Result<String, String> {
     match scheme {
         "https" => {}
         "http" if is_loopback(host) => {}
-        _ => return Err(format!("`{text}` must be https: a token or secret would travel in clear text")),
+        _ => return Err(format!("`{}` must be https: a token or secret would travel in clear text", admin_text(text))),
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
@@ -315,7 +332,6 @@ mod tests {
             let said = base_url(text).unwrap_err();
             assert!(!said.contains("s3cret"), "{said}");
         }
-        assert_eq!(shown("https://x.blob.core.windows.net/c"), "https://x.blob.core.windows.net/c");
     }
 
     /// A server that sends one answer in two halves, the second when told to.
@@ -364,7 +380,7 @@ mod tests {
             let (tell, second) = std::sync::mpsc::channel();
             let (url, thread) = server(second);
             let body = impatient().open(get(&url), reading).unwrap().into_body();
-            assert!(matches!(body.read_whole(usize::MAX), Err(HttpError::TimedOut { .. })));
+            assert!(matches!(body.read_whole(limits::PAGE), Err(HttpError::TimedOut { .. })));
             drop(tell);
             thread.join().unwrap();
         }
@@ -381,8 +397,89 @@ mod tests {
             }
         }
         let body = Body { limit: Duration::from_millis(100), ..Body::stand_in(Slow) };
-        let error = body.read_whole(usize::MAX).unwrap_err();
+        let error = body.read_whole(limits::PAGE).unwrap_err();
         assert_eq!(error.to_string(), "no answer from stand-in in time (receive body)");
+    }
+
+    #[test]
+    fn a_body_beyond_its_kind_is_refused_and_of_a_refusal_only_the_front_is_read() {
+        let endless = || Body::stand_in(std::io::repeat(b' '));
+        for (most, said) in [(limits::TOKEN, "larger than 1 MB"), (limits::OBJECT, "larger than 16 MB")] {
+            let error = endless().read_answer(http::StatusCode::OK, most).unwrap_err();
+            assert!(error.to_string().ends_with(said), "{error}");
+        }
+        let refused = endless().read_answer(http::StatusCode::BAD_GATEWAY, limits::OBJECT).unwrap();
+        assert_eq!(refused.len() as u64, limits::ERROR);
+        let just = |bytes: u64| Body::stand_in(std::io::repeat(b' ').take(bytes)).read_whole(1000).map(|bytes| bytes.len());
+        assert_eq!(just(1000).unwrap(), 1000);
+        assert!(matches!(just(1001), Err(HttpError::TooLarge { most: 1000, .. })));
+    }
+
+    /// A service that sends this head over and over, as fast as it is read, or slowly.
+    fn endless_head(part: &'static str, pause: Duration) -> String {
+        use std::io::Write;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n");
+            while stream.write_all(part.as_bytes()).is_ok() {
+                std::thread::sleep(pause);
+            }
+        });
+        url
+    }
+
+    #[test]
+    fn a_head_without_end_is_not_waited_for() {
+        let (fast, slow) = (Duration::ZERO, Duration::from_millis(20));
+        for (part, pause) in [
+            ("X-Pad: a\r\n", fast),
+            ("X-Pad: a\r\n", slow),
+            ("x", fast),
+            ("x", slow),
+            ("\r\nHTTP/1.1 100 Continue\r\n", fast),
+            ("\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n", fast),
+            ("\r\nHTTP/1.1 102 Processing\r\n", slow),
+        ] {
+            for reading in [Reading::AtOnce, Reading::Piecewise] {
+                let url = endless_head(part, pause);
+                let begun = Instant::now();
+                let answer = impatient().open(get(&url), reading);
+                // The first head is whole where another one follows it: then its body has to have an end.
+                let ended = answer.and_then(|answer| answer.into_body().read_whole(limits::TOKEN));
+                assert!(ended.is_err(), "{part:?}");
+                assert!(begun.elapsed() < Duration::from_secs(5), "{part:?}: {:?}", begun.elapsed());
+            }
+        }
+    }
+
+    #[test]
+    fn interim_answers_without_end_are_not_waited_for() {
+        use std::io::Write;
+        for (part, pause) in [
+            ("HTTP/1.1 100 Continue\r\n\r\n", Duration::ZERO),
+            ("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", Duration::ZERO),
+            ("HTTP/1.1 102 Processing\r\n\r\n", Duration::from_millis(50)),
+        ] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}/", listener.local_addr().unwrap());
+            std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]);
+                while stream.write_all(part.as_bytes()).is_ok() {
+                    std::thread::sleep(pause);
+                }
+            });
+            let begun = Instant::now();
+            match impatient().open(get(&url), Reading::Piecewise) {
+                // An interim answer is no answer.
+                Ok(answer) => assert!(!answer.status().is_success(), "{part:?}"),
+                Err(error) => drop(error),
+            }
+            assert!(begun.elapsed() < Duration::from_secs(5), "{part:?}: {:?}", begun.elapsed());
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod streaming;
 pub use streaming::{Begin, Dedupe, EventHubInput, Partitions, Shape, StorageInput, StreamInput, Tables, Way};
 
 use crate::feeds::{Evidence, Feed, Form, IncludeAlerts, Kind, Streaming};
+use crate::masking::admin_text;
 use crate::microsoft::cloud::Resource;
 use crate::microsoft::query::check_filter;
 use crate::splunk::definition::Stanza;
@@ -203,7 +204,7 @@ impl AnyInput {
         let kind = Kind::find(name).ok_or_else(|| {
             let names = Kind::ALL.map(Kind::name);
             let (last, others) = names.split_last().unwrap_or((&"", &[]));
-            wrong("feed", format!("`{name}` is not a feed: use {} or {last}", others.join(", ")))
+            wrong("feed", format!("`{}` is not a feed: use {} or {last}", admin_text(name), others.join(", ")))
         })?;
         let name = kind.name();
         for (parameter, feeds, standard) in BELONGING {
@@ -241,7 +242,7 @@ impl AnyInput {
 /// As splunkd names it, for log lines.
 impl fmt::Display for AnyInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "defender://{}", self.name())
+        write!(f, "defender://{}", admin_text(self.name()))
     }
 }
 
@@ -333,7 +334,7 @@ impl Input {
 /// As splunkd names it, for log lines.
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "defender://{}", self.name)
+        write!(f, "defender://{}", admin_text(&self.name))
     }
 }
 
@@ -347,7 +348,7 @@ impl fmt::Display for StorageInput {
 /// As splunkd names it, for log lines.
 impl fmt::Display for StreamInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "defender://{}", self.name)
+        write!(f, "defender://{}", admin_text(&self.name))
     }
 }
 
@@ -357,7 +358,7 @@ pub(crate) fn check_name(name: &'static str, value: &str) -> Result<(), InputErr
     if !value.is_empty() && value.len() <= 200 && value.bytes().all(fits) {
         return Ok(());
     }
-    Err(wrong(name, format!("`{value}` may hold letters, digits, _ and - only")))
+    Err(wrong(name, format!("`{}` may hold letters, digits, _ and - only", admin_text(value))))
 }
 
 /// What is written as `start`; a word among it in small letters.
@@ -391,7 +392,10 @@ fn page_size(stanza: &Stanza, resource: Resource) -> Result<u32, InputError> {
     match text.parse() {
         // A page of one row can show neither order nor an overlap.
         Ok(size) if (2..=range.max).contains(&size) => Ok(size),
-        _ => Err(wrong("page_size", format!("`{text}` is not a number from 2 to {}, the most this API takes", range.max))),
+        _ => Err(wrong(
+            "page_size",
+            format!("`{}` is not a number from 2 to {}, the most this API takes", admin_text(text), range.max),
+        )),
     }
 }
 
@@ -409,7 +413,7 @@ fn required<'a>(stanza: &'a Stanza, name: &'static str) -> Result<&'a str, Input
 fn choose(stanza: &Stanza, name: &'static str, table: &[&str]) -> Result<usize, InputError> {
     let Some(text) = stanza.param(name) else { return Ok(0) };
     let found = table.iter().position(|value| value.eq_ignore_ascii_case(text));
-    found.ok_or_else(|| wrong(name, format!("`{text}` is not one of {}", table.join(", "))))
+    found.ok_or_else(|| wrong(name, format!("`{}` is not one of {}", admin_text(text), table.join(", "))))
 }
 
 fn wrong(name: &'static str, reason: String) -> InputError {

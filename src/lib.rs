@@ -22,10 +22,12 @@ pub mod error;
 #[cfg(feature = "streaming")]
 pub mod event_hub;
 pub mod feeds;
+pub mod files;
 pub mod http;
 pub mod input;
 pub mod json;
 pub mod late;
+pub mod limits;
 pub mod lock;
 pub mod masking;
 pub mod microsoft;

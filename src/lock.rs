@@ -4,7 +4,7 @@
 //! next process lock another file of the same name. So an input holds two locks, on its lock file and on its position, which
 //! is never deleted without a reason; and before it saves, it looks whether both names are still its own.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 
 use crate::checkpoint::{CheckpointError, put};
+use crate::files::{self, Links};
 
 /// The position of one input, held against a second process of the same input.
 #[derive(Debug)]
@@ -35,7 +36,8 @@ impl Lock {
     /// holds it; `wait` is called between tries and ends the waiting by answering `true`: then there is no lock.
     ///
     /// # Errors
-    /// [`CheckpointError::Unsaved`] when the folder or the lock file cannot be made, or something else stands in its place.
+    /// [`CheckpointError::Unsaved`] when the folder or the lock file cannot be made, [`CheckpointError::NoFile`] when
+    /// something else stands in its place.
     pub fn take(
         folder: &Path,
         stanza: &str,
@@ -46,7 +48,7 @@ impl Lock {
         let path = folder.join(format!("{stanza}.lock"));
         fs::create_dir_all(folder).map_err(|reason| CheckpointError::Unsaved { path: position.clone(), reason })?;
         loop {
-            let tried = attempt(&path).map_err(|reason| CheckpointError::Unsaved { path: path.clone(), reason })?;
+            let tried = attempt(&path).map_err(|reason| CheckpointError::unsaved(&path, &path, reason))?;
             if let Some(file) = tried
                 && let Ok(position_held) = guard(&position)
             {
@@ -85,7 +87,7 @@ impl Lock {
             // Who waits for the position looks at the lock file for a moment, too.
             Ok(None) if held.position.as_ref().is_some_and(|file| is_named(file, &self.position)) => {}
             Ok(None) => return Err(CheckpointError::Taken { path: self.position.clone() }),
-            Err(reason) => return Err(CheckpointError::Unsaved { path: self.path.clone(), reason }),
+            Err(reason) => return Err(CheckpointError::unsaved(&self.path, &self.path, reason)),
         }
         Ok(())
     }
@@ -96,7 +98,7 @@ impl Lock {
 /// # Errors
 /// When the file cannot be made or its file system has no locks, and when something else stands in its place.
 pub(crate) fn attempt(path: &Path) -> io::Result<Option<File>> {
-    let file = open(OpenOptions::new().read(true).write(true).create(true).truncate(false), path)?;
+    let file = files::lock(path)?;
     match file.try_lock() {
         // Who had it may have taken the file away: the next one to come would lock another.
         Ok(()) => Ok(is_named(&file, path).then_some(file)),
@@ -113,7 +115,7 @@ fn guard(position: &Path) -> Result<Option<File>, ()> {
         return Ok(None);
     }
     // What is wrong with a file that cannot be opened is told by whoever reads it.
-    let Ok(file) = open(OpenOptions::new().read(true), position) else { return Ok(None) };
+    let Ok(file) = files::open(position, Links::Refused) else { return Ok(None) };
     match file.try_lock() {
         Ok(()) if is_named(&file, position) => Ok(Some(file)),
         // It was replaced meanwhile: whoever did holds it.
@@ -128,26 +130,6 @@ pub(crate) fn hold(file: &File) {
         // Where it cannot be locked, the lock file alone has to do.
         let _ = file.try_lock();
     }
-}
-
-/// Opens a file of this program's own: through no symbolic link, which would lead to a file of somebody else's, and waiting
-/// for nobody, as a named pipe would.
-///
-/// # Errors
-/// When it cannot be opened, and when it is anything but a plain file.
-pub(crate) fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-
-        use rustix::fs::OFlags;
-
-        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
-    }
-    let odd = |what| io::Error::other(format!("{what} stands in its place: take it away"));
-    let is_link = || fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
-    let file = options.open(path).map_err(|reason| if is_link() { odd("a symbolic link") } else { reason })?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(odd("something that is no plain file")) }
 }
 
 /// Whether the name still stands for the file that was opened.
@@ -246,11 +228,11 @@ mod tests {
         std::os::unix::fs::symlink(&foreign, &lock).unwrap();
         let refused = || Lock::take(dir.path(), "a", dir.path().join("a.json"), || true).unwrap_err().to_string();
         let message = refused();
-        assert!(message.contains("a.lock") && message.contains("a symbolic link stands in its place"), "{message}");
+        assert!(message.contains("a.lock") && message.contains("it is a symbolic link and no file: remove it"), "{message}");
         assert_eq!(fs::read_to_string(&foreign).unwrap(), "text of somebody else");
         fs::remove_file(&lock).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, &lock, rustix::fs::Mode::RWXU).unwrap();
-        assert!(refused().contains("no plain file"), "{}", refused());
+        assert!(refused().contains("it is a FIFO and no file: remove it"), "{}", refused());
         fs::remove_file(&lock).unwrap();
         // A named pipe in the place of the position does not keep the lock from being taken; reading it tells.
         rustix::fs::mkfifoat(rustix::fs::CWD, dir.path().join("a.json"), rustix::fs::Mode::RWXU).unwrap();

@@ -11,6 +11,7 @@ use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
 use crate::error::{Error, Exit};
+use crate::masking::admin_text;
 use crate::splunk::persistent::{self, Answer, Request};
 use crate::splunk::stop::Stop;
 
@@ -40,7 +41,9 @@ pub fn run(stdin: impl Read, stdout: impl Write, splunk_home: Option<&Path>) -> 
 fn answer(request: &Request, splunk_home: Option<&Path>) -> Answer {
     match (request.path.as_str(), request.method.as_str()) {
         (TEST_CONNECTION, "POST") => connection::test(request, splunk_home),
-        (TEST_CONNECTION, method) => Answer::error(405, &format!("{TEST_CONNECTION} takes POST, not {method}")),
-        (path, _) => Answer::error(404, &format!("there is nothing at `{path}`: this add-on answers {TEST_CONNECTION}")),
+        (TEST_CONNECTION, method) => Answer::error(405, &format!("{TEST_CONNECTION} takes POST, not {}", admin_text(method))),
+        (path, _) => {
+            Answer::error(404, &format!("there is nothing at `{}`: this add-on answers {TEST_CONNECTION}", admin_text(path)))
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! A value that must never reach a log, an argument list, an event or an error.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::masking;
 
@@ -8,19 +9,16 @@ use crate::masking;
 ///
 /// `Debug` prints `***`; there is no `Display`, so it cannot be formatted into a message by accident.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Arc<str>);
 
 impl Secret {
     /// Takes the text in; from here on only [`Secret::expose`] gives it out, and no message repeats it ([`masking`]).
     pub fn new(text: impl Into<String>) -> Self {
-        let text = text.into();
-        masking::remember(&text);
-        Self(text)
+        Self(masking::remember(&text.into()))
     }
 
     /// The text itself, for the one place that sends it.
     pub fn expose(&self) -> &str {
-        masking::remember(&self.0);
         &self.0
     }
 }

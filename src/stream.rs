@@ -20,6 +20,7 @@ use crate::input::{AnyInput, Input};
 #[cfg(not(feature = "streaming"))]
 use crate::input::{EventHubInput, StorageInput};
 use crate::late::file::{Head, MemoryFile};
+use crate::masking::admin_text;
 use crate::microsoft::api_error::ApiError;
 use crate::microsoft::client::{Client, Incoming, Reply};
 use crate::splunk::definition::{self, Definition, Root, Stanza};
@@ -62,7 +63,7 @@ pub fn run(stdin: impl Read, splunk_home: Option<&Path>) -> Exit {
             }
             Ok(()) => {}
             Err(error) => {
-                log::error!("defender://{}: {}", stanza.name, error.full());
+                log::error!("defender://{}: {}", admin_text(&stanza.name), error.full());
                 exit = error.exit();
             }
         }
@@ -91,7 +92,10 @@ impl World<'_> {
         }
         let unknown = input.stream().map(|stream| stream.tables.unknown()).unwrap_or_default();
         if !unknown.is_empty() {
-            log::warn!("{input}: parameter tables: {} is not known to stream; check its spelling", unknown.join(", "));
+            log::warn!(
+                "{input}: parameter tables: {} is not known to stream; check its spelling",
+                admin_text(&unknown.join(", "))
+            );
         }
         let definition = self.definition;
         let splunkd = Splunkd::new(&definition.server_uri, definition.session_key.clone(), APP, self.splunk_home)?;

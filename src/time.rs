@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use crate::masking::admin_text;
+
 /// An instant in units of 100 ns since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticks(pub i64);
@@ -105,7 +107,8 @@ fn ticks(span: Duration) -> i64 {
 /// # Errors
 /// A sentence that says what a duration looks like.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a duration: write a whole number and s, m, h or d, such as 15m, 12h or 30d");
+    let wrong =
+        || format!("`{}` is not a duration: write a whole number and s, m, h or d, such as 15m, 12h or 30d", admin_text(text));
     let (digits, seconds) = match text.as_bytes().last() {
         Some(b's') => (&text[..text.len() - 1], 1),
         Some(b'm') => (&text[..text.len() - 1], 60),
@@ -120,7 +123,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     // Ten years: far beyond any retention, and far from any overflow.
     match number.checked_mul(seconds) {
         Some(total) if total <= 3650 * 86_400 => Ok(Duration::from_secs(total)),
-        _ => Err(format!("`{text}` is too long: 3650d is the most")),
+        _ => Err(format!("`{}` is too long: 3650d is the most", admin_text(text))),
     }
 }
 

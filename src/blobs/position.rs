@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::cursor::{Cursor, Hour};
 use super::finished::Finished;
 use crate::checkpoint::{self, CheckpointError};
+use crate::files::{self, Links};
 use crate::input::{Begin, StorageInput, Tables};
+use crate::limits;
 use crate::lock::Lock;
 use crate::time::Ticks;
 
@@ -153,7 +155,7 @@ impl Files {
 
     /// What `dedupe` remembered; empty when there is nothing. Without it repeats pass, so it is no reason to stop.
     pub fn memory(&self) -> Vec<u8> {
-        std::fs::read(&self.memory).unwrap_or_default()
+        files::read(&self.memory, Links::Refused, limits::CHECKPOINT).unwrap_or_default()
     }
 
     /// Keeps what `dedupe` remembers. Only what was flushed may be in it: what is remembered and was lost would stay lost.
@@ -162,7 +164,7 @@ impl Files {
     /// [`CheckpointError::Unsaved`].
     pub fn remember(&self, memory: &[u8]) -> Result<(), CheckpointError> {
         let temporary = self.memory.with_extension("tmp");
-        let written = std::fs::write(&temporary, memory).and_then(|()| std::fs::rename(&temporary, &self.memory));
+        let written = files::write(&temporary, memory).and_then(|()| std::fs::rename(&temporary, &self.memory));
         written.map_err(|reason| CheckpointError::Unsaved { path: self.memory.clone(), reason })
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use super::BODY_LIMIT;
 use super::barrier::Barrier;
 use crate::masking::foreign_text;
 
@@ -35,11 +34,13 @@ pub enum HttpError {
         /// Which limit ran out.
         limit: String,
     },
-    /// The body is larger than [`BODY_LIMIT`].
-    #[error("the answer from {host} is larger than {} MB", BODY_LIMIT >> 20)]
+    /// The body is larger than its kind may be ([`limits`](crate::limits)).
+    #[error("the answer from {host} is larger than {} MB", most >> 20)]
     TooLarge {
         /// Host and port asked.
         host: String,
+        /// What it may hold, in bytes.
+        most: u64,
     },
     /// The transport itself is set up wrongly; a person has to act.
     #[error("{0}")]
@@ -80,7 +81,7 @@ pub(super) fn explain(error: ureq::Error, host: &str, proxy: Option<&str>) -> Ht
     let passing = |reason: String| HttpError::Unreachable { host: owned(), reason: foreign_text(&reason) };
     match error {
         ureq::Error::Timeout(limit) => HttpError::TimedOut { host: owned(), limit: limit.to_string() },
-        ureq::Error::BodyExceedsLimit(_) => HttpError::TooLarge { host: owned() },
+        ureq::Error::BodyExceedsLimit(most) => HttpError::TooLarge { host: owned(), most },
         ureq::Error::BadUri(reason) => HttpError::Setup(format!("not a URL that can be asked: {}", foreign_text(&reason))),
         ureq::Error::HostNotFound => barred(Barrier::NoSuchHost),
         ureq::Error::Rustls(tls) => match Barrier::of_tls(&tls) {

@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::HttpError;
-use crate::masking::foreign_text;
+use crate::masking::{admin_text, foreign_text};
 use crate::pem;
 
 /// Whose certificates are believed.
@@ -37,7 +37,7 @@ pub(super) fn config(trust: &Trust) -> Result<TlsConfig, HttpError> {
         Trust::PublicRoots => TlsConfig::builder().root_certs(RootCerts::WebPki).build(),
         Trust::Anything => TlsConfig::builder().disable_verification(true).build(),
         Trust::Bundle(path) => {
-            let wrong = |reason: String| HttpError::Setup(format!("ca_bundle {}: {reason}", path.display()));
+            let wrong = |reason: String| HttpError::Setup(format!("ca_bundle {}: {reason}", admin_text(&path.to_string_lossy())));
             let certificates = bundle(path).map_err(wrong)?;
             let certificates = certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>();
             TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(certificates))).build()

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::{InputError, budget, check_name, choose, required, written_start, wrong};
 use crate::feeds::Streaming;
-use crate::http::{base_url, is_loopback, shown};
+use crate::http::{base_url, is_loopback};
+use crate::masking::admin_text;
 use crate::splunk::definition::Stanza;
 use crate::time::{Ticks, parse_duration};
 
@@ -248,7 +249,10 @@ fn begin(stanza: &Stanza) -> Result<Begin, InputError> {
             (_, Some(at)) => Ok(Begin::At(at)),
             _ => Err(wrong(
                 "start",
-                format!("`{text}` is none of earliest, latest, a duration such as 12h, or a time such as 2026-01-31T00:00:00Z"),
+                format!(
+                    "`{}` is none of earliest, latest, a duration such as 12h, or a time such as 2026-01-31T00:00:00Z",
+                    admin_text(text)
+                ),
             )),
         },
     }
@@ -263,7 +267,10 @@ fn tables(stanza: &Stanza) -> Result<Tables, InputError> {
         let name = item.to_ascii_lowercase();
         let name = name.strip_prefix(PREFIX).unwrap_or(&name);
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            return Err(wrong("tables", format!("`{item}` is no table: write names such as DeviceEvents, parted by commas")));
+            return Err(wrong(
+                "tables",
+                format!("`{}` is no table: write names such as DeviceEvents, parted by commas", admin_text(item)),
+            ));
         }
         names.insert(name.to_owned());
     }
@@ -275,7 +282,10 @@ fn partitions(stanza: &Stanza) -> Result<Partitions, InputError> {
     let ranges: Option<Vec<_>> = items(text).map(range).collect();
     match ranges {
         Some(ranges) if !ranges.is_empty() => Ok(Partitions::Only(ranges)),
-        _ => Err(wrong("partitions", format!("`{text}` is no list of partitions: write numbers and ranges such as 0-3, 7"))),
+        _ => Err(wrong(
+            "partitions",
+            format!("`{}` is no list of partitions: write numbers and ranges such as 0-3, 7", admin_text(text)),
+        )),
     }
 }
 
@@ -294,7 +304,7 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
 
 /// The namespace's host. A port may follow a loopback address only: there the connection is plain text, for tests.
 fn namespace(text: &str) -> Result<String, InputError> {
-    let refused = |reason: &str| Err(wrong("event_hub_namespace", format!("`{}` {reason}", shown(text))));
+    let refused = |reason: &str| Err(wrong("event_hub_namespace", format!("`{}` {reason}", admin_text(text))));
     let authority: http::uri::Authority = match text.parse() {
         Ok(authority) => authority,
         Err(_) => return refused("is no host: write it as in contoso.servicebus.windows.net"),
@@ -319,7 +329,7 @@ fn storage_url(text: &str) -> Result<String, InputError> {
     }
     if !is_host(text) {
         let reason = "is no host: write the whole name, as in contoso.blob.core.windows.net";
-        return Err(refused(format!("`{}` {reason}", shown(text))));
+        return Err(refused(format!("`{}` {reason}", admin_text(text))));
     }
     Ok(format!("https://{}", text.to_ascii_lowercase()))
 }
@@ -338,7 +348,10 @@ fn entity(parameter: &'static str, text: &str) -> Result<String, InputError> {
     if fits && text.len() <= 256 && edge(text.chars().next()) && edge(text.chars().next_back()) {
         return Ok(text.to_owned());
     }
-    Err(wrong(parameter, format!("`{text}` may hold letters, digits, ., - and _ only, and begin and end with a letter or digit")))
+    Err(wrong(
+        parameter,
+        format!("`{}` may hold letters, digits, ., - and _ only, and begin and end with a letter or digit", admin_text(text)),
+    ))
 }
 
 #[cfg(test)]
@@ -434,11 +447,11 @@ mod tests {
                     .to_owned(),
             ),
             ("event_hub_namespace", "localhost", "`localhost` is this machine and names no port".to_owned()),
-            ("event_hub_namespace", "u:pw@h.example", "`h.example` may hold no user: write the host alone".to_owned()),
+            ("event_hub_namespace", "u:pw@h.example", "`***@h.example` may hold no user: write the host alone".to_owned()),
             (
                 "event_hub_namespace",
                 "Endpoint=sb://contoso.servicebus.windows.net/;SharedAccessKey=a2V5",
-                "`Endpoint` is no host: write it as in contoso.servicebus.windows.net".to_owned(),
+                "`Endpoint=***` is no host: write it as in contoso.servicebus.windows.net".to_owned(),
             ),
             ("event_hub_name", "a/b", format!("`a/b` {entity}")),
             ("consumer_group", "$default", format!("`$default` {entity}")),
@@ -465,7 +478,7 @@ mod tests {
             ("contoso", "`contoso` is no host: write the whole name, as in contoso.blob.core.windows.net"),
             (
                 "AccountName=contoso;AccountKey=a2V5",
-                "`AccountName` is no host: write the whole name, as in contoso.blob.core.windows.net",
+                "`AccountName=***` is no host: write the whole name, as in contoso.blob.core.windows.net",
             ),
             (
                 "http://contoso.blob.core.windows.net",

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::lock;
+use crate::files;
 use crate::version::Version;
 
 /// What the file begins with.
@@ -44,7 +44,7 @@ impl MemoryFile {
     /// # Errors
     /// When it cannot be read or is no such memory.
     pub fn head(&self) -> io::Result<Option<Head>> {
-        match lock::open(OpenOptions::new().read(true), &self.path) {
+        match files::open_with(OpenOptions::new().read(true), &self.path) {
             Ok(mut file) => read_head(&mut file).map(Some),
             Err(reason) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(reason) => Err(reason),
@@ -56,7 +56,7 @@ impl MemoryFile {
     /// # Errors
     /// When it cannot be read or is no such memory.
     pub fn read(&self) -> io::Result<Vec<Version>> {
-        let mut file = lock::open(OpenOptions::new().read(true), &self.path)?;
+        let mut file = files::open_with(OpenOptions::new().read(true), &self.path)?;
         let head = read_head(&mut file)?;
         let mut versions = Vec::with_capacity(usize::try_from(head.records).unwrap_or(0));
         let mut file = BufReader::new(file);
@@ -73,7 +73,7 @@ impl MemoryFile {
     /// # Errors
     /// When it cannot be written or is no such memory. Then some of them may be in it.
     pub fn append(&self, versions: &[Version]) -> io::Result<u64> {
-        let mut file = lock::open(OpenOptions::new().read(true).write(true), &self.path)?;
+        let mut file = files::open_with(OpenOptions::new().read(true).write(true), &self.path)?;
         let head = read_head(&mut file)?;
         // A record that was cut off is written over.
         file.seek(SeekFrom::Start(HEAD + head.records * Version::BYTES as u64))?;
@@ -93,7 +93,7 @@ impl MemoryFile {
                 Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(reason),
                 _ => {}
             }
-            let mut file = lock::open(OpenOptions::new().write(true).create_new(true), &temporary)?;
+            let mut file = files::open_with(OpenOptions::new().write(true).create_new(true), &temporary)?;
             file.write_all(MARK)?;
             file.write_all(&name.to_be_bytes())?;
             for some in versions.chunks(4096) {

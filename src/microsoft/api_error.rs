@@ -528,7 +528,7 @@ mod tests {
         let table = [
             (HttpError::Unreachable { host: host(), reason: "refused".to_owned() }, "unreachable", false, true),
             (HttpError::TimedOut { host: host(), limit: "connect".to_owned() }, "timed out", false, false),
-            (HttpError::TooLarge { host: host() }, "too large", false, true),
+            (HttpError::TooLarge { host: host(), most: 1 << 20 }, "too large", false, true),
             (HttpError::Setup("bad".to_owned()), "setup", true, true),
         ];
         for (http, expected, permanent, remedy) in table {

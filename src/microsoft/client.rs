@@ -14,7 +14,8 @@ use super::cloud::{Api, Hosts};
 use super::guid;
 use super::page::Source;
 use super::token::{TokenError, TokenSource};
-use crate::http::{Body, ERROR_LIMIT, Http, HttpError, Reading, Request};
+use crate::http::{Body, Http, HttpError, Reading, Request};
+use crate::limits;
 use crate::planted::{Planted, planted};
 use crate::secret::Secret;
 use crate::time::Ticks;
@@ -61,7 +62,7 @@ impl Incoming {
     pub fn read_whole(self) -> Result<Vec<u8>, Box<ApiError>> {
         let Self { begun: mut bytes, given, rest, api, path } = self;
         bytes.drain(..given);
-        let rest = rest.read_whole(usize::MAX).map_err(|e| unanswered(api, &path, e))?;
+        let rest = rest.read_whole(limits::HELD_ROW).map_err(|e| unanswered(api, &path, e))?;
         bytes.extend_from_slice(&rest);
         Ok(bytes)
     }
@@ -133,7 +134,7 @@ impl Client {
         let failed = |e| Box::new(asked.unanswered(e));
         // What is no data is read as far as it may say why; of data, enough to see that it is JSON.
         let mut begun = Vec::new();
-        while begun.len() < ERROR_LIMIT && !(head.status.is_success() && is_json(&begun)) {
+        while (begun.len() as u64) < limits::ERROR && !(head.status.is_success() && is_json(&begun)) {
             let mut piece = [0; 4 << 10];
             match body.read(&mut piece).map_err(failed)? {
                 0 => break,
@@ -177,9 +178,13 @@ impl Client {
         let (answer, chosen) = self.ask(method, path, body, Reading::AtOnce)?;
         let (head, body) = answer.into_parts();
         let asked = self.asked(method, path);
-        let most = if head.status.is_success() { usize::MAX } else { ERROR_LIMIT };
-        let body = body.read_whole(most).map_err(|e| Box::new(asked.unanswered(e)))?;
+        let body = body.read_answer(head.status, limits::OBJECT).map_err(|e| Box::new(asked.unanswered(e)))?;
         classify(asked, head.status.as_u16(), &head.headers, &body, Ticks::now())?;
+        // Callers read it into a tree.
+        limits::check_tree(&body).map_err(|reason| {
+            let message = Some(format!("the answer cannot be read: {reason}"));
+            Box::new(ApiError { status: Some(head.status.as_u16()), message, ..asked.failed(Failure::Server) })
+        })?;
         Ok(reply(&head, chosen, body))
     }
 

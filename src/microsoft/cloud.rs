@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 pub use super::resource::{PageSize, Rate, Resource, What};
 use crate::http;
+use crate::masking::admin_text;
 
 /// A national cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -51,7 +52,7 @@ impl FromStr for Cloud {
         Self::ALL
             .into_iter()
             .find(|cloud| cloud.name().eq_ignore_ascii_case(text.trim()))
-            .ok_or_else(|| format!("`{text}` is unknown: write commercial, gcc, gcc_high or dod"))
+            .ok_or_else(|| format!("`{}` is unknown: write commercial, gcc, gcc_high or dod", admin_text(text)))
     }
 }
 
@@ -243,7 +244,10 @@ pub fn check_tenant(tenant_id: &str) -> Result<(), String> {
     let shape = !tenant_id.is_empty() && tenant_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
     let placeholder = ["common", "organizations", "consumers"].iter().any(|name| tenant_id.eq_ignore_ascii_case(name));
     if !shape || placeholder || tenant_id.starts_with('.') || !(guid_shaped(tenant_id) || tenant_id.contains('.')) {
-        return Err(format!("tenant_id `{tenant_id}` names no tenant: write the Directory (tenant) ID or a verified domain"));
+        return Err(format!(
+            "tenant_id `{}` names no tenant: write the Directory (tenant) ID or a verified domain",
+            admin_text(tenant_id)
+        ));
     }
     Ok(())
 }
@@ -256,7 +260,10 @@ pub fn check_client(client_id: &str) -> Result<(), String> {
     if guid_shaped(client_id) {
         return Ok(());
     }
-    Err(format!("client_id `{client_id}` is not an Application (client) ID: a GUID such as 00000000-0000-0000-0000-000000000000"))
+    Err(format!(
+        "client_id `{}` is not an Application (client) ID: a GUID such as 00000000-0000-0000-0000-000000000000",
+        admin_text(client_id)
+    ))
 }
 
 fn guid_shaped(text: &str) -> bool {

@@ -31,7 +31,7 @@ const CREATION_TIME: HeaderName = HeaderName::from_static("x-ms-creation-time");
 /// The most bytes of a list that are read. 5,000 blobs with long names are half of it.
 const LIST_LIMIT: usize = 16 << 20;
 /// The most bytes of an answer without data that are read; the service's own have some hundred.
-const ERROR_LIMIT: usize = 64 << 10;
+const ERROR_LIMIT: u64 = 64 << 10;
 
 /// What stands in a path as it is: slashes part a blob's name, and `=` is in every name that Defender gives.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/').remove(b'=');
@@ -153,10 +153,10 @@ impl Storage {
         let (head, body) = self.http.open(request, Reading::AtOnce).map_err(|e| asked.unanswered(e))?.into_parts();
         if !matches!(head.status.as_u16(), 200 | 206) {
             // Its status says what it is, also where its text breaks off.
-            return Ok(Response::from_parts(head, body.read_whole(ERROR_LIMIT).unwrap_or_default()));
+            return Ok(Response::from_parts(head, body.read_front(ERROR_LIMIT).unwrap_or_default()));
         }
         let most = wanted.most();
-        let body = body.read_whole(most.saturating_add(1)).map_err(|e| asked.unanswered(e))?;
+        let body = body.read_front(most as u64 + 1).map_err(|e| asked.unanswered(e))?;
         if body.len() > most && wanted == Wanted::List {
             return Err(asked.unreadable(format!("the list is larger than {} MB", LIST_LIMIT >> 20)));
         }

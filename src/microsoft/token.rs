@@ -13,6 +13,7 @@ use super::cloud::{Audience, Cloud, Hosts, check_client, check_tenant};
 use super::token_answer::{self, Issued};
 pub use super::token_error::{Refusal, TokenError};
 use crate::http::{Http, HttpError};
+use crate::limits;
 use crate::pem::is_invisible;
 use crate::secret::Secret;
 use crate::time::Ticks;
@@ -119,7 +120,7 @@ impl TokenSource {
         // The crate takes numbers as numbers alone, and its errors leave out status and headers: the answer is read here.
         let answered = RefCell::new(None);
         let send = |request: oauth2::HttpRequest| {
-            let answer = self.http.send(request)?;
+            let answer = self.http.send(request, limits::TOKEN)?;
             *answered.borrow_mut() = Some(answer.clone());
             Ok::<_, HttpError>(answer)
         };

@@ -173,7 +173,8 @@ impl<'a> Report<'a> {
         self.record(row, number, done.outcome.is_success(), &format!("{result}: {text}"));
         if self.spool.is_some() {
             match serde_json::to_string(&self.event(row, number, id.as_deref(), done)) {
-                Ok(event) => self.events.push(event),
+                // The last guard: no secret of this process leaves with it.
+                Ok(event) => self.events.push(without_secrets(&event)),
                 Err(error) => log::warn!("the audit event of row {} cannot be written: {error}", number + 1),
             }
         }

@@ -19,6 +19,7 @@ use crate::collect::CollectError;
 use crate::error::Error;
 use crate::http::HttpError;
 use crate::input::check_name;
+use crate::masking::admin_text;
 use crate::microsoft::claims::Roles;
 use crate::microsoft::client::Client;
 use crate::microsoft::cloud::{Api, Resource};
@@ -84,7 +85,7 @@ fn account(form: &[(String, String)]) -> Result<&str, String> {
             "account" => names.push(value.as_str()),
             "output_mode" => {}
             // Neither a URL nor a secret is ever taken from a request. The field's name alone may be repeated.
-            other => return Err(format!("`{}` is not a field here: send account=<name> alone", short(other))),
+            other => return Err(format!("`{}` is not a field here: send account=<name> alone", admin_text(other))),
         }
     }
     let [name] = names[..] else { return Err("send account=<name>, once".to_owned()) };
@@ -114,8 +115,10 @@ fn gather(name: &str, told: &Receiver<News>, patience: Duration) -> Answer {
     }
     let Some((apis, streams)) = begun else {
         let seconds = patience.as_secs();
-        let text =
-            format!("splunkd did not give account `{name}` and its secret within {seconds} s: see splunkd.log, and try again");
+        let text = format!(
+            "splunkd did not give account `{}` and its secret within {seconds} s: see splunkd.log, and try again",
+            admin_text(name)
+        );
         return Answer::error(500, &text);
     };
     Answer::ok(report(name, &apis, &streams, patience))
@@ -197,7 +200,7 @@ impl Trial {
         settings.check()?;
         // Who may not see the inputs still learns of the account.
         let inputs = splunkd.inputs(SCHEME).unwrap_or_else(|error| {
-            log::warn!("rest: inputs of account `{}` are not tried: {error}", self.name);
+            log::warn!("rest: inputs of account `{}` are not tried: {error}", admin_text(&self.name));
             BTreeMap::new()
         });
         let streams = targets(&self.name, &access, inputs)?;

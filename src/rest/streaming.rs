@@ -17,8 +17,8 @@ use crate::error::Error;
 #[cfg(feature = "streaming")]
 use crate::event_hub::{self, EventHubError};
 use crate::feeds::{Kind, Streaming};
-use crate::http::shown;
 use crate::input::AnyInput;
+use crate::masking::admin_text;
 #[cfg(feature = "streaming")]
 use crate::microsoft::event_hubs::{self, ConnectionString, ConnectionStringError, What};
 #[cfg(feature = "streaming")]
@@ -83,7 +83,7 @@ fn of_stanza(feed: Streaming, input: Option<String>, stanza: Stanza, by_token: b
         Streaming::Storage => "storage_account",
     };
     // A stanza that was never validated may hold anything, a whole connection string as well.
-    let host = host(shown(stanza.param(place).unwrap_or_default()));
+    let host = admin_text(&host(stanza.param(place).unwrap_or_default()));
     let finding = StreamFinding { feed, input, host, by_token, token: None, read: None, only_token: false };
     (finding, Target::Input(stanza))
 }

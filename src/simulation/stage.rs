@@ -103,7 +103,7 @@ impl Theatre {
             match rows(&answer.body) {
                 Some((rows, _)) if self.most_rows.is_some_and(|most| rows > most) => {
                     self.hazards.met("answer too large");
-                    return Err(HttpError::TooLarge { host });
+                    return Err(HttpError::TooLarge { host, most: 1 << 20 });
                 }
                 Some((rows, true)) if rows < top => self.hazards.met("fewer rows than asked with a next link"),
                 Some((rows, false)) if rows == top => self.hazards.met("as many rows as asked without a next link"),

@@ -2,11 +2,13 @@
 //! `$SPLUNK_HOME/var/log/splunk/<action>_modalert.log`, one `sendmodaction` line per row.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::alert::{Payload, Row};
+use crate::files;
+use crate::masking;
 use crate::time::Ticks;
 
 /// The size at which a file is set aside, in bytes, and how many are kept: what Splunk's own action library does.
@@ -50,7 +52,7 @@ impl ModAlert {
         if let Some(home) = splunk_home {
             let path = home.join("var/log/splunk").join(format!("{action}_modalert.log"));
             make_room(&path)?;
-            log.file = Some(OpenOptions::new().create(true).append(true).open(&path)?);
+            log.file = Some(files::append(&path).map_err(|error| files::at(&path, error))?);
         }
         Ok(log)
     }
@@ -120,7 +122,7 @@ fn stamp(now: Ticks) -> String {
 
 /// A value that cannot end its quotes or its line: Splunk's key="value" has no escape for a quote.
 fn harmless(value: &str) -> String {
-    value
+    masking::without_secrets(value)
         .chars()
         .map(|c| match c {
             '"' => '\'',
@@ -133,8 +135,8 @@ fn harmless(value: &str) -> String {
 /// Sets a full file aside as `.1`, the one before as `.2`, and so on. Two runs that do so at once lose at most one old
 /// file.
 fn make_room(path: &Path) -> io::Result<()> {
-    match fs::metadata(path) {
-        Ok(meta) if meta.len() >= FULL => {}
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() && meta.len() >= FULL => {}
         Ok(_) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),

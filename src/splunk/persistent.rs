@@ -13,6 +13,7 @@ use std::io::{BufRead, Write};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::masking;
 use packet::Block;
 pub use packet::WireError;
 pub use request::Request;
@@ -71,12 +72,23 @@ pub fn serve(
                     Answer::error(400, &format!("the request has {length} bytes, more than any request here needs"))
                 }
             };
+            let answered = Answer { payload: without_secrets(answered.payload), ..answered };
             reply(&mut output, &serde_json::to_vec(&answered).map_err(|e| WireError::Write(e.into()))?)?;
         }
         open = !packet.closes;
         output.flush().map_err(WireError::Write)?;
     }
     Ok(())
+}
+
+/// The last guard: whatever an answer was put together from, no secret of this process leaves with it.
+fn without_secrets(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(masking::without_secrets(&text)),
+        Value::Array(values) => values.into_iter().map(without_secrets).collect(),
+        Value::Object(members) => members.into_iter().map(|(name, value)| (name, without_secrets(value))).collect(),
+        other => other,
+    }
 }
 
 fn reply(output: &mut impl Write, bytes: &[u8]) -> Result<(), WireError> {

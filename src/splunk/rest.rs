@@ -18,6 +18,8 @@ pub use error::RestError;
 
 use super::lenient;
 use crate::http::{self, Http, HttpError, Request, Response, Transport, Trust};
+use crate::limits;
+use crate::masking::{admin_text, foreign_text};
 use crate::secret::Secret;
 
 /// The most one exchange may take.
@@ -75,9 +77,10 @@ impl Splunkd {
         if answer.status() == 404 {
             return Ok(None);
         }
-        self.accept(call, &answer, &[])?;
-        let body: Value = lenient::parse(answer.body()).map_err(|_| RestError::NotJson { object: call.object.to_string() })?;
-        Ok(Some(body))
+        self.accept(call, &answer)?;
+        let not_json = || RestError::NotJson { object: call.object.to_string() };
+        limits::check_tree(answer.body()).map_err(|_| not_json())?;
+        Ok(Some(lenient::parse(answer.body()).map_err(|_| not_json())?))
     }
 
     fn post(&self, call: &Call, form: &[(&str, &str)]) -> Result<Posted, RestError> {
@@ -85,26 +88,23 @@ impl Splunkd {
         match answer.status().as_u16() {
             404 => Ok(Posted::NotFound),
             409 => Ok(Posted::Exists),
-            _ => self.accept(call, &answer, form).map(|()| Posted::Done),
+            _ => self.accept(call, &answer).map(|()| Posted::Done),
         }
     }
 
     /// Turns every status but success into an error.
-    fn accept(&self, call: &Call, answer: &Response, sent: &[(&str, &str)]) -> Result<(), RestError> {
-        if answer.status().is_success() { Ok(()) } else { Err(self.refusal(call, answer, sent)) }
+    fn accept(&self, call: &Call, answer: &Response) -> Result<(), RestError> {
+        if answer.status().is_success() { Ok(()) } else { Err(self.refusal(call, answer)) }
     }
 
-    fn refusal(&self, call: &Call, answer: &Response, sent: &[(&str, &str)]) -> RestError {
+    fn refusal(&self, call: &Call, answer: &Response) -> RestError {
         let object = call.object.to_string();
         match answer.status().as_u16() {
             401 => RestError::SessionEnded { object },
             403 => RestError::Forbidden { object, remedy: call.object.remedy(self.app) },
             404 => RestError::NotFound { object },
             503 => RestError::Busy { object },
-            status => {
-                let kept = sent.iter().map(|(_, value)| *value).chain([self.session_key.expose()]);
-                RestError::Failed { object, status, said: said(answer.body(), kept) }
-            }
+            status => RestError::Failed { object, status, said: said(answer.body()) },
         }
     }
 
@@ -112,7 +112,7 @@ impl Splunkd {
     fn exchange(&self, call: &Call, method: &str, form: &[(&str, &str)]) -> Result<Response, RestError> {
         let mut tries = 1;
         loop {
-            let sent = self.http.send(self.request(call, method, form)?);
+            let sent = self.http.send(self.request(call, method, form)?, limits::SPLUNKD);
             match &sent {
                 Ok(answer) if answer.status() == 503 && tries < TRIES => {}
                 Err(HttpError::Unreachable { .. }) if tries < TRIES => {}
@@ -187,8 +187,8 @@ impl std::fmt::Display for Object {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Conf(file) => write!(f, "{file}.conf"),
-            Self::Stanza(file, stanza) => write!(f, "[{stanza}] of {file}.conf"),
-            Self::Secret { realm, username } => write!(f, "the secret {username} of realm {realm}"),
+            Self::Stanza(file, stanza) => write!(f, "[{}] of {file}.conf", admin_text(stanza)),
+            Self::Secret { realm, username } => write!(f, "the secret {} of realm {realm}", admin_text(username)),
             Self::Inputs(scheme) => write!(f, "the inputs of {scheme}"),
             Self::ServerInfo => f.write_str("server/info"),
             Self::SavedSearch => f.write_str("the saved search"),
@@ -246,17 +246,12 @@ fn text(value: Option<&Value>) -> String {
     }
 }
 
-/// What splunkd says about a failure (`messages[].text`), on one line and not too long; nothing when it repeats
-/// something of what was sent.
-fn said<'a>(body: &[u8], sent: impl Iterator<Item = &'a str>) -> String {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+/// What splunkd says about a failure (`messages[].text`).
+fn said(body: &[u8]) -> String {
+    let body: Value = limits::check_tree(body).ok().and_then(|()| serde_json::from_slice(body).ok()).unwrap_or_default();
     let messages = body["messages"].as_array().into_iter().flatten();
     let texts: Vec<&str> = messages.filter_map(|message| message["text"].as_str()).collect();
-    let all: String = texts.join("; ").chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if sent.into_iter().any(|value| value.len() > 3 && all.contains(value)) {
-        return String::new();
-    }
-    all.chars().take(300).collect()
+    foreign_text(&texts.join("; "))
 }
 
 #[cfg(test)]
@@ -338,16 +333,16 @@ mod tests {
     fn what_was_sent_is_never_repeated() {
         let echo = |value: &str| format!(r#"{{"messages":[{{"type":"ERROR","text":"Invalid value {value}"}}]}}"#);
         let client = StandIn::always(400, &echo("hunter22")).client();
-        for secret in ["hunter22", "unter"] {
-            let error = client.set_conf("f", "s", &[("client_secret", secret)]).unwrap_err();
-            assert_eq!(error.to_string(), "splunkd failed at [s] of f.conf: 400; see splunkd.log on this server");
-        }
+        let error = client.set_password("r", "u", &Secret::new("hunter22")).unwrap_err();
+        let masked = "splunkd failed at the secret u of realm r: 400, Invalid value ***; see splunkd.log on this server";
+        assert_eq!(error.to_string(), masked);
         let error = StandIn::always(400, &echo(KEY)).client().conf("f", "s").unwrap_err();
         assert!(!error.to_string().contains(KEY) && !format!("{error:?}").contains(KEY));
         assert!(!format!("{client:?}").contains(KEY));
         // What was not sent helps.
+        let client = StandIn::always(400, &echo("mars")).client();
         let error = client.set_conf("f", "s", &[("cloud", "mars")]).unwrap_err();
-        assert!(error.to_string().contains("400, Invalid value hunter22"), "{error}");
+        assert!(error.to_string().contains("400, Invalid value mars"), "{error}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::alert::{AlertError, Payload};
 use super::row::{MULTIVALUE, Row};
+use crate::files::{self, Links};
 
 /// The most a cell may hold, in bytes: far beyond an id or a comment. The rest of a longer one is passed over.
 pub const CELL_LIMIT: usize = 1 << 20;
@@ -55,7 +56,7 @@ impl Rows {
         let unreadable = |reason| AlertError::Unreadable { path: path.clone(), reason };
         let damaged = |reason| AlertError::Damaged { path: path.clone(), reason };
         // Opened once: splunkd may delete or replace the file meanwhile, and this one stays.
-        let file = File::open(path).map_err(unreadable)?;
+        let file = files::open(path, Links::Followed).map_err(unreadable)?;
         let was = file.metadata().map_err(unreadable)?;
         let (mut csv, mut total) = (Csv::begin(&file, &keep).map_err(unreadable)?.map_err(damaged)?, 0);
         while csv.next().map_err(damaged)?.is_some() {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::xml;
+use crate::masking;
 
 /// One parameter of the scheme. All are text: what they may hold is checked by external validation, which can say why.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +67,7 @@ impl Scheme<'_> {
 /// When `out` cannot be written to.
 pub fn refuse(out: &mut impl Write, message: &str) -> io::Result<()> {
     let mut doc = b"<error><message>".to_vec();
-    xml::push_text(&mut doc, message);
+    xml::push_text(&mut doc, &masking::without_secrets(message));
     doc.extend_from_slice(b"</message></error>");
     out.write_all(&doc)?;
     out.flush()

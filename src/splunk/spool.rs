@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::time::Ticks;
 
 /// Between two events, on a line of its own.
@@ -52,12 +53,14 @@ impl Spool {
         // splunkd takes any file out of the spool as soon as it sees it, a half-written one too. So the file is made beside
         // it and moved in; where the two folders are on different file systems, it has to be written in place.
         let beside = self.home.join("var/run/splunk").join(format!("{name}.tmp"));
-        if fs::write(&beside, &text).and_then(|()| fs::rename(&beside, &whole)).is_ok() {
+        if files::write(&beside, text.as_bytes()).and_then(|()| fs::rename(&beside, &whole)).is_ok() {
             return Ok(());
         }
         let _ = fs::remove_file(&beside);
         // Half a file would be read as a whole one.
-        fs::write(&whole, &text).inspect_err(|_| _ = fs::remove_file(&whole))
+        files::write(&whole, text.as_bytes())
+            .inspect_err(|error| drop((!files::is_no_file(error)).then(|| fs::remove_file(&whole))))
+            .map_err(|error| files::at(&whole, error))
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::lock::attempt;
 
 /// A lock on a piece of work that is held. The operating system gives it back when the process dies, in whichever way.
@@ -23,7 +24,7 @@ impl Turn {
     pub fn take(splunk_home: &Path, name: &str, mut wait: impl FnMut() -> bool) -> io::Result<Option<Self>> {
         let path = splunk_home.join("var/run/splunk").join(format!("{name}.lock"));
         loop {
-            if let Some(file) = attempt(&path)? {
+            if let Some(file) = attempt(&path).map_err(|error| files::at(&path, error))? {
                 return Ok(Some(Self { path, file }));
             }
             if wait() {

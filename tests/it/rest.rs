@@ -55,7 +55,7 @@ impl Installed {
             .header("Content-Type", "application/x-www-form-urlencoded")
             .body(form.as_bytes().to_vec())
             .unwrap();
-        let answer = client.send(request).unwrap();
+        let answer = client.send(request, 1 << 20).unwrap();
         let body = serde_json::from_slice(answer.body()).unwrap();
         self.keeps_secrets(&String::from_utf8_lossy(answer.body()));
         Answer { status: answer.status().as_u16(), body }

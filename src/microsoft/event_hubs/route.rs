@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 
 use super::fault::{Fault, What};
 use super::guard::{Ending, Guard};
-use crate::http::{self as transport, Barrier, NoProxy, Proxy, Transport, Trust, is_loopback};
+use crate::http::{self as transport, Barrier, NoProxy, Proxy, ProxyAddress, Transport, Trust, is_loopback};
 use crate::masking::{admin_text, foreign_text};
 
 /// The most each step of the way may take.
@@ -103,16 +103,12 @@ impl Route {
 
     /// A tunnel through an HTTP proxy.
     async fn tunnel(&self, proxy: &Proxy, host: &str, port: u16) -> Result<Box<dyn Duplex>, Fault> {
-        let uri: http::Uri = proxy
-            .url
-            .parse()
-            .map_err(|_| Fault::new(What::Setup, "proxy", format!("url `{}`: write http://host:port", admin_text(&proxy.url))))?;
-        let (proxy_host, secure) = (uri.host().unwrap_or_default(), uri.scheme_str() == Some("https"));
-        let proxy_port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let ProxyAddress { secure, host: proxy_host, port: proxy_port } =
+            proxy.address().map_err(|reason| Fault::new(What::Setup, "settings", reason))?;
         let object = format!("proxy {proxy_host}:{proxy_port}");
-        let mut stream: Box<dyn Duplex> = Box::new(tcp(proxy_host, proxy_port, What::Setup).await?);
+        let mut stream: Box<dyn Duplex> = Box::new(tcp(&proxy_host, proxy_port, What::Setup).await?);
         if secure {
-            stream = self.tls(stream, proxy_host, &object).await?;
+            stream = self.tls(stream, &proxy_host, &object).await?;
         }
         let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n");
         if let Some((user, password)) = &proxy.credentials {
@@ -185,7 +181,7 @@ fn roots(trust: &Trust) -> Result<RootCertStore, Fault> {
     let Trust::Bundle(path) = trust else {
         return Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
     };
-    bundle(path).map_err(|reason| Fault::new(What::Setup, format!("ca_bundle {}", path.display()), reason))
+    bundle(path).map_err(|reason| Fault::new(What::Setup, format!("ca_bundle {}", admin_text(&path.to_string_lossy())), reason))
 }
 
 fn bundle(path: &Path) -> Result<RootCertStore, String> {

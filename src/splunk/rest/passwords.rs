@@ -62,7 +62,7 @@ impl Splunkd {
         if answer.status() == 404 {
             return Ok(false);
         }
-        self.accept(&call, &answer, &[]).map(|()| true)
+        self.accept(&call, &answer).map(|()| true)
     }
 
     /// A secret kept whole or in pieces; `None` when there is none.
@@ -74,7 +74,10 @@ impl Splunkd {
             return Ok(Some(whole));
         }
         let Some(first) = self.password(realm, &piece(name, 1))? else { return Ok(None) };
-        let incomplete = |fault: String| RestError::Incomplete { object: format!("the secret {name} of realm {realm}"), fault };
+        let incomplete = |fault: String| RestError::Incomplete {
+            object: Object::Secret { realm: realm.to_owned(), username: name.to_owned() }.to_string(),
+            fault,
+        };
         let (count, start) =
             open(first.expose()).ok_or_else(|| incomplete("the first piece does not say how many".to_owned()))?;
         let mut value = start.to_owned();
@@ -109,7 +112,7 @@ impl Splunkd {
         if self.secret(realm, name)?.as_ref() == Some(secret) {
             return Ok(());
         }
-        Err(RestError::NotKept { object: format!("the secret {name} of realm {realm}") })
+        Err(RestError::NotKept { object: Object::Secret { realm: realm.to_owned(), username: name.to_owned() }.to_string() })
     }
 
     /// Deletes a secret however it is kept; false when there was none.
