@@ -86,7 +86,7 @@ pub enum CheckpointError {
         /// The file.
         path: PathBuf,
     },
-    /// Something else than a file stands where one of the input's files belongs.
+    /// Something else than a file stands where one of the input's files is to be written.
     #[error("{path} cannot be used: {reason}")]
     NoFile {
         /// What stands there.
@@ -108,7 +108,7 @@ impl CheckpointError {
 
     /// Whether a person has to act: trying again changes nothing.
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::Unreadable { .. } | Self::NoFile { .. })
+        matches!(self, Self::Unreadable { .. })
     }
 
     /// What to do about it.
@@ -175,7 +175,6 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CheckpointErr
     let bytes = match files::read(path, Links::Refused, limits::CHECKPOINT) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(reason) if files::is_no_file(&reason) => return Err(CheckpointError::NoFile { path: path.to_owned(), reason }),
         Err(e) => return Err(unreadable(e.to_string())),
     };
     parse(&bytes).map(Some).map_err(unreadable)
@@ -330,10 +329,10 @@ mod tests {
         // The checkpoint itself.
         fifo("a.json");
         let error = store.load("a").unwrap_err();
-        assert!(error.to_string().contains("a.json cannot be used: it is a FIFO and no file: remove it") && error.is_permanent());
+        assert!(error.to_string().contains("a.json cannot be read: it is a FIFO and no file: remove it") && error.is_permanent());
         std::fs::remove_file(path("a.json")).unwrap();
         std::os::unix::fs::symlink("/dev/zero", path("a.json")).unwrap();
-        assert!(store.load("a").unwrap_err().to_string().contains("a.json cannot be used: it is a symbolic link"));
+        assert!(store.load("a").unwrap_err().to_string().contains("a.json cannot be read: it is a symbolic link"));
         // What a checkpoint is written to first.
         for make in [
             |fifo: &dyn Fn(&str), _: &Path, _: &Path| fifo("a.tmp"),
@@ -343,7 +342,7 @@ mod tests {
         ] {
             make(&fifo, &path("elsewhere"), &path("a.tmp"));
             let error = store.save(&checkpoint("a")).unwrap_err();
-            assert!(error.to_string().contains("a.tmp cannot be used: it is a ") && error.is_permanent(), "{error}");
+            assert!(error.to_string().contains("a.tmp cannot be used: it is a "), "{error}");
             std::fs::remove_file(path("a.tmp")).unwrap();
         }
         // The lock.

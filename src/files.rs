@@ -17,14 +17,18 @@ pub enum Links {
     Refused,
 }
 
-/// Something that stands where a file should.
+/// Something that stands where a file of ours should.
 #[derive(Debug, thiserror::Error)]
-#[error("it is {0} and no file: remove it, or put the file itself there")]
-struct NoFile(&'static str);
+enum NoFile {
+    #[error("it is {0} and no file: remove it, or put the file itself there")]
+    Kind(&'static str),
+    #[error("it is larger than {} MB", .0 >> 20)]
+    TooLarge(u64),
+}
 
 /// Whether an error says that something else than a file stands there, or a file that is too large: waiting does not mend it.
 pub fn is_no_file(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<NoFile>()) || error.kind() == io::ErrorKind::FileTooLarge
+    error.get_ref().is_some_and(|inner| inner.is::<NoFile>())
 }
 
 /// The error with the path, where something else than a file stands there: only the path says what to remove.
@@ -43,10 +47,10 @@ pub fn open(path: &Path, links: Links) -> io::Result<File> {
 /// Reads a whole file of at most `most` bytes.
 ///
 /// # Errors
-/// As [`open`]; [`io::ErrorKind::FileTooLarge`] for more bytes, of which none are kept.
+/// As [`open`], also for more bytes, of which none are kept.
 pub fn read(path: &Path, links: Links, most: u64) -> io::Result<Vec<u8>> {
     let file = open(path, links)?;
-    let large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {} MB", most >> 20));
+    let large = || io::Error::other(NoFile::TooLarge(most));
     if file.metadata()?.len() > most {
         return Err(large());
     }
@@ -131,7 +135,7 @@ fn plain(path: &Path, links: Links, options: &mut OpenOptions) -> io::Result<Fil
 fn check(found: &Metadata) -> io::Result<()> {
     match kind(found) {
         None => Ok(()),
-        Some(kind) => Err(io::Error::other(NoFile(kind))),
+        Some(kind) => Err(io::Error::other(NoFile::Kind(kind))),
     }
 }
 
