@@ -3,9 +3,11 @@
 //! A file that is there but cannot be read is never "first run": the input stops and says so, since starting again would
 //! either lose or repeat a month of alerts.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,7 @@ use crate::files::{self, Links};
 use crate::late::Late;
 use crate::limits;
 use crate::lock::{self, Lock};
+use crate::time::Ticks;
 
 /// What the file of one input holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +28,9 @@ pub struct Checkpoint {
     /// A service asked to be left alone until then (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<String>,
+    /// What was warned of, and when.
+    #[serde(default, skip_serializing_if = "Warned::is_empty")]
+    pub warned: Warned,
     /// The position.
     pub cursor: Cursor,
     /// What is known of late looks; nothing in a position of an earlier version.
@@ -55,6 +61,43 @@ impl Subject {
     /// going on in the wrong tenant would lose what beginning again merely repeats.
     pub fn is_same_set(&self, other: &Self) -> bool {
         self.feed == other.feed && self.tenant_id.eq_ignore_ascii_case(&other.tenant_id)
+    }
+}
+
+/// What lasts for many polls and is warned of once an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lasting {
+    /// The service's clock and this machine's differ.
+    Clocks,
+    /// Answers have no `Date`.
+    Undated,
+    /// More versions would have to be remembered than there is room for.
+    Forgotten,
+}
+
+/// When each lasting trouble was warned of last (RFC 3339): a poll is a process of its own, so its checkpoint has to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Warned(BTreeMap<Lasting, String>);
+
+impl Warned {
+    const PAUSE: Duration = Duration::from_secs(3600);
+
+    /// Whether nothing was warned of.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether it is time to warn of this; then it counts as warned of now. A time in the future was written by a clock that
+    /// was wrong, and silences nothing.
+    pub fn is_due(&mut self, what: Lasting, now: Ticks) -> bool {
+        let last = self.0.get(&what).and_then(|text| Ticks::parse(text));
+        let due = last.is_none_or(|last| last > now || now.since(last) >= Self::PAUSE);
+        if due {
+            self.0.insert(what, now.floor_ms().to_string());
+        }
+        due
     }
 }
 
@@ -250,10 +293,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::time::Ticks;
 
     fn checkpoint(stanza: &str) -> Checkpoint {
         Checkpoint {
@@ -265,6 +305,7 @@ mod tests {
                 filter: None,
             },
             not_before: None,
+            warned: Warned::default(),
             cursor: Cursor::begin(Ticks(0), Ticks(20_000_000_000), Duration::from_secs(60)),
             late: Late::default(),
         }
@@ -283,6 +324,19 @@ mod tests {
         let loaded = store.load("a").unwrap().unwrap();
         assert_eq!(to_json(&loaded).unwrap(), to_json(&checkpoint("a")).unwrap());
         assert_eq!(std::fs::read_dir(dir.path().join("made/here")).unwrap().count(), 2, "checkpoint and lock, no leftovers");
+    }
+
+    #[test]
+    fn a_lasting_trouble_is_warned_of_once_an_hour_across_processes_whatever_the_clock_did() {
+        let now = Ticks::parse("2026-03-01T00:00:00Z").unwrap();
+        let minutes = |n: u64| now.plus(Duration::from_secs(60 * n));
+        let mut warned = Warned::default();
+        assert!(warned.is_due(Lasting::Clocks, now) && warned.is_due(Lasting::Undated, now));
+        let mut warned: Warned = serde_json::from_str(&serde_json::to_string(&warned).unwrap()).unwrap();
+        assert!(!warned.is_due(Lasting::Clocks, minutes(59)) && warned.is_due(Lasting::Clocks, minutes(60)));
+        assert!(warned.is_due(Lasting::Clocks, now), "the clock was put back");
+        let saved = String::from_utf8(to_json(&checkpoint("a")).unwrap()).unwrap();
+        assert!(!saved.contains("warned"), "nothing is written of what was not warned of");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! - An error never looks like no data.
 
 mod arrival;
+mod clocks;
 mod expansion;
 mod late;
 
@@ -15,10 +16,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-use crate::checkpoint::{Checkpoint, CheckpointError, Subject};
+use crate::checkpoint::{Checkpoint, CheckpointError, Subject, Warned};
 use crate::cursor::{Aim, Ask, Cursor, Failed, MAX_GIVEN_UP};
 use crate::feeds::{Draft, IncludeAlerts};
-use crate::input::Input;
+use crate::input::{Input, Start};
 use crate::late::Late;
 use crate::late::file::Head;
 use crate::microsoft::api_error::{ApiError, Failure};
@@ -118,8 +119,11 @@ pub fn position(
         );
     }
     let now = outside.now();
-    let cursor = Cursor::begin(input.start.resolve(now), now, input.lookback);
-    let checkpoint = Checkpoint { subject, not_before: None, cursor, late: Late::default() };
+    let mut cursor = Cursor::begin(input.start.resolve(now), now, input.lookback);
+    if matches!(input.start, Start::At(_)) {
+        cursor = cursor.with_fixed_start();
+    }
+    let checkpoint = Checkpoint { subject, not_before: None, warned: Warned::default(), cursor, late: Late::default() };
     if !planted(Planted::StartNotSaved) {
         outside.save(&checkpoint)?;
     }
@@ -306,6 +310,7 @@ impl<'a, O: Outside> Poll<'a, O> {
                 return Ok(end);
             }
         }
+        self.tell_of_clocks()?;
         Ok(End::Done)
     }
 
@@ -367,7 +372,7 @@ impl<'a, O: Outside> Poll<'a, O> {
             self.tally.requests += 1;
             let error = match self.outside.get(&path) {
                 Ok(reply) => {
-                    let looked = self.service_time(reply.service_time, asked_at);
+                    let looked = self.hear(reply.service_time, asked_at);
                     match take(self, reply, looked) {
                         Ok(done) => return Fetched::Done(done),
                         Err(Spoilt::Api(error)) => CollectError::Api(error),
@@ -409,12 +414,6 @@ impl<'a, O: Outside> Poll<'a, O> {
     /// Whether the service may only have refused to sort.
     fn may_be_the_order(&self, asking: &Asking<'_>, error: &ApiError) -> bool {
         matches!((asking, &error.failure), (Asking::List(..), Failure::BadRequest)) && self.order == Order::OldestFirst
-    }
-
-    /// The service's clock when it looked, or earlier: `Date` says when the answer left, and the look may be as old as the
-    /// request.
-    fn service_time(&self, date: Option<Ticks>, asked_at: Ticks) -> Option<Ticks> {
-        date.map(|date| date.minus(self.outside.now().since(asked_at)))
     }
 
     fn remember(&mut self, alerts: BTreeMap<Version, Version>) {

@@ -4,19 +4,22 @@
 //! remembered and what to ask next; `DESIGN.md` says in question form why it is this and nothing simpler.
 //!
 //! An answer *proves a window*: everything with `lo <= update time < hi` was read in one consistent look. What was proven
-//! at service time τ is *settled* below τ − lookback, since an object becomes visible at most that late; below the settled
-//! point nothing is asked again. Versions emitted at or above it are remembered and not emitted twice.
+//! is *settled* below the look's horizon (`horizon.rs`) less the look-back, since an object becomes visible at most that late;
+//! below the settled point nothing is asked again. Versions emitted at or above it are remembered and not emitted twice.
+
+mod horizon;
+mod look;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-mod look;
-
 use crate::planted::{Planted, planted};
 use crate::time::{PER_MS, PER_SECOND, Ticks};
 use crate::version::{AlertMemory, Strays, Version, packed};
+use horizon::Horizon;
+pub use horizon::{Clocks, Mended};
 
 /// A stretch of update time, `lo` included, `hi` not; both on whole milliseconds. Without `hi` it has no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,9 +32,9 @@ pub struct Window {
     pub hi: Option<Ticks>,
 }
 
-/// 9999-12-31T23:59:59.999Z: later times cannot be written in a request. What has no time counts as later and lies in no
+/// 9999-12-30T22:00:00.999Z: later times cannot be written in a request. What has no time counts as later and lies in no
 /// window, so a service that serves such rows cannot send the cursor after them.
-const LAST: Ticks = Ticks(253_402_300_799_999 * PER_MS);
+const LAST: Ticks = Ticks(253_402_207_200_999 * PER_MS);
 
 impl Window {
     fn between(lo: Ticks, hi: Ticks) -> Self {
@@ -118,9 +121,9 @@ pub struct Answer<'a> {
     pub next_link: bool,
     /// Whether ascending order was asked for and accepted.
     pub ordered: bool,
-    /// The service's clock when it looked, or earlier: `Date` less the time the exchange took. Without a `Date` the look counts
+    /// When the service looked, by the earlier of both clocks, or before ([`Clocks::looked`]). Without a `Date` the look counts
     /// as old as the newest dated one of the poll, and settles nothing if there is none: this machine's clock may be wrong.
-    pub service_time: Option<Ticks>,
+    pub looked: Option<Ticks>,
 }
 
 /// What an answer comes to: the rows to emit, and what they prove. The proof changes the cursor only through
@@ -144,6 +147,9 @@ pub struct Proof {
     proven: Option<Window>,
     /// When the look was taken that the proof rests on.
     since: Option<Ticks>,
+    /// The newest update time the answer showed, where it was asked for all there is: a service that shows less than it did
+    /// before settles no more than it shows.
+    shown: Option<Ticks>,
     next: Vec<Ask>,
     width: Option<i64>,
     stuck: bool,
@@ -174,7 +180,7 @@ pub enum Failed {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
-    /// Everything below is read, but for `unread` and `given_up`. Only ever grows.
+    /// Everything below is read, but for `unread` and `given_up`. It goes back only into `unread`, and when it was mended.
     #[serde(with = "ticks")]
     settled: Ticks,
     /// History still to read: ascending, disjoint, below `settled`.
@@ -185,6 +191,9 @@ pub struct Cursor {
     given_up: Vec<Window>,
     #[serde(with = "packed")]
     versions: BTreeSet<Version>,
+    /// `None` in a position that an earlier version of this program saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    horizon: Option<Horizon>,
     /// Alerts seen inside incidents.
     pub alerts: AlertMemory,
     /// Rows outside their windows: a service whose filter is coarser than asked must not make us lose or repeat.
@@ -202,6 +211,16 @@ struct Poll {
     first: Option<Ticks>,
     /// The newest look of this poll.
     latest: Option<Ticks>,
+    /// The later of both clocks when the last answer came.
+    later: Option<Ticks>,
+    /// Windows that were proven in this poll.
+    looked: Vec<Window>,
+    /// Whether all that is read lies below what another cursor settled: then no horizon bounds it.
+    is_past: bool,
+    /// Whether all there is was asked for in one request.
+    asked_for_all: bool,
+    /// Versions forgotten for want of room.
+    forgotten: usize,
 }
 
 /// The first window of history; it grows and shrinks with what windows hold.
@@ -230,6 +249,7 @@ impl Cursor {
             width: FIRST_WIDTH,
             given_up: Vec::new(),
             versions: BTreeSet::new(),
+            horizon: Some(Horizon { begun: Some(now), ..Horizon::default() }),
             alerts: AlertMemory::default(),
             strays: Strays::default(),
             poll: Poll::default(),
@@ -245,13 +265,29 @@ impl Cursor {
 
     /// The next request of this poll: news first, then history from its newest end. `None` when nothing is left to ask.
     pub fn next_ask(&mut self) -> Option<Ask> {
-        self.poll.queue.pop_front().or_else(|| self.cut_history())
+        self.poll.queue.pop_front().or_else(|| self.ask_for_all()).or_else(|| self.cut_history())
+    }
+
+    /// An input that never received anything can settle nothing, so it asks for all there is at once.
+    fn ask_for_all(&mut self) -> Option<Ask> {
+        self.poll.first?;
+        let [window] = self.unread[..] else { return None };
+        if self.poll.asked_for_all || self.poll.is_past || self.newest().is_some() || window.hi != Some(self.settled) {
+            return None;
+        }
+        self.poll.asked_for_all = true;
+        Some(Ask::new(Window { lo: window.lo, hi: None }, Aim::BackFill))
     }
 
     fn cut_history(&self) -> Option<Ask> {
         // A clock ahead of the service's may have put history into the service's future; it waits until it is past.
         let horizon = self.poll.first?.minus(self.poll.lookback).floor_ms();
-        let newest = self.unread.iter().rev().find(|window| window.lo < horizon)?;
+        // What was read in this poll and could not be settled waits for the next.
+        let mut left = self.unread.clone();
+        for looked in &self.poll.looked {
+            left = without(&left, looked.lo, looked.hi.unwrap_or(LAST));
+        }
+        let newest = left.iter().rev().find(|window| window.lo < horizon)?;
         let hi = newest.hi.unwrap_or(horizon).min(horizon);
         let lo = Ticks(hi.0.saturating_sub(self.width)).floor_ms().max(newest.lo);
         Some(Ask::new(Window::between(lo, hi), Aim::BackFill))
@@ -280,7 +316,8 @@ impl Cursor {
         let mut proof = Proof {
             emitted,
             proven: None,
-            since: answer.service_time.or(self.poll.latest),
+            since: answer.looked.or(self.poll.latest),
+            shown: None,
             next: Vec::new(),
             width: None,
             stuck: false,
@@ -301,20 +338,27 @@ impl Cursor {
             self.judge_step(proof, answer, &step, full);
         } else if !full || planted(Planted::FullIsComplete) {
             proof.proven = Some(window);
+            if window.hi.is_none() {
+                proof.shown = Some(proof.since.and_then(|looked| self.newest_of(answer.rows, looked)).unwrap_or(window.lo));
+            }
         } else if let Some(proven) = ordered_part(window, answer) {
-            let rest = Window { lo: proven.hi.unwrap_or(proven.lo), hi: window.hi };
             proof.proven = Some(proven);
-            proof.next.push(Ask::new(rest, part));
+            // All there is, and too much for one answer: history then, which is read from its newest end.
+            if proof.ask.aim != Aim::BackFill || window.hi.is_some() {
+                let lo = self.go_on_at(proof, answer, proven);
+                proof.next.push(Ask::new(Window { lo, hi: window.hi }, part));
+            }
         } else if let Some(pieces) = window.split(meeting_point(&proof.ask, answer)) {
             let [older, newer] = pieces;
-            if answer.service_time.is_some_and(|now| newer.lo >= now.plus(CLOCK_SPREAD)) {
+            if answer.looked.is_some_and(|now| newer.lo >= now.plus(CLOCK_SPREAD)) {
                 // Objects dated in the future; they can wait.
                 proof.next.push(Ask::new(older, part));
                 proof.next.push(Ask::new(newer, Aim::BackFillPart));
             } else {
                 // The newer part first: where the newest come first it fits a page, and each such part is progress.
                 proof.next.push(Ask::new(newer, part));
-                let aim = self.older_aim(part, newer.lo, answer.service_time);
+                let shown = answer.looked.and_then(|looked| self.newest_of(answer.rows, looked));
+                let aim = self.older_aim(part, newer.lo, answer.looked, shown);
                 if aim != Aim::BackFillPart {
                     proof.next.push(Ask::new(older, aim));
                 }
@@ -339,11 +383,25 @@ impl Cursor {
 
     /// What the older part of a window is read for. News below what the newer part will settle becomes history, which may
     /// wait for a later poll; what is younger would never be settled if it waited.
-    fn older_aim(&self, aim: Aim, edge: Ticks, now: Option<Ticks>) -> Aim {
+    fn older_aim(&self, aim: Aim, edge: Ticks, looked: Option<Ticks>, shown: Option<Ticks>) -> Aim {
+        let old_enough = looked.and_then(|looked| self.old_enough(looked, shown.max(self.newest())));
         match aim {
-            Aim::Head if now.is_some_and(|now| edge <= now.minus(self.poll.lookback)) => Aim::BackFillPart,
+            Aim::Head if old_enough.is_some_and(|old_enough| edge <= old_enough) => Aim::BackFillPart,
             aim => aim,
         }
+    }
+
+    /// Where to read on after a part that was proven by its order. Of news that are caught up with, the look-back before the
+    /// part's end is not settled by it; where that is little, it is read again at once, so that no gap is left.
+    fn go_on_at(&self, proof: &Proof, answer: &Answer<'_>, proven: Window) -> Ticks {
+        let end = proven.hi.unwrap_or(proven.lo);
+        let shown = proof.since.and_then(|looked| self.newest_of(answer.rows, looked));
+        let settles = proof.since.and_then(|looked| self.old_enough(looked, shown.max(self.newest())));
+        let Some(settles) = settles.filter(|settles| proof.ask.aim == Aim::Head && proven.lo < *settles && *settles < end) else {
+            return end;
+        };
+        let again = answer.rows.iter().filter(|row| row.updated >= settles).count();
+        if again <= answer.rows.len() / 2 { settles } else { end }
     }
 
     fn judge_step(&self, proof: &mut Proof, answer: &Answer<'_>, step: &Step, full: bool) {
@@ -380,10 +438,13 @@ impl Cursor {
     /// Takes in what an answer proved, after its events were flushed. `true` when the window cannot be read to its end
     /// (see [`Cursor::give_up`]).
     pub fn commit(&mut self, proof: Proof) -> bool {
-        let Proof { ask, emitted, proven, since, next, width, stuck } = proof;
+        let Proof { ask, emitted, proven, since, shown, next, width, stuck } = proof;
         self.poll.latest = self.poll.latest.max(since);
         self.poll.first = self.poll.first.or(since);
         self.note(ask.window, emitted);
+        if let Some(since) = since {
+            self.raise_newest(since);
+        }
         if let Some(width) = width {
             self.width = width.clamp(PER_MS, 3650 * FIRST_WIDTH);
         }
@@ -392,15 +453,24 @@ impl Cursor {
         }
         if let (Some(window), Some(since)) = (proven, since) {
             // All of it that is old enough is settled.
-            let lookback = if planted(Planted::NoLookback) { Duration::ZERO } else { self.poll.lookback };
-            let old_enough = since.minus(lookback).floor_ms();
-            let mut hi = window.hi.map_or(old_enough, |hi| hi.min(old_enough));
-            if planted(Planted::SettledIsNow) {
-                hi = old_enough;
+            let newest = self.newest().map(|newest| shown.map_or(newest, |shown| newest.min(shown)));
+            let old_enough = if self.poll.is_past { window.hi } else { self.old_enough(since, newest) };
+            if let Some(old_enough) = old_enough {
+                let mut hi = window.hi.map_or(old_enough, |hi| hi.min(old_enough));
+                if planted(Planted::SettledIsNow) {
+                    hi = old_enough;
+                }
+                if window.lo < hi {
+                    self.given_up.retain(|given_up| !(window.lo <= given_up.lo && given_up.hi <= Some(hi)));
+                    self.settle(window.lo, hi);
+                }
             }
-            if window.lo < hi {
-                self.given_up.retain(|given_up| !(window.lo <= given_up.lo && given_up.hi <= Some(hi)));
-                self.settle(window.lo, hi);
+            self.poll.looked.push(window);
+            if ask.aim == Aim::Retry && self.given_up.contains(&window) {
+                self.take_back(window);
+            }
+            if !self.poll.is_past {
+                self.regroup();
             }
         }
         self.prune();
@@ -409,6 +479,7 @@ impl Cursor {
 
     /// Remembers what was emitted of an answer that broke off. It proves nothing, and its window will be asked again.
     pub fn remember(&mut self, window: Window, emitted: BTreeSet<Version>) {
+        // What it shows of the newest counts with the next look, when it is still remembered.
         self.note(window, emitted);
         self.prune();
     }
@@ -423,6 +494,7 @@ impl Cursor {
     }
 
     fn note(&mut self, window: Window, emitted: BTreeSet<Version>) {
+        self.note_ahead(&emitted);
         for version in emitted {
             if window.holds(version.updated) || (self.settled..=LAST).contains(&version.updated) {
                 self.versions.insert(version);
@@ -442,7 +514,7 @@ impl Cursor {
         match ask.window.split(middle) {
             Some(pieces) => {
                 let [older, newer] = pieces;
-                let older_aim = self.older_aim(ask.part(), newer.lo, self.poll.latest);
+                let older_aim = self.older_aim(ask.part(), newer.lo, self.poll.latest, None);
                 self.poll.queue.push_back(Ask::new(newer, ask.part()));
                 self.poll.queue.push_back(Ask::new(older, older_aim));
                 Failed::Halved
@@ -489,11 +561,7 @@ impl Cursor {
 
     /// Removes `[lo, hi)` from the unread history.
     fn subtract(&mut self, lo: Ticks, hi: Ticks) {
-        let pieces = self.unread.iter().flat_map(|window| {
-            let end = window.hi.unwrap_or(window.lo);
-            [(window.lo, end.min(lo)), (window.lo.max(hi), end)]
-        });
-        self.unread = pieces.filter(|(lo, hi)| lo < hi).map(|(lo, hi)| Window::between(lo, hi)).collect();
+        self.unread = without(&self.unread, lo, hi);
     }
 
     /// Forgets versions that no request can bring again.
@@ -509,7 +577,24 @@ impl Cursor {
         self.versions.extend(again);
         while self.versions.len() > MAX_VERSIONS {
             self.versions.pop_first();
+            self.poll.forgotten += 1;
         }
+        if let Some(horizon) = &mut self.horizon
+            && !horizon.ahead.is_empty()
+        {
+            let versions = &self.versions;
+            horizon.ahead.retain(|version| versions.contains(version));
+        }
+    }
+
+    /// Whether any look of this poll told its time.
+    pub fn has_looked(&self) -> bool {
+        self.poll.latest.is_some()
+    }
+
+    /// How many versions were forgotten in this poll for want of room; they come again.
+    pub fn forgotten(&self) -> usize {
+        self.poll.forgotten
     }
 
     /// Everything below this instant is read, but for the history and windows given up.
@@ -531,6 +616,15 @@ impl Cursor {
     pub fn remembered(&self) -> usize {
         self.versions.len()
     }
+}
+
+/// The windows without `[lo, hi)`.
+fn without(windows: &[Window], lo: Ticks, hi: Ticks) -> Vec<Window> {
+    let pieces = windows.iter().flat_map(|window| {
+        let end = window.hi.unwrap_or(window.lo);
+        [(window.lo, end.min(lo)), (window.lo.max(hi), end)]
+    });
+    pieces.filter(|(lo, hi)| lo < hi).map(|(lo, hi)| Window::between(lo, hi)).collect()
 }
 
 /// What a full answer proves: up to its last row, when order was accepted and the rows show it. The last row's own
@@ -573,7 +667,7 @@ fn follow_pages(proof: &mut Proof, answer: &Answer<'_>, full: bool) {
 fn meeting_point(ask: &Ask, answer: &Answer<'_>) -> Ticks {
     let window = ask.window;
     let point = point_among_rows(window, answer);
-    let Some(now) = answer.service_time else { return point };
+    let Some(now) = answer.looked else { return point };
     let latest = now.plus(CLOCK_SPREAD).ceil_ms();
     // Dates in the future are set apart at once, however many there are; once, or each second would bring a new part.
     if ask.aim == Aim::Head && point > latest && window.lo < latest { latest } else { point }
@@ -592,7 +686,7 @@ fn point_among_rows(window: Window, answer: &Answer<'_>) -> Ticks {
         let middle = times.len() / 2;
         return *times.select_nth_unstable(middle).1;
     }
-    Ticks(window.lo.0 / 2 + window.hi.or(answer.service_time).unwrap_or(window.lo).max(window.lo).0 / 2)
+    Ticks(window.lo.0 / 2 + window.hi.or(answer.looked).unwrap_or(window.lo).max(window.lo).0 / 2)
 }
 
 /// Times in the checkpoint: RFC 3339, so that a person can read where an input stands.

@@ -20,7 +20,7 @@ fn row(id: u64, at: Ticks) -> Version {
 const HOUR: i64 = 3_600_000;
 
 fn answer(rows: &[Version], asked: u32, ordered: bool, now: Ticks) -> Answer<'_> {
-    Answer { rows, asked, next_link: false, ordered, service_time: Some(now) }
+    Answer { rows, asked, next_link: false, ordered, looked: Some(now) }
 }
 
 /// Commits and says which rows were to be emitted.
@@ -38,7 +38,7 @@ fn the_first_poll_reads_news_before_history() {
     let head = cursor.next_ask().unwrap();
     assert_eq!((head.aim, head.window), (Aim::Head, Window { lo: now.minus(LOOKBACK + CLOCK_SPREAD), hi: None }));
     assert_eq!(cursor.next_ask(), None, "history waits for the service's clock");
-    feed(&mut cursor, head, &answer(&[], 10, true, now));
+    feed(&mut cursor, head, &answer(&[row(1, now)], 10, true, now));
     let history = cursor.next_ask().unwrap();
     let edge = now.minus(LOOKBACK + CLOCK_SPREAD);
     assert_eq!(history.window, Window::between(edge.minus(Duration::from_secs(86_400)), edge));
@@ -84,9 +84,9 @@ fn what_is_younger_than_the_lookback_is_read_again_and_not_repeated() {
     }
     cursor.open_poll(LOOKBACK);
     let ask = cursor.next_ask().unwrap();
-    feed(&mut cursor, ask, &answer(&rows, 10, true, ms(101 * HOUR)));
+    feed(&mut cursor, ask, &answer(&[rows[0], row(2, ms(101 * HOUR))], 10, true, ms(101 * HOUR)));
     assert_eq!(cursor.settled(), ms(101 * HOUR).minus(LOOKBACK));
-    assert_eq!(cursor.remembered(), 0, "below the settled point nothing is asked again, so nothing is remembered");
+    assert_eq!(cursor.remembered(), 1, "below the settled point nothing is asked again, so nothing is remembered");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_full_unordered_answer_splits_the_window_and_fewer_rows_with_a_next_link_pro
     let mut cursor = Cursor::begin(now, now, LOOKBACK);
     cursor.open_poll(LOOKBACK);
     let ask = cursor.next_ask().unwrap();
-    let rows = [row(3, ms(100 * HOUR + 30)), row(2, ms(100 * HOUR + 20))];
+    let rows = [row(3, ms(102 * HOUR)), row(2, ms(100 * HOUR + 20))];
     let short = Answer { next_link: true, ..answer(&rows, 10, false, ms(102 * HOUR)) };
     assert_eq!(feed(&mut cursor, ask, &short), [0, 1]);
     assert_eq!(cursor.settled(), now);
@@ -195,15 +195,17 @@ fn a_failing_window_is_halved_until_a_millisecond_is_left_then_set_aside() {
     let mut cursor = Cursor::begin(now, now, LOOKBACK);
     cursor.open_poll(LOOKBACK);
     let head = cursor.next_ask().unwrap();
-    feed(&mut cursor, head, &answer(&[], 3, false, ms(102 * HOUR)));
+    feed(&mut cursor, head, &answer(&[row(1, ms(102 * HOUR))], 3, false, ms(102 * HOUR)));
     cursor.open_poll(LOOKBACK);
+    let newest = row(2, ms(103 * HOUR));
     let poison = ms(101 * HOUR + 50 * 60_000 + 7);
     let (mut requests, mut set_aside) = (0, None);
     while let Some(ask) = cursor.next_ask() {
         requests += 1;
         assert!(requests < 200);
         if !ask.window.holds(poison) {
-            feed(&mut cursor, ask, &answer(&[], 3, false, ms(103 * HOUR)));
+            let rows = if ask.window.holds(newest.updated) { vec![newest] } else { vec![] };
+            feed(&mut cursor, ask, &answer(&rows, 3, false, ms(103 * HOUR)));
         } else if cursor.failed(&ask, ms(103 * HOUR)) == Failed::Unsplittable {
             assert!(cursor.give_up(&ask));
             set_aside = Some(ask.window);

@@ -221,6 +221,34 @@ impl AnyInput {
         }
     }
 
+    /// Refuses a `start` that lies in the future by this machine's clock: until then the input would be silent, which looks
+    /// like no data.
+    ///
+    /// # Errors
+    /// Names the time and the clock.
+    pub fn check_start(&self, now: Ticks) -> Result<(), InputError> {
+        let at = match self {
+            Self::Polled(Input { start: Start::At(at), .. }) => *at,
+            Self::Polled(_) => return Ok(()),
+            Self::EventHub(EventHubInput { stream, .. }) | Self::Storage(StorageInput { stream, .. }) => match stream.start {
+                Begin::At(at) => at,
+                Begin::Earliest | Begin::Latest | Begin::Back(_) => return Ok(()),
+            },
+        };
+        if at <= now {
+            return Ok(());
+        }
+        let latest = if self.stream().is_some() { "latest" } else { "now" };
+        Err(wrong(
+            "start",
+            format!(
+                "{at} is in the future, and nothing would come until then: write {latest}, a duration back such as 30d, or a time \
+                 that is past (this machine's clock says {})",
+                now.floor_ms()
+            ),
+        ))
+    }
+
     /// What both feeds of the streaming API have, if it is one.
     pub fn stream(&self) -> Option<&StreamInput> {
         match self {
@@ -509,6 +537,36 @@ mod tests {
         assert_eq!(read("now").resolve(now), now);
         assert_eq!(read("12h").resolve(now).to_string(), "2026-11-22T00:00:00Z");
         assert_eq!(read("2026-01-31T00:00:00Z").resolve(now).to_string(), "2026-01-31T00:00:00Z");
+    }
+
+    #[test]
+    fn a_start_in_the_future_is_refused_for_every_feed() {
+        let now = Ticks::parse("2026-11-22T12:00:00Z").unwrap();
+        let feeds: [&[(&str, &str)]; 4] = [
+            &[("feed", "alerts")],
+            &[("feed", "incidents"), ("api", "defender")],
+            &[("feed", "event_hub"), ("event_hub_namespace", "a.example"), ("event_hub_name", "h")],
+            &[("feed", "storage"), ("storage_account", "a.example")],
+        ];
+        for feed in feeds {
+            let check = |start: &str| {
+                let params: Vec<_> = feed.iter().copied().chain([("start", start)]).collect();
+                AnyInput::read(&stanza(&params)).unwrap().check_start(now)
+            };
+            for start in ["2026-11-22T12:00:00.001Z", "2026-11-22T12:00:00-01:00", "2099-01-01T00:00:00Z", "9999-12-30T00:00:00Z"]
+            {
+                let message = check(start).unwrap_err().to_string();
+                assert!(message.starts_with("parameter start: ") && message.contains(" is in the future, "), "{message}");
+                assert!(message.contains("write latest, ") == feed[0].1.contains('_') || feed[0].1 == "storage", "{message}");
+            }
+            for start in ["2026-11-22T12:00:00Z", "0001-01-01T00:00:00Z", "3650d", "1970-01-01T00:00:00"] {
+                check(start).unwrap();
+            }
+        }
+        for start in ["999999d", "99999999999999999999d", "10000-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "-1d"] {
+            let message = AnyInput::read(&stanza(&[("start", start)])).unwrap_err().to_string();
+            assert!(message.starts_with("parameter start: "), "{message}");
+        }
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl Pace {
             self.burst -= 1;
             return Duration::ZERO;
         }
-        let at = self.next.map_or(now, |next| next.max(now));
+        // A clock that was put back in the meantime makes nobody wait for longer than the spacing.
+        let at = self.next.map_or(now, |next| next.clamp(now, now.plus(self.spacing)));
         self.next = Some(at.plus(self.spacing));
         at.since(now)
     }

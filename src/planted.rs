@@ -45,6 +45,16 @@ pub(crate) enum Planted {
     ForgetsStrays,
     /// An alert is known whatever incident it belongs to.
     IgnoresMoves,
+    /// The answer's `Date` alone says when the look was taken.
+    TrustsDate,
+    /// This machine's clock alone says when the look was taken.
+    TrustsMachine,
+    /// A service that stands still settles what it has not shown yet.
+    IgnoresNewest,
+    /// An object dated in the future counts as the newest, once that time has come.
+    FutureIsNewest,
+    /// A position in the future of the clocks is left there.
+    KeepsFuture,
     /// A new link of a partition begins where the input began.
     ReattachesAtStart,
     /// A partition whose numbers went back is read again from its beginning.

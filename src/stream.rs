@@ -104,6 +104,11 @@ impl World<'_> {
         if splunkd.server_roles()?.iter().any(|role| role == "shc_member" || role == "shc_captain") {
             return Err(Error::SearchHeadCluster);
         }
+        // Of a feed that streams: once there is a position, `start` says nothing any more.
+        let positions = ["json", "hub.json"].map(|end| definition.checkpoint_dir.join(format!("{}.{end}", input.name())));
+        if input.stream().is_some() && !positions.iter().any(|path| path.exists()) {
+            input.check_start(Ticks::now())?;
+        }
         match input {
             AnyInput::Polled(input) => self.poll(&input, &splunkd, &settings),
             #[cfg(feature = "streaming")]
@@ -129,6 +134,11 @@ impl World<'_> {
         let waiting = || self.stop.sleep(LOCK_PAUSE);
         let Some(store) = Store::open(&self.definition.checkpoint_dir, &input.name, waiting)? else { return Ok(()) };
         let (saved, tenant_id) = (store.load(&input.name)?, account.tenant_id.clone());
+        // A position that is past has outlived its `start`, whatever the stanza says now, or this machine's clock.
+        let now = Ticks::now();
+        if saved.as_ref().is_none_or(|saved| saved.cursor.settled() > now) {
+            AnyInput::Polled(input.clone()).check_start(now)?;
+        }
         let client = account.client(&settings.http(EXCHANGE_LIMIT)?, input.resource.api())?;
         let memory = MemoryFile::of(&self.definition.checkpoint_dir, &input.name);
         let mut live = Live { client, store, memory, source, input, stream: self.stream, stop: self.stop };

@@ -4,7 +4,7 @@
 //! occur side by side. Compared as text they sort wrongly and as floats they tie, so a time is an integer of 100 ns.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -38,9 +38,14 @@ impl Ticks {
         Some(Self::from_timestamp(parser.parse_timestamp(text.trim()).ok()?))
     }
 
-    /// The machine's clock.
+    /// The machine's clock; one that is set beyond the year 9999 reads as its end.
     pub fn now() -> Self {
-        Self::from_timestamp(Timestamp::now())
+        Self::from_system(SystemTime::now())
+    }
+
+    fn from_system(at: SystemTime) -> Self {
+        let end = if at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+        Self::from_timestamp(Timestamp::try_from(at).unwrap_or(end))
     }
 
     fn from_timestamp(instant: Timestamp) -> Self {
@@ -50,7 +55,7 @@ impl Ticks {
 
     /// The whole millisecond at or before this instant.
     pub fn floor_ms(self) -> Self {
-        Self(self.0.div_euclid(PER_MS) * PER_MS)
+        Self(self.0.div_euclid(PER_MS).saturating_mul(PER_MS))
     }
 
     /// The whole millisecond at or after this instant.
@@ -71,7 +76,8 @@ impl Ticks {
     /// How long after `earlier` this instant is; zero when it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         let ticks = u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0);
-        Duration::from_nanos(ticks.saturating_mul(100))
+        // Not as nanoseconds, which end after 584 years.
+        Duration::from_micros(ticks / 10) + Duration::from_nanos(ticks % 10 * 100)
     }
 
     /// Epoch seconds with three decimals, rounded down: what Splunk's `<time>` takes.
@@ -163,6 +169,22 @@ mod tests {
     fn http_dates() {
         assert_eq!(Ticks::parse_http("Thu, 01 Jan 1970 00:00:10 GMT"), Some(Ticks(10 * PER_SECOND)));
         assert_eq!(Ticks::parse_http("120"), None);
+    }
+
+    #[test]
+    fn a_clock_beyond_all_calendars_is_the_end_of_time_and_nothing_overflows() {
+        let years = |n: u64| Duration::from_secs(n * 31_557_600);
+        let end = Ticks::from_system(SystemTime::UNIX_EPOCH + years(20_000));
+        assert_eq!(end.to_string(), "9999-12-30T22:00:00.9999999Z");
+        assert_eq!(Ticks::from_system(SystemTime::UNIX_EPOCH - years(20_000)).to_string(), "-009999-01-02T01:59:59Z");
+        let long = Duration::from_secs(u64::MAX);
+        for at in [end, Ticks(i64::MAX), Ticks(i64::MIN), Ticks::parse("0001-01-01T00:00:00Z").unwrap()] {
+            assert!(at.plus(long) >= at && at.minus(long) <= at);
+            assert_eq!(at.since(at), Duration::ZERO);
+            assert_eq!(Ticks::parse(&at.floor_ms().to_string()).map(|read| read <= end), Some(true));
+            let _ = (at.ceil_ms(), at.epoch_millis(), at.rfc3339_ms());
+        }
+        assert!(end.since(Ticks(i64::MIN)) > years(9999), "further apart than a clock can be, and no panic");
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub fn run(stdin: impl Read, out: &mut impl Write, splunk_home: Option<&Path>) -
 fn check(definition: &Definition, splunk_home: Option<&Path>) -> Result<(), Error> {
     let Some(stanza) = definition.stanzas.first() else { return Ok(()) };
     let input = AnyInput::read(stanza)?;
+    input.check_start(Ticks::now())?;
     let splunkd = Splunkd::new(&definition.server_uri, definition.session_key.clone(), APP, splunk_home)?;
     let settings = Settings::load(&splunkd)?;
     settings.check()?;

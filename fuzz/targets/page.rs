@@ -98,7 +98,7 @@ fn collected(rows: &[Version], next_link: bool) {
     cursor.open_poll(LOOKBACK);
     for asked in [2, 1000] {
         let Some(ask) = cursor.next_ask() else { return };
-        let answer = Answer { rows, asked, next_link, ordered: true, service_time: Some(NOW) };
+        let answer = Answer { rows, asked, next_link, ordered: true, looked: Some(NOW) };
         let batch = cursor.take(ask.clone(), &answer);
         let emitted: Vec<Version> = batch.emit.iter().map(|n| rows[*n]).collect();
         let before = cursor.settled();

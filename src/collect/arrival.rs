@@ -104,7 +104,7 @@ impl<O: Outside> Poll<'_, O> {
             asked: self.input.page_size,
             next_link: has_next_link,
             ordered: self.order == Order::OldestFirst && are_all_dated,
-            service_time: looked,
+            looked,
         };
         let proof = self.cursor().prove(ask.clone(), &answer, new.clone());
         if planted(Planted::SaveFirst) {

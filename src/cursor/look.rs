@@ -13,7 +13,7 @@ impl Cursor {
 
     /// Goes on with the stretch, in a poll of `news`: what that cursor knows of the time holds here as well.
     pub fn open_stretch(&mut self, news: &Self) {
-        self.poll = Poll { lookback: Duration::ZERO, first: Some(self.settled), ..news.poll.clone() };
+        self.poll = Poll { lookback: Duration::ZERO, first: Some(self.settled), is_past: true, ..news.poll.clone() };
         self.poll.queue.clear();
     }
 

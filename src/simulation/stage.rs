@@ -649,8 +649,7 @@ fn one_poll(stage: &mut Stage, input: &Input, start: &mut Option<Time>) -> Resul
         cursor.history_left(),
         cursor.given_up().len()
     );
-    let news_read = cursor.settled().plus(input.lookback) >= Ticks(began.0).floor_ms();
-    let whole = complete && news_read && cursor.history_left().is_zero() && cursor.given_up().is_empty();
+    let whole = complete && cursor.history_left().is_zero() && cursor.given_up().is_empty();
     if whole {
         let after = seen(stage, *start);
         let mut all_along: BTreeSet<Shown> = before.intersection(&after).cloned().collect();
