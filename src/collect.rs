@@ -317,7 +317,7 @@ impl<'a, O: Outside> Poll<'a, O> {
     /// Asks for one window and takes what comes.
     fn read(&mut self, ask: Ask) -> Result<Option<End>, CollectError> {
         let asking = Asking::List(&ask, self.expand());
-        match self.fetch(&asking, |poll, reply, looked| poll.arrive(&ask, reply.body, looked)) {
+        match self.fetch(&asking, |poll, reply, looked| poll.arrive(&ask, reply, looked)) {
             Fetched::Done(end) => Ok(end),
             Fetched::Failed(error) => self.halve(&ask, error),
             Fetched::End(end) => Ok(Some(end)),
@@ -483,7 +483,8 @@ fn helps_to_ask_again(error: &CollectError) -> bool {
 fn may_be_the_windows_fault(error: &CollectError) -> bool {
     match error {
         CollectError::Api(error) => matches!(error.failure, Failure::Server | Failure::TimedOut(_) | Failure::TooLarge(_)),
-        CollectError::Page { .. } => true,
+        // It is the service's own word that it could not do all of it now.
+        CollectError::Page { reason, .. } => !matches!(reason, PageError::Partial { .. }),
         _ => false,
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{CollectError, End, Incoming, Order, Outside, PageReader, Poll, Spoilt, Ticks, Version};
+use super::{CollectError, End, Incoming, Order, Outside, PageError, PageReader, Poll, Reply, Spoilt, Ticks, Version};
 use crate::cursor::{Answer, Ask};
 use crate::feeds::{Emission, Reading, Row};
 use crate::json::value::Value;
@@ -35,8 +35,9 @@ impl Arrival {
 
 impl<O: Outside> Poll<'_, O> {
     /// Writes what is new of an answer as it comes in, and once all of it is out, remembers what it proves.
-    pub(super) fn arrive(&mut self, ask: &Ask, body: Incoming, looked: Option<Ticks>) -> Result<Option<End>, Spoilt> {
+    pub(super) fn arrive(&mut self, ask: &Ask, reply: Reply<Incoming>, looked: Option<Ticks>) -> Result<Option<End>, Spoilt> {
         let mut arrival = Arrival::new(ask, looked);
+        let Reply { body, partial, .. } = reply;
         let mut page = PageReader::within(std::mem::take(&mut self.room), body);
         loop {
             match page.next_row() {
@@ -46,8 +47,15 @@ impl<O: Outside> Poll<'_, O> {
                     }
                 }
                 Ok(None) => {
-                    let has_next_link = page.has_next_link();
+                    // A count of more than came, and nothing stepped over, is a page that was cut without a link to the rest.
+                    let has_next_link = page.has_next_link() || (ask.skip == 0 && page.missing() > 0);
                     self.room = page.leave();
+                    if let Some(why) = partial {
+                        if let Some(end) = self.interrupted(arrival)? {
+                            return Ok(Some(end));
+                        }
+                        return Err(Spoilt::Page(PageError::Partial { why }));
+                    }
                     return Ok(self.complete(arrival, has_next_link, None)?);
                 }
                 Err(_) if planted(Planted::BrokenIsComplete) => return Ok(self.complete(arrival, false, None)?),

@@ -2,7 +2,7 @@
 //! incidents, and goes on doing so; neither they nor what shares a page with them may be lost for it.
 
 use super::arrival::Arrival;
-use super::{Asking, CollectError, End, Fetched, Incoming, Outside, PageReader, Poll, Spoilt};
+use super::{Asking, CollectError, End, Fetched, Incoming, Outside, PageError, PageReader, Poll, Reply, Spoilt};
 use crate::cursor::{Ask, Window};
 use crate::feeds::IncludeAlerts;
 use crate::json::index::Index;
@@ -14,8 +14,11 @@ use crate::microsoft::query::{Expand, List, Order, object};
 /// The rows of one millisecond and whether there are more: few, so that they can be held.
 type Rows = (Vec<String>, bool);
 
-fn read_whole(body: Incoming) -> Result<Rows, Spoilt> {
-    let mut page = PageReader::new(body);
+fn read_whole(reply: Reply<Incoming>) -> Result<Rows, Spoilt> {
+    if let Some(why) = reply.partial {
+        return Err(Spoilt::Page(PageError::Partial { why }));
+    }
+    let mut page = PageReader::new(reply.body);
     let mut rows = Vec::new();
     while let Some(row) = page.next_row()? {
         rows.push(row.raw().to_owned());
@@ -33,7 +36,7 @@ impl<O: Outside> Poll<'_, O> {
     /// even so from the list of alerts. Unless all came whole, the millisecond is set aside and tried again.
     pub(super) fn take_apart(&mut self, ask: &Ask) -> Result<Option<End>, CollectError> {
         let asking = Asking::List(ask, Expand::Nothing);
-        let fetched = self.fetch(&asking, |_, reply, looked| Ok((read_whole(reply.body)?, looked)));
+        let fetched = self.fetch(&asking, |_, reply, looked| Ok((read_whole(reply)?, looked)));
         let ((rows, has_next_link), looked) = match fetched {
             Fetched::Done(read) => read,
             Fetched::Failed(error) => return self.leave(ask, &error.to_string()),
@@ -97,7 +100,7 @@ impl<O: Outside> Poll<'_, O> {
             skip: 0,
             expand: Expand::Nothing,
         };
-        let fetched = self.fetch(&Asking::Object(&list.path_and_query()), |_, reply, _| read_whole(reply.body));
+        let fetched = self.fetch(&Asking::Object(&list.path_and_query()), |_, reply, _| read_whole(reply));
         let (mut rows, _) = match fetched {
             Fetched::Done(read) => read,
             Fetched::End(end) => return Err(end),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::{CONTENT_TYPE, DATE, HeaderName, LOCATION, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, DATE, HeaderName, LOCATION, RETRY_AFTER, WARNING};
 
 use crate::masking::foreign_text;
 use crate::time::Ticks;
@@ -18,6 +18,21 @@ pub fn retry_after(headers: &HeaderMap, now: Ticks) -> Option<Duration> {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))));
     }
     Some(Ticks::parse_http(text)?.since(date(headers).unwrap_or(now)))
+}
+
+/// What says that data which was read with success is not all there is: another status than 200, or a `Warning`. `None` when
+/// nothing does.
+pub fn partial(status: u16, headers: &HeaderMap) -> Option<String> {
+    if status != 200 {
+        return Some(format!("HTTP {status} in place of 200"));
+    }
+    let said = headers.get_all(WARNING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let doubted = said.filter(|text| {
+        let lower = text.trim().to_ascii_lowercase();
+        // A proxy that packed the body anew, and an interface that will end some day, leave nothing out.
+        !lower.is_empty() && !lower.starts_with("214 ") && !lower.contains("deprecat") && !lower.contains("sunset")
+    });
+    doubted.map(|text| format!("a Warning came with it: {}", foreign_text(&text))).next()
 }
 
 /// The service's clock: the `Date` header.
@@ -104,6 +119,37 @@ mod tests {
         ];
         for (pairs, expected) in table {
             assert_eq!(retry_after(&headers(pairs), now), expected.map(Duration::from_secs), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn what_says_that_data_is_not_whole() {
+        let told = "a Warning came with it: 199 - \"Microsoft/Defender/504/10000\"";
+        let table: [(u16, &[(&str, &str)], Option<&str>); 9] = [
+            (200, &[], None),
+            (206, &[], Some("HTTP 206 in place of 200")),
+            (203, &[("warning", "214 - \"x\"")], Some("HTTP 203 in place of 200")),
+            (200, &[("warning", "199 - \"Microsoft/Defender/504/10000\"")], Some(told)),
+            (
+                200,
+                &[("warning", "110 proxy \"Response is stale\"")],
+                Some("a Warning came with it: 110 proxy \"Response is stale\""),
+            ),
+            (200, &[("warning", "214 proxy \"Transformation applied\"")], None),
+            (200, &[("warning", "299 - \"This API is deprecated\"")], None),
+            (
+                200,
+                &[("warning", "299 - \"Sunset: 2027-02-01\""), ("warning", "199 - \"Microsoft/Defender/504/10000\"")],
+                Some(told),
+            ),
+            (200, &[("warning", "")], None),
+        ];
+        for (status, pairs, expected) in table {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+            }
+            assert_eq!(partial(status, &headers).as_deref(), expected, "{status} {pairs:?}");
         }
     }
 

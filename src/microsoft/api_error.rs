@@ -92,6 +92,12 @@ pub enum Failure {
         /// The page's title.
         title: Option<String>,
     },
+    /// 200 to 299, and not the answer that was asked for: a part of it, nothing, or an error in its place.
+    #[error("the answer is not whole: {why}")]
+    Partial {
+        /// What says so.
+        why: String,
+    },
     /// A redirect, which is never followed.
     #[error("a redirect to {host} was not followed")]
     Redirect {
@@ -155,6 +161,8 @@ enum Spoken {
     Structured(Inner),
     /// What gateways in front of the services write.
     Text(String),
+    /// Something that says nothing.
+    Other(serde::de::IgnoredAny),
 }
 
 #[derive(Default, Deserialize)]
@@ -180,17 +188,22 @@ struct Ids {
 /// Everything else, with what Microsoft said about it.
 pub fn classify(asked: Asked<'_>, status: u16, headers: &HeaderMap, body: &[u8], now: Ticks) -> Result<(), Box<ApiError>> {
     let html = answer::is_html(headers, body);
-    if (200..300).contains(&status) && !html && (is_json(body) || (body.trim_ascii().is_empty() && asked.method != Method::GET)) {
+    let (success, empty) = ((200..300).contains(&status), body.trim_ascii().is_empty());
+    let Inner { code, message, target, inner } = match serde_json::from_slice(body) {
+        Ok(Envelope { error: Spoken::Structured(error) }) => error,
+        Ok(Envelope { error: Spoken::Text(code) }) => Inner { code: Some(code), ..Inner::default() },
+        Ok(Envelope { error: Spoken::Other(_) }) | Err(_) => Inner::default(),
+    };
+    let spoke = code.is_some() || message.is_some();
+    let partial = if asked.method == Method::GET { answer::partial(status, headers) } else { None };
+    if success && !html && !spoke && partial.is_none() && (is_json(body) || (empty && asked.method != Method::GET)) {
         return Ok(());
     }
     let not_json = || Failure::NotJson { title: answer::title(body) };
-    let Inner { code, message, target, inner } = match serde_json::from_slice(body) {
-        Ok(Envelope { error: Spoken::Structured(error) }) if status >= 400 => error,
-        Ok(Envelope { error: Spoken::Text(code) }) if status >= 400 => Inner { code: Some(code), ..Inner::default() },
-        _ => Inner::default(),
-    };
     let failure = match status {
-        200..=299 => not_json(),
+        200..=299 if html || !(empty || is_json(body)) => not_json(),
+        200..=299 if spoke => Failure::Partial { why: "it holds an error".to_owned() },
+        200..=299 => Failure::Partial { why: partial.unwrap_or_else(|| "its body is empty".to_owned()) },
         300..=399 => Failure::Redirect { host: answer::redirect_host(headers) },
         // 509 is Graph's "bandwidth limit exceeded".
         429 | 503 | 509 => Failure::Throttled { retry_after: answer::retry_after(headers, now) },
@@ -286,7 +299,7 @@ impl ApiError {
             }
             // A list is always there, if the host is the right one.
             Failure::NotFound => is_list(self.api, &self.path),
-            Failure::Throttled { .. } | Failure::Server => false,
+            Failure::Throttled { .. } | Failure::Server | Failure::Partial { .. } => false,
         }
     }
 
@@ -332,7 +345,7 @@ impl ApiError {
             }),
             Failure::TooLarge(_) => "set a smaller page_size".to_owned(),
             Failure::Setup(_) => "check the proxy, the CA bundle and the account's URLs".to_owned(),
-            Failure::Throttled { .. } | Failure::Server | Failure::TimedOut(_) => return None,
+            Failure::Throttled { .. } | Failure::Server | Failure::Partial { .. } | Failure::TimedOut(_) => return None,
         })
     }
 }
@@ -373,6 +386,7 @@ mod tests {
             Failure::Setup(_) => "setup",
             Failure::NotJson { .. } => "not json",
             Failure::Redirect { .. } => "redirect",
+            Failure::Partial { .. } => "partial",
         }
     }
 
@@ -520,6 +534,43 @@ mod tests {
         }
         let long = format!("{{\"error\":{{\"message\":\"{}\"}}}}", "x".repeat(10_000));
         assert!(list(400, &[], long.as_bytes()).unwrap_err().to_string().len() < 500);
+    }
+
+    #[test]
+    fn a_success_that_is_no_answer_is_told_from_data() {
+        let warning: Headers<'_> = &[(http::header::WARNING, "199 - \"Microsoft/Defender/504/10000\"")];
+        // (status, headers, body, whether it is one for a reading, for a change)
+        let table: [(u16, Headers<'_>, &str, bool, bool); 12] = [
+            (200, &[], r#"{"id":"1"}"#, true, true),
+            (200, &[], r#"{"id":"1","error":null}"#, true, true),
+            (200, &[], r#"{"error":{"code":"Timeout","message":"x"}}"#, false, false),
+            (200, &[], r#"{"id":"1","error":{"code":"Timeout"}}"#, false, false),
+            (200, &[], r#"{"error":"busy"}"#, false, false),
+            (200, &[], "", false, true),
+            (200, warning, r#"{"id":"1"}"#, false, true),
+            (204, &[], "", false, true),
+            (204, &[], "{}", false, true),
+            (203, &[], r#"{"id":"1"}"#, false, true),
+            (206, warning, r#"{"id":"1"}"#, false, true),
+            (202, &[], r#"{"status":"running"}"#, false, true),
+        ];
+        for (status, headers, body, reads, changes) in table {
+            for (method, good) in [(Method::GET, reads), (Method::PATCH, changes)] {
+                let path = "/v1.0/security/incidents/1";
+                match read(Api::Graph, &method, path, status, headers, body.as_bytes()) {
+                    Ok(()) => assert!(good, "{method} {status} {body}"),
+                    Err(error) => {
+                        assert!(!good, "{method} {status} {body}: {error}");
+                        assert_eq!((kind(&error), error.is_permanent(), error.remedy()), ("partial", false, None));
+                    }
+                }
+            }
+        }
+        let told = list(200, &[], br#"{"error":{"code":"Timeout","message":"The backend timed out."}}"#).unwrap_err().to_string();
+        assert!(
+            told.ends_with("HTTP 200: the answer is not whole: it holds an error: Timeout: The backend timed out."),
+            "{told}"
+        );
     }
 
     #[test]

@@ -149,7 +149,13 @@ fn answer_of(call: Call<'_>, response: Option<Response>, whole: &Reply) -> Answe
     };
     classify(asked, response.status, &headers, &body, Ticks::now())?;
     let request_id = request_id(&headers).or_else(|| whole.request_id.clone());
-    Ok(Reply { body, service_time: answer::date(&headers).or(whole.service_time), request_id, status: response.status })
+    Ok(Reply {
+        body,
+        service_time: answer::date(&headers).or(whole.service_time),
+        request_id,
+        status: response.status,
+        partial: None,
+    })
 }
 
 /// Reads up to [`READ_LIMIT`] Endpoint alerts by id. Those that are missing may still exist: ask for each.

@@ -35,6 +35,9 @@ pub struct Reply<B = Vec<u8>> {
     pub request_id: Option<String>,
     /// 200 to 299.
     pub status: u16,
+    /// What says that the body, though it is data, is not all of it. Only an answer that is read while it comes in says so
+    /// here; any other is an [`ApiError`] then.
+    pub partial: Option<String>,
 }
 
 /// The body of a successful answer, as it comes in.
@@ -141,9 +144,14 @@ impl Client {
                 read => begun.extend_from_slice(&piece[..read]),
             }
         }
-        classify(asked, head.status.as_u16(), &head.headers, &begun, Ticks::now())?;
+        let partial = answer::partial(head.status.as_u16(), &head.headers);
+        // Its rows are worth having, whatever is missing beside them; what else the body holds is seen when it is read.
+        let has_data = head.status.is_success() && is_json(&begun) && !answer::is_html(&head.headers, &begun);
+        if !has_data {
+            classify(asked, head.status.as_u16(), &head.headers, &begun, Ticks::now())?;
+        }
         let (api, path) = (self.api, path_and_query.to_owned());
-        Ok(reply(&head, chosen, Incoming { begun, given: 0, rest: body, api, path }))
+        Ok(Reply { partial, ..reply(&head, chosen, Incoming { begun, given: 0, rest: body, api, path }) })
     }
 
     /// Changes an object.
@@ -229,6 +237,7 @@ fn reply<B>(head: &http::response::Parts, chosen: Option<String>, body: B) -> Re
         service_time: answer::date(&head.headers),
         request_id: request_id(&head.headers).or(chosen),
         status: head.status.as_u16(),
+        partial: None,
     }
 }
 

@@ -14,6 +14,7 @@ use std::ops::Range;
 pub use crate::json::index::MAX_DEPTH;
 use crate::json::index::{Fault, Index};
 use crate::json::value::{self, Value};
+use crate::masking::foreign_text;
 
 /// Bytes read at once, and what the window shrinks back to.
 const WINDOW: usize = 128 << 10;
@@ -45,7 +46,7 @@ impl Source for &[u8] {
 }
 
 /// Why a body is not a list answer. None of these is "no data". Places are bytes of the inflated body, from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
     /// Nothing at all.
     #[error("the list answer is empty")]
@@ -72,7 +73,7 @@ pub enum PageError {
         at: u64,
     },
     /// More text after the object.
-    #[error("the list answer goes on after its end (byte {at})")]
+    #[error("the list answer goes on behind its end (byte {at})")]
     Trailing {
         /// Where it goes on.
         at: u64,
@@ -98,6 +99,18 @@ pub enum PageError {
     /// `value` is something else.
     #[error("`value` in the list answer is not an array")]
     NotAnArray,
+    /// The service failed in the middle, and says so beside the rows it has.
+    #[error("the list answer holds an error: {said}")]
+    Failed {
+        /// The error in the service's words.
+        said: String,
+    },
+    /// The status or a header says that rows are missing.
+    #[error("the list answer is not whole: {why}")]
+    Partial {
+        /// What says so.
+        why: String,
+    },
 }
 
 /// Why no further row came.
@@ -180,6 +193,12 @@ pub struct PageReader<S> {
     place: Place,
     found: Found,
     has_next_link: bool,
+    /// What stood beside the rows in place of more of them.
+    error: Option<String>,
+    /// Rows given out.
+    rows: u64,
+    /// Rows there are, where the answer says it.
+    count: Option<u64>,
     index: Index,
 }
 
@@ -202,6 +221,9 @@ impl<S: Source> PageReader<S> {
             place: Place::Begin,
             found: Found::Nothing,
             has_next_link: false,
+            error: None,
+            rows: 0,
+            count: None,
             index,
         }
     }
@@ -223,6 +245,11 @@ impl<S: Source> PageReader<S> {
     /// never followed.
     pub fn has_next_link(&self) -> bool {
         self.has_next_link
+    }
+
+    /// How many rows the answer says that there are beyond those it gave; 0 where it says nothing.
+    pub fn missing(&self) -> u64 {
+        self.count.map_or(0, |count| count.saturating_sub(self.rows))
     }
 
     /// The next element of `value`, whatever it is: a caller that needs objects says what it does with others. `None` when
@@ -247,6 +274,7 @@ impl<S: Source> PageReader<S> {
                         continue;
                     }
                     let row = self.value()?;
+                    self.rows += 1;
                     self.place = Place::AfterRow;
                     return Ok(Some(self.index.top(self.text(row)?)));
                 }
@@ -295,7 +323,9 @@ impl<S: Source> PageReader<S> {
         }
         let name = self.value()?;
         let name = value::unquote(self.text(name)?).ok_or(PageError::Syntax { at })?;
-        let (is_rows, is_link) = (name == "value", name == "@odata.nextLink");
+        let (is_rows, is_link) = (name == "value", matches!(&*name, "@odata.nextLink" | "@nextLink"));
+        let is_error = matches!(&*name, "error" | "errors" | "odata.error" | "@odata.error");
+        let is_count = matches!(&*name, "@odata.count" | "@count");
         match self.step()? {
             (b':', _) => {}
             (_, at) => return Err(PageError::Syntax { at }.into()),
@@ -309,7 +339,12 @@ impl<S: Source> PageReader<S> {
         let value = self.value()?;
         let value = self.text(value)?;
         let says_more = is_link && !matches!(value, "null" | "\"\"");
+        let count = if is_count { value.parse().ok() } else { None };
+        let said = is_error && !matches!(value, "null" | "\"\"" | "{}" | "[]" | "false");
+        let said = said.then(|| foreign_text(value));
         self.has_next_link |= says_more;
+        self.count = self.count.max(count);
+        self.error = self.error.take().or(said);
         if is_rows {
             // Read over all the same, so that a cut body is still told from a wrong one.
             self.found = if self.found == Found::Nothing { Found::Other } else { Found::Twice };
@@ -324,6 +359,9 @@ impl<S: Source> PageReader<S> {
             return Err(PageError::Trailing { at: self.position() }.into());
         }
         self.place = Place::End;
+        if let Some(said) = self.error.take() {
+            return Err(PageError::Failed { said }.into());
+        }
         match self.found {
             Found::Array => Ok(()),
             Found::Nothing => Err(PageError::NoValue.into()),

@@ -560,7 +560,7 @@ mod tests {
 
     fn reply(body: &Value) -> Reply {
         let request_id = Some("r-1".to_owned());
-        Reply { body: body.to_string().into_bytes(), service_time: None, request_id, status: 200 }
+        Reply { body: body.to_string().into_bytes(), service_time: None, request_id, status: 200, partial: None }
     }
 
     #[test]

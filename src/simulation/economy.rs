@@ -131,7 +131,7 @@ impl Outside for Bench {
         let service_time = Some(Ticks(self.clock.get().0 / PER_SECOND * PER_SECOND));
         self.spend(ANSWER_TIME / 2);
         let body = Incoming::stand_in(body);
-        Ok(Reply { body, service_time, request_id: None, status: 200 })
+        Ok(Reply { body, service_time, request_id: None, status: 200, partial: None })
     }
 
     fn write(&mut self, draft: &Draft) -> Result<(), StreamError> {

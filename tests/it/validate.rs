@@ -241,7 +241,6 @@ fn somebody_elses_answer_is_refused() {
                 FaultKind::Redirect("https://portal.example/sign-in?from=here".to_owned()),
                 "HTTP 302: a redirect to portal.example was not followed",
             ),
-            (FaultKind::Nothing, "HTTP 200: something that is not JSON answered"),
         ];
         for (kind, what) in table {
             stage.sim.faults().push(Fault::once(list.route(), kind));
@@ -307,6 +306,7 @@ fn what_may_pass_is_no_refusal() {
         (FaultKind::Throttled(7, RetryAfter::Seconds), format!("{asked}: HTTP 429: asked to wait: {quota}")),
         (FaultKind::Html(503), format!("{asked}: HTTP 503: asked to wait")),
         (FaultKind::Refused, format!("{asked}: no answer from HOST: Peer disconnected; {check}")),
+        (FaultKind::Nothing, format!("{asked}: HTTP 200: the answer is not whole: its body is empty")),
         (FaultKind::HalfJson, format!("{page}: the list answer is cut off after N bytes")),
         (FaultKind::Array, format!("{page}: the list answer is not a JSON object")),
     ];

@@ -30,6 +30,33 @@ fn read(body: &[u8]) -> Read {
 }
 
 #[test]
+fn an_error_beside_the_rows_is_no_answer_and_a_count_tells_what_is_missing() {
+    for (body, said) in [
+        (r#"{"value":[],"error":{"code":"ServiceUnavailable","message":"x"}}"#, Some("ServiceUnavailable")),
+        (r#"{"error":{"code":"Timeout"},"value":[{"id":"1"}]}"#, Some("Timeout")),
+        (r#"{"error":{"code":"Timeout"}}"#, Some("Timeout")),
+        (r#"{"value":[],"errors":[{"message":"half"}]}"#, Some("half")),
+        (r#"{"value":[],"odata.error":{"code":"Late"}}"#, Some("Late")),
+        (r#"{"value":[],"error":null,"errors":[]}"#, None),
+    ] {
+        match (check(body.as_bytes()), said) {
+            (Ok(()), None) => {}
+            (Err(error @ PageError::Failed { .. }), Some(said)) => assert!(error.to_string().contains(said), "{error}"),
+            (other, _) => panic!("{body}: {other:?}"),
+        }
+    }
+    for (body, missing, link) in [
+        (r#"{"@odata.count":3,"value":[{"id":"1"}]}"#, 2, false),
+        (r#"{"value":[{"id":"1"}],"@odata.count":1}"#, 0, false),
+        (r#"{"value":[],"@odata.count":null,"@nextLink":"x"}"#, 0, true),
+    ] {
+        let mut page = PageReader::new(body.as_bytes());
+        while page.next_row().unwrap().is_some() {}
+        assert_eq!((page.missing(), page.has_next_link()), (missing, link), "{body}");
+    }
+}
+
+#[test]
 fn memory_that_served_before_shows_nothing_of_it() {
     let long = format!(r#"{{"value":["{}",{}1]}}"#, "x".repeat(3 * WINDOW), "1,".repeat(20_000));
     let mut room = Room::default();
