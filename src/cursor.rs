@@ -348,9 +348,9 @@ impl Cursor {
                 let lo = self.go_on_at(proof, answer, proven);
                 proof.next.push(Ask::new(Window { lo, hi: window.hi }, part));
             }
-        } else if let Some(pieces) = window.split(meeting_point(&proof.ask, answer)) {
+        } else if let Some(pieces) = window.split(meeting_point(&proof.ask, answer, self.future(answer))) {
             let [older, newer] = pieces;
-            if answer.looked.is_some_and(|now| newer.lo >= now.plus(CLOCK_SPREAD)) {
+            if self.future(answer).is_some_and(|future| newer.lo >= future) {
                 // Objects dated in the future; they can wait.
                 proof.next.push(Ask::new(older, part));
                 proof.next.push(Ask::new(newer, Aim::BackFillPart));
@@ -379,6 +379,12 @@ impl Cursor {
                 () => None,
             };
         }
+    }
+
+    /// From where on objects are dated in the future: by the later of both clocks, for one that is behind must not let news
+    /// wait.
+    fn future(&self, answer: &Answer<'_>) -> Option<Ticks> {
+        Some(self.poll.later.or(answer.looked)?.plus(CLOCK_SPREAD).ceil_ms())
     }
 
     /// What the older part of a window is read for. News below what the newer part will settle becomes history, which may
@@ -664,11 +670,10 @@ fn follow_pages(proof: &mut Proof, answer: &Answer<'_>, full: bool) {
 ///
 /// Newest first (what the Defender APIs do): just above the oldest row, so that the newer part fits one page. Ascending:
 /// after the first row's millisecond. In no order: at the median, which halves the rows.
-fn meeting_point(ask: &Ask, answer: &Answer<'_>) -> Ticks {
+fn meeting_point(ask: &Ask, answer: &Answer<'_>, future: Option<Ticks>) -> Ticks {
     let window = ask.window;
     let point = point_among_rows(window, answer);
-    let Some(now) = answer.looked else { return point };
-    let latest = now.plus(CLOCK_SPREAD).ceil_ms();
+    let Some(latest) = future else { return point };
     // Dates in the future are set apart at once, however many there are; once, or each second would bring a new part.
     if ask.aim == Aim::Head && point > latest && window.lo < latest { latest } else { point }
 }
