@@ -390,7 +390,7 @@ impl Cursor {
     /// What the older part of a window is read for. News below what the newer part will settle becomes history, which may
     /// wait for a later poll; what is younger would never be settled if it waited.
     fn older_aim(&self, aim: Aim, edge: Ticks, looked: Option<Ticks>, shown: Option<Ticks>) -> Aim {
-        let old_enough = looked.and_then(|looked| self.old_enough(looked, shown.max(self.newest())));
+        let old_enough = looked.and_then(|looked| self.old_enough(looked, shown.max(self.newest_by(looked))));
         match aim {
             Aim::Head if old_enough.is_some_and(|old_enough| edge <= old_enough) => Aim::BackFillPart,
             aim => aim,
@@ -402,7 +402,7 @@ impl Cursor {
     fn go_on_at(&self, proof: &Proof, answer: &Answer<'_>, proven: Window) -> Ticks {
         let end = proven.hi.unwrap_or(proven.lo);
         let shown = proof.since.and_then(|looked| self.newest_of(answer.rows, looked));
-        let settles = proof.since.and_then(|looked| self.old_enough(looked, shown.max(self.newest())));
+        let settles = proof.since.and_then(|looked| self.old_enough(looked, shown.max(self.newest_by(looked))));
         let Some(settles) = settles.filter(|settles| proof.ask.aim == Aim::Head && proven.lo < *settles && *settles < end) else {
             return end;
         };

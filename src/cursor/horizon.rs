@@ -180,12 +180,18 @@ impl Cursor {
         versions.iter().filter(counts).map(|version| version.updated).max()
     }
 
+    /// The newest update time ever received that a look of that time may count: both clocks call it past by now.
+    pub(super) fn newest_by(&self, looked: Ticks) -> Option<Ticks> {
+        let horizon = self.horizon.as_ref();
+        let counts = |version: &&Version| !horizon.is_some_and(|horizon| horizon.ahead.contains(version));
+        let received = self.versions.range(..=latest_of(looked)).rev().find(counts).map(|version| version.updated);
+        received.max(horizon.and_then(|horizon| horizon.newest))
+    }
+
     /// Takes what was received into account, once both clocks call it past.
     pub(super) fn raise_newest(&mut self, looked: Ticks) {
-        let horizon = self.horizon.get_or_insert_default();
-        let mut past = self.versions.range(..=latest_of(looked)).rev();
-        let received = past.find(|version| !horizon.ahead.contains(version)).map(|version| version.updated);
-        horizon.newest = horizon.newest.max(received);
+        let newest = self.newest_by(looked);
+        self.horizon.get_or_insert_default().newest = newest;
     }
 
     /// A window that was set aside can be read again, and is too young to be settled: it is like any other from now on.
