@@ -514,8 +514,11 @@ impl Cursor {
     /// is to blame, every second part succeeds, and when the service is, none does.
     pub fn failed(&mut self, ask: &Ask, now: Ticks) -> Failed {
         let Window { lo, hi } = ask.window;
-        // An open window ends about now, if this machine's clock is right; a wrong one must not keep halving near `lo`.
-        let about_now = now.max(self.poll.latest.unwrap_or(now)).max(lo.plus(self.poll.lookback * 2 + Duration::from_secs(2)));
+        // An open window ends about now, if this machine's clock is right; a wrong one must not keep halving near `lo`, nor one
+        // object that is dated years ahead make it creep there.
+        let looked = now.max(self.poll.latest.unwrap_or(now));
+        let ahead = lo.since(looked).max(self.poll.lookback + Duration::from_secs(1));
+        let about_now = looked.max(lo.plus(ahead.saturating_mul(2)));
         let middle = Ticks(lo.0 / 2 + hi.unwrap_or(about_now).0 / 2);
         match ask.window.split(middle) {
             Some(pieces) => {
@@ -539,7 +542,12 @@ impl Cursor {
             return false;
         }
         self.given_up.push(ask.window);
-        self.settle(lo, hi);
+        // One dated in the future is no reason to take all before it for history.
+        if self.poll.latest.is_none_or(|looked| hi <= looked) {
+            self.settle(lo, hi);
+        } else {
+            self.subtract(lo, hi);
+        }
         self.prune();
         true
     }

@@ -28,12 +28,14 @@ fn events(row: &Row<'_>, reading: &Reading<'_>, out: &mut Emission) {
     }
     for alert in &alerts.rows {
         // Twice in one answer happens when an incident is being merged into another.
+        // Older than what was written of it, in an incident that is not new: a copy of what both were.
+        let is_stale = (reading.is_stray || !reading.is_new) && reading.alerts.is_beyond(alert.version);
         let known = alert.is_dated()
             && (reading.alerts.holds(alert.version)
                 || reading.alerts.holds(alert.unplaced)
-                || (reading.is_stray && reading.alerts.is_beyond(alert.version))
+                || is_stale
                 || out.alerts_seen.contains_key(&alert.version));
-        if alert.is_dated() && !(reading.is_stray && known) {
+        if alert.is_dated() && !is_stale && !(reading.is_stray && known) {
             out.alerts_seen.insert(alert.version, alert.unplaced);
         }
         let wanted = match reading.include_alerts {
