@@ -211,8 +211,10 @@ struct Poll {
     first: Option<Ticks>,
     /// The newest look of this poll.
     latest: Option<Ticks>,
-    /// The later of both clocks when the last answer came.
+    /// The later of both clocks when the last answer came; of this machine's alone where that had no `Date`.
     later: Option<Ticks>,
+    /// The later of both clocks when the last answer with a `Date` came.
+    later_of_both: Option<Ticks>,
     /// Windows that were proven in this poll.
     looked: Vec<Window>,
     /// Whether all that is read lies below what another cursor settled: then no horizon bounds it.
@@ -384,7 +386,7 @@ impl Cursor {
     /// From where on objects are dated in the future: by the later of both clocks, for one that is behind must not let news
     /// wait.
     fn future(&self, answer: &Answer<'_>) -> Option<Ticks> {
-        Some(self.poll.later.or(answer.looked)?.plus(CLOCK_SPREAD).ceil_ms())
+        Some(self.poll.later_of_both.or(answer.looked)?.plus(CLOCK_SPREAD).ceil_ms())
     }
 
     /// What the older part of a window is read for. News below what the newer part will settle becomes history, which may

@@ -96,6 +96,9 @@ impl Cursor {
     /// at the first run, or there when an earlier version of this program believed an answer's `Date` alone.
     pub fn hear(&mut self, clocks: &Clocks) -> Option<Mended> {
         self.poll.later = Some(clocks.later());
+        if clocks.service.is_some() {
+            self.poll.later_of_both = self.poll.later;
+        }
         let service = clocks.service.filter(|service| *service >= EPOCH && clocks.machine >= EPOCH)?;
         if planted(Planted::KeepsFuture) {
             return None;
