@@ -267,7 +267,13 @@ impl Cursor {
 
     /// The next request of this poll: news first, then history from its newest end. `None` when nothing is left to ask.
     pub fn next_ask(&mut self) -> Option<Ask> {
-        self.poll.queue.pop_front().or_else(|| self.ask_for_all()).or_else(|| self.cut_history())
+        while let Some(ask) = self.poll.queue.pop_front() {
+            // What was set aside and came with the news meanwhile is settled and forgotten: asked again, it would come again.
+            if ask.aim != Aim::Retry || self.given_up.contains(&ask.window) {
+                return Some(ask);
+            }
+        }
+        self.ask_for_all().or_else(|| self.cut_history())
     }
 
     /// An input that never received anything can settle nothing, so it asks for all there is at once.
