@@ -104,7 +104,10 @@ impl<O: Outside> Poll<'_, O> {
     /// for has to be there.
     pub(super) fn note_emitted(&mut self, emitted: &BTreeSet<Version>, looked: Option<Ticks>) {
         let now = looked.unwrap_or_else(|| self.outside.now());
-        if self.looking.is_some() {
+        if let Some(known) = &mut self.looking {
+            // A copy of it may come with another window of this look.
+            known.extend(emitted);
+            known.sort_unstable();
             for version in emitted {
                 if version.updated == UNDATED {
                     self.checkpoint.cursor.strays.note(*version);
