@@ -74,6 +74,8 @@ pub enum Lasting {
     Undated,
     /// More versions would have to be remembered than there is room for.
     Forgotten,
+    /// The service names next pages that lead nowhere.
+    NextPages,
 }
 
 /// When each lasting trouble was warned of last (RFC 3339): a poll is a process of its own, so its checkpoint has to know.

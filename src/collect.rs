@@ -11,13 +11,14 @@ mod arrival;
 mod clocks;
 mod expansion;
 mod late;
+mod refusal;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Subject, Warned};
-use crate::cursor::{Aim, Ask, Cursor, Failed, MAX_GIVEN_UP};
+use crate::cursor::{Aim, Ask, Cursor, Failed, MAX_GIVEN_UP, Window};
 use crate::feeds::{Draft, IncludeAlerts};
 use crate::input::{Input, Start};
 use crate::late::Late;
@@ -27,7 +28,7 @@ use crate::microsoft::client::{Incoming, Reply};
 use crate::microsoft::cloud::Api;
 use crate::microsoft::page::{Broken, PageError, PageReader, Room};
 use crate::microsoft::query::{Expand, List, Order};
-use crate::pace::Pace;
+use crate::pace::{Pace, backoff};
 use crate::planted::{Planted, planted};
 use crate::retry::{self, ATTEMPTS, Next, Tries};
 use crate::splunk::event::StreamError;
@@ -160,6 +161,12 @@ pub enum CollectError {
     },
 }
 
+impl CollectError {
+    fn is_bad_request(&self) -> bool {
+        matches!(self, Self::Api(error) if matches!(error.failure, Failure::BadRequest))
+    }
+}
+
 impl retry::Throttled for CollectError {
     fn is_throttled(&self) -> bool {
         matches!(self, Self::Api(error) if error.is_throttled())
@@ -198,10 +205,15 @@ pub struct Tally {
     pub throttled: Duration,
     /// The newest update time received.
     pub newest: Option<Ticks>,
+    /// Whether news were left to the next poll.
+    pub is_cut_short: bool,
 }
 
 /// Requests for history in every poll, also when news took all of its time: otherwise a busy tenant's would never be read.
 const HISTORY_AT_LEAST: u32 = 3;
+/// A poll may take twice its time, or this where that is more, before it ends whatever it is at: a service that never tires of
+/// being slow must not keep an input for ever.
+const LIMIT_AT_LEAST: Duration = Duration::from_secs(300);
 /// After so many failed windows without one success the service is at fault, not an object.
 const FAILURES_IN_A_ROW: u32 = 6;
 
@@ -213,7 +225,11 @@ pub struct Poll<'a, O> {
     pace: Pace,
     order: Order,
     deadline: Ticks,
+    /// When the poll ends, whatever it is at.
+    limit: Ticks,
     failures: u32,
+    /// What the service refused as too old in this poll.
+    too_old: Option<(Window, String)>,
     room: Room,
     /// While a late look is under way: what was emitted in its stretch, sorted.
     looking: Option<Vec<Version>>,
@@ -227,6 +243,8 @@ pub struct Poll<'a, O> {
 enum Asking<'a> {
     /// The rows of a window, with or without what they are expanded by.
     List(&'a Ask, Expand),
+    /// The incidents of a window that failed with their alerts, without them.
+    Rows(&'a Ask),
     /// A path of its own.
     Object(&'a str),
 }
@@ -267,12 +285,13 @@ impl<'a, O: Outside> Poll<'a, O> {
     /// A poll that has asked nothing yet. `checkpoint` is already saved once, so that `start` means the same instant when
     /// the first run fails.
     pub fn new(input: &'a Input, checkpoint: &'a mut Checkpoint, outside: &'a mut O) -> Self {
-        let deadline = outside.now().plus(input.budget);
+        let now = outside.now();
+        let (deadline, limit) = (now.plus(input.budget), now.plus(input.budget.saturating_mul(2).max(LIMIT_AT_LEAST)));
         // Neither Defender API documents an order for these lists, and both serve the newest first.
         let order = if input.resource.api() == Api::Graph { Order::OldestFirst } else { Order::AsServed };
         let (pace, tally) = (Pace::new(input.resource.rate()), Tally::default());
-        let (looking, recalled) = (None, None);
-        Self { input, checkpoint, outside, pace, order, deadline, failures: 0, room: Room::default(), looking, recalled, tally }
+        let (room, too_old, looking, recalled) = (Room::default(), None, None, None);
+        Self { input, checkpoint, outside, pace, order, deadline, limit, failures: 0, too_old, room, looking, recalled, tally }
     }
 
     /// Reads news, then history, until nothing is left or the time is over; and once a day what may have come late.
@@ -285,7 +304,9 @@ impl<'a, O: Outside> Poll<'a, O> {
         }
         self.checkpoint.not_before = None;
         self.open_memory();
-        let end = match self.read_on()? {
+        let read = self.read_on();
+        self.tell_of_refusal();
+        let end = match read? {
             End::Done => self.look()?,
             end => end,
         };
@@ -300,6 +321,11 @@ impl<'a, O: Outside> Poll<'a, O> {
         self.checkpoint.cursor.open_poll(self.input.lookback);
         let mut asked_of_history = 0;
         while let Some(ask) = self.checkpoint.cursor.next_ask() {
+            if self.outside.now() >= self.limit {
+                self.tally.is_cut_short = true;
+                log::debug!("{}: the poll took too long; the next one goes on", self.input);
+                break;
+            }
             if ask.aim != Aim::Head {
                 if self.outside.now() >= self.deadline && asked_of_history >= HISTORY_AT_LEAST {
                     break;
@@ -355,10 +381,12 @@ impl<'a, O: Outside> Poll<'a, O> {
     ) -> Fetched<T> {
         let mut tries = Tries::new(match asking {
             // It failed on earlier polls, and will be tried on later ones.
-            Asking::List(ask, _) if ask.aim == Aim::Retry => 1,
+            Asking::List(ask, _) if ask.aim == Aim::Retry || ask.is_half => 1,
             Asking::List(..) => ATTEMPTS,
+            Asking::Rows(_) => 1,
             Asking::Object(_) => 2,
         });
+        let (was_ordered, mut refusals) = (self.order == Order::OldestFirst, 0);
         loop {
             let wait = self.pace.wait(self.outside.now());
             if self.outside.pause(wait) {
@@ -366,6 +394,7 @@ impl<'a, O: Outside> Poll<'a, O> {
             }
             let path = match asking {
                 Asking::List(ask, expand) => self.query(ask, *expand).path_and_query(),
+                Asking::Rows(ask) => self.query(ask, Expand::Nothing).path_and_query(),
                 Asking::Object(path) => (*path).to_owned(),
             };
             let asked_at = self.outside.now();
@@ -381,13 +410,22 @@ impl<'a, O: Outside> Poll<'a, O> {
                         Err(Spoilt::Fatal(error)) => return Fetched::Failed(error),
                     }
                 }
-                Err(error) if self.may_be_the_order(asking, &error) => {
-                    log::debug!("{}: order refused, going on without: {error}", self.input);
-                    self.order = Order::AsServed;
+                Err(error) if is_refused_list(asking, &error) && refusals == 0 => {
+                    refusals += 1;
+                    if was_ordered {
+                        log::debug!("{}: order refused, going on without: {error}", self.input);
+                        self.order = Order::AsServed;
+                    } else if self.outside.pause(backoff(1, 0)) {
+                        return Fetched::End(End::Stopped);
+                    }
                     continue;
                 }
                 Err(error) => CollectError::Api(error),
             };
+            if was_ordered && refusals > 0 && error.is_bad_request() {
+                // It was not the order.
+                self.order = Order::OldestFirst;
+            }
             let helps = helps_to_ask_again(&error);
             let wait = match tries.after(&error, helps, self.outside.now(), self.deadline) {
                 Next::Failed => return Fetched::Failed(error),
@@ -411,11 +449,6 @@ impl<'a, O: Outside> Poll<'a, O> {
         }
     }
 
-    /// Whether the service may only have refused to sort.
-    fn may_be_the_order(&self, asking: &Asking<'_>, error: &ApiError) -> bool {
-        matches!((asking, &error.failure), (Asking::List(..), Failure::BadRequest)) && self.order == Order::OldestFirst
-    }
-
     fn remember(&mut self, alerts: BTreeMap<Version, Version>) {
         let memory = &mut self.checkpoint.cursor.alerts;
         for (alert, unplaced) in alerts {
@@ -436,38 +469,60 @@ impl<'a, O: Outside> Poll<'a, O> {
     /// A window failed: asks for it in halves, as long as the service answers anything at all.
     fn halve(&mut self, ask: &Ask, error: CollectError) -> Result<Option<End>, CollectError> {
         if planted(Planted::ErrorIsEmpty) {
-            return self.complete(Arrival::new(ask, Some(self.outside.now())), false, None);
+            return self.complete(Arrival::new(ask, Some(self.outside.now())), false, &[]);
+        }
+        if error.is_bad_request() {
+            return self.refuse(ask, error);
         }
         self.failures += 1;
-        if self.failures > FAILURES_IN_A_ROW || !may_be_the_windows_fault(&error) {
+        if self.failures > FAILURES_IN_A_ROW || !may_be_the_windows_fault(&error) || self.outside.now() >= self.limit {
             return Err(error);
+        }
+        // What divides best is known of the incidents themselves, where they come without their alerts.
+        if self.expands() && (ask.is_one_millisecond() || !(ask.is_half || ask.skips())) {
+            match self.take_apart(ask)? {
+                Ok(end) => return Ok(end),
+                Err(error) if ask.is_one_millisecond() => return self.leave(ask, &error.to_string()),
+                Err(_) => {}
+            }
         }
         let now = self.outside.now();
         match self.cursor().failed(ask, now) {
             Failed::Halved => {
                 self.tally.halved += 1;
                 log::debug!("{}: asking in halves: {error}", self.input);
+                Ok(None)
             }
-            Failed::Unsplittable if self.expands() => return self.take_apart(ask),
-            Failed::Unsplittable => {
-                self.set_aside(ask, &error.to_string())?;
-                self.save()?;
-            }
+            Failed::Unsplittable => self.leave(ask, &error.to_string()),
         }
+    }
+
+    fn leave(&mut self, ask: &Ask, reason: &str) -> Result<Option<End>, CollectError> {
+        self.set_aside(ask, reason)?;
+        self.save()?;
         Ok(None)
     }
 
-    fn set_aside(&mut self, ask: &Ask, reason: &str) -> Result<(), CollectError> {
+    fn tell_set_aside(&self, window: Window, reason: &str) {
         log::warn!(
             "{}: what was updated at {} cannot be read whole; it is set aside and tried again: {reason}",
             self.input,
-            ask.window.lo
+            window.lo
         );
+    }
+
+    fn set_aside(&mut self, ask: &Ask, reason: &str) -> Result<(), CollectError> {
+        self.tell_set_aside(ask.window, reason);
         if self.cursor().give_up(ask) {
             return Ok(());
         }
         Err(CollectError::TooManyGivenUp { path: self.path(ask), reason: reason.to_owned() })
     }
+}
+
+/// Whether the service refuses to list: perhaps only in this order, or only once.
+fn is_refused_list(asking: &Asking<'_>, error: &ApiError) -> bool {
+    matches!(asking, Asking::List(..)) && matches!(error.failure, Failure::BadRequest)
 }
 
 /// Whether the same request may succeed a moment later.

@@ -9,6 +9,8 @@
 
 mod horizon;
 mod look;
+mod next_page;
+mod refusal;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -20,6 +22,8 @@ use crate::time::{PER_MS, PER_SECOND, Ticks};
 use crate::version::{AlertMemory, Strays, Version, packed};
 use horizon::Horizon;
 pub use horizon::{Clocks, Mended};
+use next_page::{Behind, NextPages};
+pub use refusal::Refused;
 
 /// A stretch of update time, `lo` included, `hi` not; both on whole milliseconds. Without `hi` it has no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +41,11 @@ pub struct Window {
 const LAST: Ticks = Ticks(253_402_207_200_999 * PER_MS);
 
 impl Window {
+    /// The whole milliseconds from one instant to another, both included.
+    pub(crate) fn around(first: Ticks, last: Ticks) -> Self {
+        Self::between(first.floor_ms(), Ticks(last.floor_ms().0.saturating_add(PER_MS)))
+    }
+
     fn between(lo: Ticks, hi: Ticks) -> Self {
         Self { lo, hi: Some(hi) }
     }
@@ -80,12 +89,30 @@ pub struct Ask {
     pub skip: u32,
     /// What it is for.
     pub aim: Aim,
+    /// Whether it is a part of a window that failed: then it is not tried again before it is divided further.
+    pub is_half: bool,
     step: Option<Step>,
+    behind: Option<Box<Behind>>,
 }
 
 impl Ask {
     fn new(window: Window, aim: Aim) -> Self {
-        Self { window, skip: 0, aim, step: None }
+        Self { window, skip: 0, aim, is_half: false, step: None, behind: None }
+    }
+
+    /// A request for a part of this one's window, after it failed.
+    pub(crate) fn part_of(&self, window: Window) -> Self {
+        Self { is_half: true, ..Self::new(window, self.part()) }
+    }
+
+    /// Whether its window is too small to be divided.
+    pub(crate) fn is_one_millisecond(&self) -> bool {
+        self.window.hi.is_some_and(|hi| hi.0 - self.window.lo.0 <= PER_MS)
+    }
+
+    /// Whether it steps over rows that came before.
+    pub(crate) fn skips(&self) -> bool {
+        self.skip > 0
     }
 
     /// The aim of the pieces this request falls into.
@@ -150,15 +177,37 @@ pub struct Proof {
     /// The newest update time the answer showed, where it was asked for all there is: a service that shows less than it did
     /// before settles no more than it shows.
     shown: Option<Ticks>,
+    /// Whether the window is left as it is for this poll: nothing that could be asked would prove it.
+    unproven: bool,
+    next_pages: Option<NextPages>,
+    /// Milliseconds of which something is still missing, though the rows of the window are all there.
+    owed: Vec<Window>,
     next: Vec<Ask>,
     width: Option<i64>,
     stuck: bool,
 }
 
 impl Proof {
+    /// One that proves nothing yet.
+    fn of(ask: Ask, emitted: BTreeSet<Version>, since: Option<Ticks>) -> Self {
+        let (proven, shown, next_pages, width) = (None, None, None, None);
+        let (owed, next) = (Vec::new(), Vec::new());
+        Self { ask, emitted, proven, since, shown, unproven: false, next_pages, owed, next, width, stuck: false }
+    }
+
     /// The same without proving anything: something of the rows is still missing.
     pub fn of_nothing(self) -> Self {
         Self { proven: None, ..self }
+    }
+
+    /// The same with milliseconds that are set aside, since an object of theirs is not whole.
+    pub fn owing(self, owed: Vec<Window>) -> Self {
+        Self { owed, ..self }
+    }
+
+    /// The same for a part of a window that is still being read: nothing is asked for it but by that reading.
+    pub fn of_a_part(self) -> Self {
+        Self { proven: None, next: Vec::new(), unproven: false, stuck: false, ..self }
     }
 
     /// How many rows were not emitted before.
@@ -223,6 +272,11 @@ struct Poll {
     asked_for_all: bool,
     /// Versions forgotten for want of room.
     forgotten: usize,
+    next_pages: NextPages,
+    /// Where the last refused range begins: what is older ends there.
+    refused_from: Option<Ticks>,
+    /// Windows of which nothing is known but the rows that came.
+    unproven: usize,
 }
 
 /// The first window of history; it grows and shrinks with what windows hold.
@@ -321,23 +375,28 @@ impl Cursor {
 
     /// Judges an answer of which `emitted` was emitted. Changes nothing: see [`Batch`].
     pub fn prove(&self, ask: Ask, answer: &Answer<'_>, emitted: BTreeSet<Version>) -> Proof {
-        let mut proof = Proof {
-            emitted,
-            proven: None,
-            since: answer.looked.or(self.poll.latest),
-            shown: None,
-            next: Vec::new(),
-            width: None,
-            stuck: false,
-            ask,
-        };
+        let mut proof = Proof::of(ask, emitted, answer.looked.or(self.poll.latest));
         self.judge(&mut proof, answer);
         proof
     }
 
     /// Says what the answer proves and what has to be asked next.
     fn judge(&self, proof: &mut Proof, answer: &Answer<'_>) {
-        let full = answer.next_link || answer.rows.len() >= answer.asked as usize;
+        if planted(Planted::FollowsPages) || !self.look_behind(proof, answer) {
+            self.judge_whole(proof, answer, answer.next_link || answer.rows.len() >= answer.asked as usize);
+        }
+    }
+
+    /// The newest update time that an answer to a request for all there is showed.
+    fn show(&self, proof: &mut Proof, rows: &[Version]) {
+        let window = proof.ask.window;
+        if window.hi.is_none() {
+            proof.shown = Some(proof.since.and_then(|looked| self.newest_of(rows, looked)).unwrap_or(window.lo));
+        }
+    }
+
+    /// The same for an answer behind which nothing needs to be looked for. `full` says that there may be more rows.
+    fn judge_whole(&self, proof: &mut Proof, answer: &Answer<'_>, full: bool) {
         let window = proof.ask.window;
         let part = proof.ask.part();
         if planted(Planted::FollowsPages) {
@@ -346,9 +405,7 @@ impl Cursor {
             self.judge_step(proof, answer, &step, full);
         } else if !full || planted(Planted::FullIsComplete) {
             proof.proven = Some(window);
-            if window.hi.is_none() {
-                proof.shown = Some(proof.since.and_then(|looked| self.newest_of(answer.rows, looked)).unwrap_or(window.lo));
-            }
+            self.show(proof, answer.rows);
         } else if let Some(proven) = ordered_part(window, answer) {
             proof.proven = Some(proven);
             // All there is, and too much for one answer: history then, which is read from its newest end.
@@ -442,7 +499,7 @@ impl Cursor {
                 let forward = u32::try_from(answer.rows.len() - 1).unwrap_or(u32::MAX);
                 let skip = proof.ask.skip.saturating_add(forward);
                 let step = Some(Step { anchor: *anchor, since, restarts, ordered: answer.ordered });
-                proof.next.push(Ask { skip, step, aim: proof.ask.part(), window: proof.ask.window });
+                proof.next.push(Ask { skip, step, aim: proof.ask.part(), behind: None, ..proof.ask.clone() });
             }
             // A next page is named and nothing to hold on to.
             _ => proof.stuck = true,
@@ -452,7 +509,12 @@ impl Cursor {
     /// Takes in what an answer proved, after its events were flushed. `true` when the window cannot be read to its end
     /// (see [`Cursor::give_up`]).
     pub fn commit(&mut self, proof: Proof) -> bool {
-        let Proof { ask, emitted, proven, since, shown, next, width, stuck } = proof;
+        let Proof { ask, emitted, proven, since, shown, unproven, next_pages, owed, next, width, stuck } = proof;
+        self.poll.next_pages = next_pages.unwrap_or(self.poll.next_pages);
+        if unproven {
+            self.poll.looked.push(ask.window);
+            self.poll.unproven += 1;
+        }
         self.poll.latest = self.poll.latest.max(since);
         self.poll.first = self.poll.first.or(since);
         self.note(ask.window, emitted);
@@ -487,6 +549,8 @@ impl Cursor {
                 self.regroup();
             }
         }
+        self.given_up.retain(|window| !owed.contains(window));
+        self.given_up.extend(owed);
         self.prune();
         stuck
     }
@@ -532,8 +596,8 @@ impl Cursor {
             Some(pieces) => {
                 let [older, newer] = pieces;
                 let older_aim = self.older_aim(ask.part(), newer.lo, self.poll.latest, None);
-                self.poll.queue.push_back(Ask::new(newer, ask.part()));
-                self.poll.queue.push_back(Ask::new(older, older_aim));
+                self.poll.queue.push_back(ask.part_of(newer));
+                self.poll.queue.push_back(Ask { aim: older_aim, ..ask.part_of(older) });
                 Failed::Halved
             }
             None => Failed::Unsplittable,
@@ -612,6 +676,11 @@ impl Cursor {
     /// Whether any look of this poll told its time.
     pub fn has_looked(&self) -> bool {
         self.poll.latest.is_some()
+    }
+
+    /// How many windows of this poll were left unread, since the service names next pages that lead nowhere.
+    pub fn unproven(&self) -> usize {
+        self.poll.unproven
     }
 
     /// How many versions were forgotten in this poll for want of room; they come again.

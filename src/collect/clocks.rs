@@ -41,7 +41,7 @@ impl<O: Outside> Poll<'_, O> {
         let now = self.outside.now();
         let cursor = &self.checkpoint.cursor;
         let (forgotten, undated) = (cursor.forgotten(), !cursor.has_looked() && self.tally.requests > 0);
-        let mut said = false;
+        let (unproven, mut said) = (cursor.unproven(), false);
         if forgotten > 0 && self.checkpoint.warned.is_due(Lasting::Forgotten, now) {
             said = true;
             log::warn!(
@@ -58,6 +58,15 @@ impl<O: Outside> Poll<'_, O> {
                  again; look for a proxy that removes the header",
                 self.input,
                 self.checkpoint.cursor.settled(),
+            );
+        }
+        if unproven > 0 && self.checkpoint.warned.is_due(Lasting::NextPages, now) {
+            said = true;
+            log::warn!(
+                "{}: the service names a next page behind pages that hold nothing, so nobody can say whether all has come; what came \
+                 was passed on, and {unproven} ranges of update times are read again until the service answers otherwise: open a case \
+                 with Microsoft, or look for a proxy that changes answers",
+                self.input,
             );
         }
         if said {

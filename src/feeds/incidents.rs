@@ -7,6 +7,7 @@ use super::{Draft, Emission, Feed, Form, INCIDENT, IncludeAlerts, Reading, Row};
 use crate::json::value::{Object, Value};
 use crate::json::{self, Piece, Place};
 use crate::microsoft::cloud::What;
+use crate::microsoft::object::expanded;
 
 /// See the module.
 pub(super) const FEED: Feed = Feed { name: "incidents", title: "Incidents and their alerts", what: What::Incidents, events };
@@ -40,7 +41,7 @@ fn events(row: &Row<'_>, reading: &Reading<'_>, out: &mut Emission) {
         }
         let wanted = match reading.include_alerts {
             IncludeAlerts::None => false,
-            IncludeAlerts::All => reading.is_new,
+            IncludeAlerts::All => reading.is_new || (reading.is_owed && !known),
             // An alert that cannot be told apart by its own version goes with its incident's.
             IncludeAlerts::Changed if alert.is_dated() => !known,
             IncludeAlerts::Changed => reading.is_new,
@@ -65,11 +66,11 @@ struct Alerts<'a> {
 fn alerts_of<'a>(row: &Row<'a>, reading: &Reading<'_>) -> Alerts<'a> {
     let none = Alerts { rows: Vec::new(), ids: None };
     let (Some(object), Some(identity)) = (row.object, reading.names.alert) else { return none };
-    let Some(alerts) = object.get(reading.names.alerts).and_then(Value::list) else { return none };
-    let rows: Vec<Row<'a>> = alerts.map(|alert| Row::read(alert, identity, Some(reading.names.incident_id))).collect();
-    let whole = object.get(&format!("{}@odata.nextLink", reading.names.alerts)).is_none();
+    let Some(expanded) = expanded(object, reading.names) else { return none };
+    let read = |alert: Value<'a>| Row::read(alert, identity, Some(reading.names.incident_id));
+    let rows: Vec<Row<'a>> = expanded.rows.into_iter().map(read).collect();
     let id = |row: &Row<'a>| row.object.and_then(|object| object.text(identity.id));
-    let ids = whole.then(|| rows.iter().filter_map(id).collect());
+    let ids = expanded.is_whole.then(|| rows.iter().filter_map(id).collect());
     Alerts { rows, ids }
 }
 

@@ -212,6 +212,8 @@ pub struct Reading<'a> {
     pub alerts: &'a AlertMemory,
     /// Whether this version of the object itself was not written before.
     pub is_new: bool,
+    /// Whether the object was set aside because it came without some of its alerts.
+    pub is_owed: bool,
     /// Whether the object was not asked for: then it may be a copy of what it was long ago.
     pub is_stray: bool,
     /// The time of an event whose object has none.

@@ -27,6 +27,7 @@ fn events(feed: &str, resource: Resource, text: &str, form: Form, include: Inclu
         alerts: &memory,
         is_new: true,
         is_stray: false,
+        is_owed: false,
         now: Ticks(0),
     };
     let mut emission = Emission::default();
@@ -128,6 +129,7 @@ fn graph_alert(text: &str, kind: Kind, form: Form, evidence: Evidence) -> Vec<(&
         alerts: &memory,
         is_new: true,
         is_stray: false,
+        is_owed: false,
         now: Ticks(0),
     };
     let mut emission = Emission::default();
@@ -377,8 +379,17 @@ fn the_list_of_sourcetypes_is_what_is_written() {
             let (names, memory, mut index) = (names(resource), AlertMemory::default(), Index::default());
             let row = Row::read(index.of(text).unwrap(), names.identity, names.place());
             let (form, include_alerts) = (Form::Compact, IncludeAlerts::Changed);
-            let reading =
-                Reading { names, form, include_alerts, evidence, alerts: &memory, is_new: true, is_stray: false, now: Ticks(0) };
+            let reading = Reading {
+                names,
+                form,
+                include_alerts,
+                evidence,
+                alerts: &memory,
+                is_new: true,
+                is_owed: false,
+                is_stray: false,
+                now: Ticks(0),
+            };
             let mut emission = Emission::default();
             (find(feed).unwrap().events)(&row, &reading, &mut emission);
             written.extend(emission.drafts.into_iter().map(|draft| draft.sourcetype));

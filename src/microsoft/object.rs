@@ -1,6 +1,7 @@
 //! What identifies an object and its version in each API's JSON: names only.
 
 use super::cloud::Resource;
+use crate::json::value::{Object, Value};
 
 /// The members that make a version of an object: the key is (id, update time).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,28 @@ impl Names {
     pub fn place(&self) -> Option<&'static str> {
         self.alert.is_none().then_some(self.incident_id)
     }
+}
+
+/// What an incident holds in the place of its alerts.
+#[derive(Debug)]
+pub struct Expanded<'a> {
+    /// The alerts; one that stands there without a list counts as a list of one.
+    pub rows: Vec<Value<'a>>,
+    /// Whether there is a list of all of them: no link leads to more, and none is counted that is not there.
+    pub is_whole: bool,
+}
+
+/// Reads the alerts of an incident; `None` where it has no such member, or null.
+pub fn expanded<'a>(incident: Object<'a>, names: &Names) -> Option<Expanded<'a>> {
+    let alerts = incident.get(names.alerts).filter(|alerts| !alerts.is_null())?;
+    let beside = |what: &str| incident.get(&format!("{}@odata.{what}", names.alerts));
+    let Some(list) = alerts.list() else {
+        return Some(Expanded { rows: alerts.object().map(|_| alerts).into_iter().collect(), is_whole: false });
+    };
+    let rows: Vec<_> = list.collect();
+    let counted = beside("count").and_then(|count| count.raw().parse::<usize>().ok());
+    let is_whole = beside("nextLink").is_none() && counted.is_none_or(|count| count <= rows.len());
+    Some(Expanded { rows, is_whole })
 }
 
 const GRAPH: Identity = Identity { id: "id", updated: "lastUpdateDateTime" };

@@ -10,7 +10,7 @@ use simulator::Time;
 use simulator::accounts::{self, Account};
 use simulator::chance::Chance;
 use simulator::faults::{Fault, FaultKind, Route, When};
-use simulator::model::World;
+use simulator::model::{OrderBy, World};
 use simulator::throttle::RetryAfter;
 use simulator::wire::{Delivery, Service};
 
@@ -151,6 +151,10 @@ impl Theatre {
 
     /// Adds a row to an answer that was not asked for: one without a sensible time, or as it was long ago.
     fn slip_in(&mut self, body: &mut Vec<u8>, top: usize) {
+        // An older row before the newest would look like the order that was asked for.
+        if self.world.behaviour.orderby == OrderBy::Ignored {
+            return;
+        }
         let Some(rows) = texts(body).filter(|rows| rows.len() + 1 < top) else { return };
         let Some(row) = rows.first().cloned() else { return };
         if self.stale.is_none() && self.chance.percent(20) {
@@ -633,9 +637,9 @@ fn one_poll(stage: &mut Stage, input: &Input, start: &mut Option<Time>) -> Resul
     let mut poll = Poll::new(input, &mut checkpoint, stage);
     let end = poll.run();
     // After a failure some part above the settled point may be left to the next poll.
-    let complete = matches!(end, Ok(End::Done)) && poll.tally.halved == 0;
-    let complete = complete && !stage.dead;
+    let complete = matches!(end, Ok(End::Done)) && poll.tally.halved == 0 && !poll.tally.is_cut_short;
     let cursor = &checkpoint.cursor;
+    let complete = complete && !stage.dead && cursor.unproven() == 0;
     if !cursor.given_up().is_empty() {
         stage.theatre.borrow_mut().hazards.met("window set aside");
     }

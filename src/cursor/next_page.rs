@@ -1,0 +1,135 @@
+//! Next pages that are none. Some services name a next page behind every page that holds a row, and it is empty; some name one
+//! behind an empty page. A page that is shorter than asked for and names another is therefore looked behind once:
+//!
+//! - rows there: it is an ordinary short page, and no further one of this poll is looked behind;
+//! - no row there, and no further page named: then the first page is read again. Where it holds the same versions as before,
+//!   it held them in between as well (a version that leaves a set never comes back), so what lay behind it was nothing, and it
+//!   was whole;
+//! - no row there, and yet another page is named: nothing is known of what is missing, so nothing of it is settled.
+
+use std::collections::BTreeSet;
+
+use super::{Answer, Ask, Cursor, Proof, Ticks, Version};
+
+/// How often a page is read anew because it changed while it was looked behind.
+const MAX_ROUNDS: u8 = 5;
+
+/// A page that was looked behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Behind {
+    rows: Vec<Version>,
+    looked: Option<Ticks>,
+    ordered: bool,
+    asked: u32,
+    /// Rows that were stepped over to reach it.
+    skip: u32,
+    /// Whether nothing was behind it, so that it is read again.
+    is_empty: bool,
+    round: u8,
+}
+
+/// What is known of this service's next pages, in one poll.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum NextPages {
+    /// Nothing, or that some are empty.
+    #[default]
+    Unknown,
+    /// They hold rows.
+    Real,
+    /// An empty page named one.
+    Endless,
+}
+
+impl Cursor {
+    /// Whether this answer is a page that is looked behind, and what comes of it. `false` leaves it to the usual rules.
+    pub(super) fn look_behind(&self, proof: &mut Proof, answer: &Answer<'_>) -> bool {
+        let behind = proof.ask.behind.take();
+        if answer.next_link && answer.rows.is_empty() {
+            // Where the page before it was looked behind, its own rows may still show an order.
+            proof.next_pages = Some(NextPages::Endless);
+            if let Some(page) = behind {
+                self.judge_page(proof, &page, true);
+            } else {
+                proof.unproven = true;
+            }
+            return true;
+        }
+        match behind.map(|page| *page) {
+            Some(page) if !page.is_empty && answer.rows.is_empty() => {
+                let again = Behind { is_empty: true, ..page };
+                let skip = again.skip;
+                proof.next.push(Ask { skip, behind: Some(Box::new(again)), ..proof.ask.clone() });
+                true
+            }
+            Some(page) if !page.is_empty => {
+                proof.next_pages = Some(NextPages::Real);
+                self.judge_page(proof, &page, false);
+                true
+            }
+            Some(page) if same(answer.rows, &page.rows) => {
+                proof.since = page.looked.or(self.poll.latest);
+                self.judge_whole(proof, answer, false);
+                true
+            }
+            page => self.begin_look(proof, answer, page.map_or(0, |page| page.round + 1)),
+        }
+    }
+
+    /// The service refuses to say what is behind a page: then nothing is known of its next pages. `false` when the request was
+    /// for something else.
+    pub fn cannot_look_behind(&mut self, ask: &Ask) -> bool {
+        let mut ask = ask.clone();
+        let Some(page) = ask.behind.take() else { return false };
+        let mut proof = Proof::of(ask, BTreeSet::new(), None);
+        proof.next_pages = Some(NextPages::Endless);
+        self.judge_page(&mut proof, &page, true);
+        self.commit(proof);
+        true
+    }
+
+    /// Asks what is behind a page that is short and names another.
+    fn begin_look(&self, proof: &mut Proof, answer: &Answer<'_>, round: u8) -> bool {
+        let is_short = answer.next_link && answer.rows.len() < answer.asked as usize;
+        if !is_short || self.poll.next_pages == NextPages::Real {
+            return false;
+        }
+        let page = Behind::of(answer, proof.ask.skip, round);
+        if self.poll.next_pages == NextPages::Endless || round > MAX_ROUNDS {
+            self.judge_page(proof, &page, true);
+            return true;
+        }
+        let skip = page.skip.saturating_add(u32::try_from(page.rows.len()).unwrap_or(u32::MAX));
+        proof.next.push(Ask { skip, behind: Some(Box::new(page)), ..proof.ask.clone() });
+        true
+    }
+
+    /// Judges a page by the usual rules. With `is_endless`, only its order can prove something: smaller windows would name next
+    /// pages as well.
+    fn judge_page(&self, proof: &mut Proof, page: &Behind, is_endless: bool) {
+        proof.ask.skip = page.skip;
+        proof.since = page.looked.or(self.poll.latest);
+        let answer = Answer { rows: &page.rows, asked: page.asked, next_link: true, ordered: page.ordered, looked: page.looked };
+        if is_endless && super::ordered_part(proof.ask.window, &answer).is_none() {
+            proof.unproven = true;
+        } else {
+            self.judge_whole(proof, &answer, true);
+        }
+    }
+}
+
+impl Behind {
+    fn of(answer: &Answer<'_>, skip: u32, round: u8) -> Self {
+        let &Answer { asked, ordered, looked, .. } = answer;
+        Self { rows: answer.rows.to_vec(), looked, ordered, asked, skip, is_empty: false, round }
+    }
+}
+
+/// Whether two pages hold the same versions, in whatever order.
+fn same(one: &[Version], other: &[Version]) -> bool {
+    let sorted = |rows: &[Version]| {
+        let mut rows = rows.to_vec();
+        rows.sort_unstable();
+        rows
+    };
+    one.len() == other.len() && sorted(one) == sorted(other)
+}
