@@ -72,7 +72,13 @@ impl<O: Outside> Poll<'_, O> {
                 }
                 continue;
             }
-            missing.push((row.version, text));
+            if ask.window.holds(row.version.updated) {
+                missing.push((row.version, text));
+            } else if !arrival.hold(&row, names)
+                && let Some(end) = self.write_row(&mut arrival, &row)?
+            {
+                return Ok(Ok(Some(end)));
+            }
         }
         missing.sort_unstable_by_key(|(version, _)| version.updated);
         // A page of them must not be full: then it would not be known to hold them all.

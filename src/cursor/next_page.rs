@@ -6,10 +6,12 @@
 //!   it held them in between as well (a version that leaves a set never comes back), so what lay behind it was nothing, and it
 //!   was whole;
 //! - no row there, and yet another page is named: nothing is known of what is missing, so nothing of it is settled.
+//!
+//! A page may hold rows that were not asked for, so what is behind it begins with its last row, where it has several.
 
 use std::collections::BTreeSet;
 
-use super::{Answer, Ask, Cursor, Proof, Ticks, Version};
+use super::{Answer, Ask, Cursor, Proof, Ticks, Version, Window};
 
 /// How often a page is read anew because it changed while it was looked behind.
 const MAX_ROUNDS: u8 = 5;
@@ -23,9 +25,21 @@ pub(super) struct Behind {
     asked: u32,
     /// Rows that were stepped over to reach it.
     skip: u32,
-    /// Whether nothing was behind it, so that it is read again.
-    is_empty: bool,
+    next: Next,
     round: u8,
+}
+
+/// What the request reads that was sent last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// The page's last row, and what is behind it.
+    Last,
+    /// What is behind its last row.
+    Behind,
+    /// The page again, since there was nothing.
+    Again,
+    /// The page anew, since it changed.
+    Anew,
 }
 
 /// What is known of this service's next pages, in one poll.
@@ -54,25 +68,39 @@ impl Cursor {
             }
             return true;
         }
-        match behind.map(|page| *page) {
-            Some(page) if !page.is_empty && answer.rows.is_empty() => {
-                let again = Behind { is_empty: true, ..page };
-                let skip = again.skip;
-                proof.next.push(Ask { skip, behind: Some(Box::new(again)), ..proof.ask.clone() });
-                true
+        let Some(page) = behind else { return self.begin_look(proof, answer, 0) };
+        match (page.next, answer.rows) {
+            (Next::Last, []) => self.go_on(proof, *page, Next::Anew),
+            (Next::Last, [last]) if page.rows.last() == Some(last) => {
+                let next = if answer.next_link { Next::Behind } else { Next::Again };
+                self.go_on(proof, *page, next)
             }
-            Some(page) if !page.is_empty => {
+            (Next::Behind, []) => self.go_on(proof, *page, Next::Again),
+            (Next::Last | Next::Behind, _) => {
                 proof.next_pages = Some(NextPages::Real);
                 self.judge_page(proof, &page, false);
                 true
             }
-            Some(page) if same(answer.rows, &page.rows) => {
+            (Next::Again, rows) if same(rows, &page.rows) => {
                 proof.since = page.looked.or(self.poll.latest);
                 self.judge_whole(proof, answer, false);
                 true
             }
-            page => self.begin_look(proof, answer, page.map_or(0, |page| page.round + 1)),
+            (Next::Again | Next::Anew, _) => self.begin_look(proof, answer, page.round + 1),
         }
+    }
+
+    /// Asks for what is to be read next of a page.
+    fn go_on(&self, proof: &mut Proof, page: Behind, next: Next) -> bool {
+        let ahead = match next {
+            Next::Last => page.rows_inside(proof.ask.window).saturating_sub(1),
+            Next::Behind => page.rows_inside(proof.ask.window),
+            Next::Again | Next::Anew => 0,
+        };
+        let behind = Some(Box::new(Behind { next, ..page }));
+        let skip = behind.as_ref().map_or(0, |page| page.skip).saturating_add(ahead);
+        proof.next.push(Ask { skip, behind, ..proof.ask.clone() });
+        true
     }
 
     /// The service refuses to say what is behind a page: then nothing is known of its next pages. `false` when the request was
@@ -98,9 +126,8 @@ impl Cursor {
             self.judge_page(proof, &page, true);
             return true;
         }
-        let skip = page.skip.saturating_add(u32::try_from(page.rows.len()).unwrap_or(u32::MAX));
-        proof.next.push(Ask { skip, behind: Some(Box::new(page)), ..proof.ask.clone() });
-        true
+        let next = if page.rows_inside(proof.ask.window) > 1 { Next::Last } else { Next::Behind };
+        self.go_on(proof, page, next)
     }
 
     /// Judges a page by the usual rules. With `is_endless`, only its order can prove something: smaller windows would name next
@@ -120,7 +147,13 @@ impl Cursor {
 impl Behind {
     fn of(answer: &Answer<'_>, skip: u32, round: u8) -> Self {
         let &Answer { asked, ordered, looked, .. } = answer;
-        Self { rows: answer.rows.to_vec(), looked, ordered, asked, skip, is_empty: false, round }
+        Self { rows: answer.rows.to_vec(), looked, ordered, asked, skip, next: Next::Anew, round }
+    }
+
+    /// How many objects of the window it holds: copies and rows that were not asked for do not count.
+    fn rows_inside(&self, window: Window) -> u32 {
+        let ids: BTreeSet<u64> = self.rows.iter().filter(|row| window.holds(row.updated)).map(|row| row.id).collect();
+        u32::try_from(ids.len()).unwrap_or(u32::MAX)
     }
 }
 

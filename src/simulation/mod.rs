@@ -47,7 +47,9 @@ fn run_seeds(first: u64, seeds: u64, fault: Option<Planted>) -> Result<Hazards, 
             }
             let t = Instant::now();
             let r = run_seed(seed, &mut hazards);
-            if t.elapsed().as_secs() > 1 { eprintln!("SLOW {seed} {:?}", t.elapsed()); }
+            if t.elapsed().as_secs() > 1 {
+                eprintln!("SLOW {seed} {:?}", t.elapsed());
+            }
             if let Err(reason) = r {
                 next.store(end, Ordering::Relaxed);
                 return Err((seed, reason));
