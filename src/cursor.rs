@@ -527,7 +527,10 @@ impl Cursor {
         for ask in next.into_iter().rev() {
             self.poll.queue.push_front(ask);
         }
-        if let (Some(window), Some(since)) = (proven, since) {
+        if let Some(window) = proven.filter(|window| ask.aim == Aim::Retry && window.hi > Some(self.settled)) {
+            // It lies among the news, which are still being read.
+            self.given_up.retain(|given_up| *given_up != window);
+        } else if let (Some(window), Some(since)) = (proven, since) {
             // All of it that is old enough is settled.
             let newest = self.newest().map(|newest| shown.map_or(newest, |shown| newest.min(shown)));
             let old_enough = if self.poll.is_past { window.hi } else { self.old_enough(since, newest) };
