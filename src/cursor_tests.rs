@@ -128,6 +128,10 @@ fn a_full_unordered_answer_splits_the_window_and_fewer_rows_with_a_next_link_pro
     let short = Answer { next_link: true, ..answer(&rows, 10, false, ms(102 * HOUR)) };
     assert_eq!(feed(&mut cursor, ask, &short), [0, 1]);
     assert_eq!(cursor.settled(), now);
+    // What is behind the page begins with its last row, which is not there: it was an ordinary short page.
+    let behind = cursor.next_ask().unwrap();
+    assert_eq!((behind.window, behind.skip), (Window { lo: now, hi: None }, 1));
+    assert_eq!(feed(&mut cursor, behind, &answer(&[row(1, ms(100 * HOUR + 10))], 10, false, ms(102 * HOUR))), [0]);
     let newer = cursor.next_ask().unwrap();
     assert_eq!(newer.window, Window { lo: ms(100 * HOUR + 21), hi: None });
     // The newest part is proven, and what is between it and the point before becomes history.

@@ -373,14 +373,26 @@ impl<'p, E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'p, F> {
             Some(b'{') => {
                 scan.broken = false;
                 let (mut envelope, mut batch, mut beside) = (Envelope::default(), false, 0);
+                // Where a list ended that held a bad element: a bracket of that element may have ended it.
+                let mut doubtful = None;
                 scan.members(0, |scan, name| {
                     if name.is("records") && scan.peek() == Some(b'[') {
+                        let unparsed = self.tally.unparsed;
                         batch = true;
-                        return self.list(scan, search, 1, done);
+                        self.list(scan, search, 1, done)?;
+                        doubtful = (self.tally.unparsed > unparsed).then(|| (scan.at(), beside));
+                        return Ok(());
                     }
                     beside += 1;
                     envelope.member(scan, name, 1).map_err(Left::Fault)
                 })?;
+                if let Some((from, before)) = doubtful.filter(|(_, before)| *before < beside) {
+                    beside = before;
+                    let rest = scan.between(from, scan.at() - 1);
+                    let piece =
+                        self.original(scan, from + (rest.len() - rest.trim_start_matches([',', ' ']).len()), scan.at() - 1);
+                    self.unparsed(piece, Reason::NotARecord).map_err(Left::Emit)?;
+                }
                 if batch {
                     self.tally.beside += beside;
                     return Ok(());

@@ -396,10 +396,10 @@ mod tests {
         // (status, headers, body, kind, permanent, wait in seconds)
         type Row<'a> = (u16, Headers<'a>, &'a str, &'a str, bool, Option<u64>);
         let table: [Row<'_>; 24] = [
-            (200, &[], "", "not json", true, None),
+            (200, &[], "", "partial", false, None),
             (200, html, "<html><title>Sign in</title>", "not json", true, None),
             (200, &[], "OK", "not json", true, None),
-            (204, &[], "", "not json", true, None),
+            (204, &[], "", "partial", false, None),
             (302, &[(LOCATION, "https://portal.example")], "", "redirect", true, None),
             (304, &[], "", "redirect", true, None),
             (400, &[], "{\"error\":{\"code\":\"BadRequest\"}}", "bad request", true, None),

@@ -548,3 +548,23 @@ proptest! {
         prop_assert_eq!(events.len() as u64, tally.records + tally.unparsed);
     }
 }
+
+/// A record with a list inside, and each byte of the document left out in turn.
+#[test]
+fn no_byte_is_lost_of_a_list_inside_a_record() {
+    let record = serde_json::json!({"a": "b", "properties": [{"aa": null}, null], "time": "2026-11-22T08:11:12Z"});
+    let body = document(&[record.clone(), record], 0).into_bytes();
+    let letters = |bytes: &[u8]| bytes.iter().filter(|b| b.is_ascii_alphanumeric()).count();
+    for at in 0..body.len() {
+        let mut body = body.clone();
+        body.remove(at);
+        let (events, _) = read(&body);
+        let passed_on = |(sourcetype, text): (&str, &String)| {
+            letters(&if sourcetype == UNPARSED { original(text) } else { text.clone().into_bytes() })
+        };
+        let came: usize = events.iter().map(|(sourcetype, _, text)| passed_on((sourcetype, text))).sum();
+        let envelope = if events.iter().any(|(_, _, text)| text.contains("records")) { 0 } else { "records".len() };
+        let all = letters(&body);
+        assert!(came == all || came + envelope == all, "{at}: {}: {events:?}", String::from_utf8_lossy(&body));
+    }
+}

@@ -120,7 +120,7 @@ fn an_error_never_looks_like_no_data() {
         (b"null", PageError::NotAnObject),
         (b"<html></html>", PageError::NotAnObject),
         (b"{}", PageError::NoValue),
-        (br#"{"error":{"code":"x","message":"y"}}"#, PageError::NoValue),
+        (br#"{"error":{"code":"x"}}"#, PageError::Failed { said: r#"{"code":"x"}"#.to_owned() }),
         (br#"{"Value":[]}"#, PageError::NoValue),
         (br#"{"value":null}"#, PageError::NotAnArray),
         (br#"{"value":{"a":[1]}}"#, PageError::NotAnArray),
