@@ -552,16 +552,22 @@ impl Cursor {
                 self.regroup();
             }
         }
-        self.given_up.retain(|window| !owed.contains(window));
-        self.given_up.extend(owed);
+        self.owe(owed);
         self.prune();
         stuck
     }
 
-    /// Remembers what was emitted of an answer that broke off. It proves nothing, and its window will be asked again.
-    pub fn remember(&mut self, window: Window, emitted: BTreeSet<Version>) {
+    /// Sets milliseconds aside of which something is missing.
+    fn owe(&mut self, owed: Vec<Window>) {
+        self.given_up.retain(|window| !owed.contains(window));
+        self.given_up.extend(owed);
+    }
+
+    /// Remembers what was emitted of an answer that broke off, and of which milliseconds something is missing. It proves nothing, and its window will be asked again.
+    pub fn remember(&mut self, window: Window, emitted: BTreeSet<Version>, owed: Vec<Window>) {
         // What it shows of the newest counts with the next look, when it is still remembered.
         self.note(window, emitted);
+        self.owe(owed);
         self.prune();
     }
 

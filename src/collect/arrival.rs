@@ -112,7 +112,7 @@ impl<O: Outside> Poll<'_, O> {
                     let has_next_link = page.has_next_link() || (!arrival.ask.skips() && page.missing() > 0);
                     self.room = page.leave();
                     if let Some(why) = partial {
-                        if let Some(end) = self.interrupted(arrival)? {
+                        if let Some(end) = self.interrupted(arrival, &[])? {
                             return Ok(Some(end));
                         }
                         return Err(Spoilt::Page(PageError::Partial { why }));
@@ -121,7 +121,7 @@ impl<O: Outside> Poll<'_, O> {
                 }
                 Err(_) if planted(Planted::BrokenIsComplete) => return Ok(self.complete(arrival, false, &[])?),
                 Err(broken) => {
-                    if let Some(end) = self.interrupted(arrival)? {
+                    if let Some(end) = self.interrupted(arrival, &[])? {
                         return Ok(Some(end));
                     }
                     return Err(broken.into());
@@ -230,7 +230,7 @@ impl<O: Outside> Poll<'_, O> {
     }
 
     /// An answer broke off. What was written of it is out, and may not come again, whatever becomes of the input now.
-    pub(super) fn interrupted(&mut self, arrival: Arrival) -> Result<Option<End>, CollectError> {
+    pub(super) fn interrupted(&mut self, arrival: Arrival, incomplete: &[Incomplete]) -> Result<Option<End>, CollectError> {
         let Arrival { ask, looked, rows, new, written, emission, .. } = arrival;
         if written == 0 || planted(Planted::ForgetsBroken) {
             return Ok(None);
@@ -241,7 +241,7 @@ impl<O: Outside> Poll<'_, O> {
         self.count(&rows, new.len(), written, &emission);
         self.remember(emission.alerts_seen);
         self.note_emitted(&new, looked);
-        self.cursor().remember(ask.window, new);
+        self.cursor().remember(ask.window, new, incomplete.iter().map(|incomplete| incomplete.window).collect());
         self.save()?;
         Ok(None)
     }

@@ -128,7 +128,7 @@ impl<O: Outside> Poll<'_, O> {
         for held in std::mem::take(&mut arrival.held) {
             let (text, is_whole) = match self.read_alone(&held) {
                 Ok(read) => read,
-                Err(end) => return Ok(Some(self.interrupted(arrival)?.unwrap_or(end))),
+                Err(end) => return Ok(Some(self.interrupted(arrival, &incomplete)?.unwrap_or(end))),
             };
             let mut index = Index::default();
             let Some(value) = index.of(&text) else { continue };
