@@ -52,6 +52,9 @@ fn masked(text: &str, whose: Whose) -> String {
         return text.to_owned();
     }
     let mut hidden = vec![false; text.len()];
+    if whose == Whose::Foreign {
+        hide_tokens(text, &mut hidden);
+    }
     let mut view = view::of(text);
     // What is encoded twice shows in the third view.
     for _ in 0..LAYERS {
@@ -74,6 +77,26 @@ fn masked(text: &str, whose: Whose) -> String {
         masked = hide;
     }
     shown
+}
+
+/// Marks each token as a whole: where only its beginning is known from another one, what follows its dots would be shown.
+fn hide_tokens(text: &str, hidden: &mut [bool]) {
+    let mut at = 0;
+    for piece in text.split_inclusive(|c| !is_word(c)) {
+        let word = piece.trim_end_matches(|c| !is_word(c));
+        if is_token(word) {
+            hidden[at..at + word.len()].fill(true);
+        }
+        at += piece.len();
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || "_-+/.~%!*$".contains(c)
+}
+
+fn is_token(word: &str) -> bool {
+    word.len() > 20 && word.contains("eyJ")
 }
 
 /// Names whose values are secrets wherever they appear, in lower case.
@@ -99,7 +122,6 @@ fn without_shapes(text: &str) -> String {
     let mut named = false;
     let mut rest = text;
     while !rest.is_empty() {
-        let is_word = |c: char| c.is_alphanumeric() || "_-+/.~%!*$".contains(c);
         let word = &rest[..rest.find(|c| !is_word(c)).unwrap_or(rest.len())];
         if word.is_empty() {
             let c = rest.chars().next().unwrap_or_default();
@@ -112,9 +134,8 @@ fn without_shapes(text: &str) -> String {
         let lower = word.to_ascii_lowercase();
         let is_name = SECRET_NAMES.iter().any(|name| lower == *name || lower.ends_with(&format!("%26{name}")));
         let encoded = SECRET_NAMES.iter().any(|name| lower.contains(&format!("{name}%3d")));
-        let is_token = word.len() > 20 && word.contains("eyJ");
         let key_like = word.len() >= SHORTEST && word.chars().any(|c| !c.is_ascii_lowercase());
-        if is_token || encoded || (named && key_like) {
+        if is_token(word) || encoded || (named && key_like) {
             out.push_str(MASK);
             named = false;
         } else {
@@ -405,6 +426,13 @@ mod tests {
         ] {
             assert_eq!(foreign_text(said), shown);
         }
+    }
+
+    /// All tokens begin alike, so that of another account makes the beginning of this one known.
+    #[test]
+    fn a_token_is_masked_whole_though_only_its_beginning_is_known() {
+        let _held = remember("eyJ0eXAiOiJKV1QiLCJub25jZSI6.one.two");
+        assert_eq!(foreign_text("token eyJ0eXAiOiJKV1QiLCJub25jZSI6.x.y, bad"), "token ***, bad");
     }
 
     #[test]
