@@ -17,7 +17,7 @@ use super::super::cursor::Hour;
 use super::super::finished::Finished;
 use super::super::poll::Sizes;
 use super::super::position::Position;
-use super::super::{End, Outside, Poll, position};
+use super::super::{BlobsError, End, Outside, Poll, position};
 use super::odd::{self, Odd};
 use crate::checkpoint::{self, CheckpointError};
 use crate::feeds::Streaming;
@@ -682,7 +682,13 @@ fn one_poll(stage: &mut Stage, input: &StorageInput, first: &mut Option<Option<H
     if let Some(wrong) = stage.theatre.borrow_mut().wrong.take() {
         return Err(wrong);
     }
-    if matches!(end, Ok(End::Done)) && !over && !stage.dead {
+    let goes_on = match &end {
+        Ok(End::Done) => true,
+        // What is wrong with one container is an error only where no other one can be read.
+        Err(BlobsError::Storage(error)) => error.is_about_one(),
+        _ => false,
+    };
+    if goes_on && !over && !stage.dead {
         nothing_waits(stage, &before, first.unwrap_or(start))?;
     }
     if over {
