@@ -56,6 +56,12 @@ impl HttpError {
         }
     }
 
+    /// Whether the name server says that there is no such host. One that is out of order may say so falsely, so that what runs for
+    /// long asks again.
+    pub fn is_unresolved(&self) -> bool {
+        matches!(self, Self::Barred { barrier: Barrier::NoSuchHost, .. })
+    }
+
     /// What to do about it, where more is known than that no answer came.
     pub fn remedy(&self) -> Option<String> {
         match self {

@@ -111,6 +111,11 @@ impl TokenError {
         }
     }
 
+    /// Whether the name server says that there is no such host.
+    pub fn is_unresolved(&self) -> bool {
+        matches!(self, Self::NoAnswer(error) if error.is_unresolved())
+    }
+
     /// Whether asking again cannot help until a person has acted.
     pub fn is_permanent(&self) -> bool {
         match self {

@@ -16,6 +16,10 @@ use crate::masking::foreign_text;
 pub enum What {
     /// There is no connection: name resolution, TCP, a proxy, TLS.
     Unreachable,
+    /// The name server says that there is no such host. Where it is out of order it may say so falsely.
+    NoHost,
+    /// The same of the proxy.
+    NoProxyHost,
     /// A connection, session or link ended.
     Lost,
     /// No answer in time.
@@ -84,7 +88,12 @@ impl Fault {
             | What::ProxyCredentials
             | What::ProxyForbids
             | What::NoWebSocket => true,
-            What::Unreachable | What::Lost | What::Silent | What::Busy | What::Stolen | What::Odd | What::Refused => false,
+            What::Unreachable
+            | What::NoHost
+            | What::NoProxyHost
+            | What::Lost
+            | What::Silent
+            | What::Busy | What::Stolen | What::Odd | What::Refused => false,
         }
     }
 
@@ -94,6 +103,13 @@ impl Fault {
             What::Unreachable => Some(
                 "check event_hub_namespace, name resolution and the firewall: transport amqp needs port 5671, websocket port 443 or \
                  the proxy",
+            ),
+            What::NoHost => Some(
+                "check event_hub_namespace, and this machine's name server; where only a proxy knows names of the internet, set the \
+                 proxy and transport websocket",
+            ),
+            What::NoProxyHost => Some(
+                "check the proxy's name on the Configuration page of the app, tab Settings, and this machine's name server",
             ),
             What::Unauthorized => Some(
                 "give the app registration the role \"Azure Event Hubs Data Receiver\" on the namespace or the hub (it takes up to 5 \

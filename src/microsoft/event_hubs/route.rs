@@ -74,7 +74,7 @@ impl Route {
             Some(proxy) if self.websocket && !local && !NoProxy::read(&proxy.no_proxy).covers(host, port) => {
                 self.tunnel(proxy, host, port).await?
             }
-            _ => Box::new(tcp(host, port, What::NotFound).await?),
+            _ => Box::new(tcp(host, port, What::NoHost).await?),
         };
         let stream = if local { stream } else { self.tls(stream, host, &object).await? };
         if !self.websocket {
@@ -106,7 +106,7 @@ impl Route {
         let ProxyAddress { secure, host: proxy_host, port: proxy_port } =
             proxy.address().map_err(|reason| Fault::new(What::Setup, "settings", reason))?;
         let object = format!("proxy {proxy_host}:{proxy_port}");
-        let mut stream: Box<dyn Duplex> = Box::new(tcp(&proxy_host, proxy_port, What::Setup).await?);
+        let mut stream: Box<dyn Duplex> = Box::new(tcp(&proxy_host, proxy_port, What::NoProxyHost).await?);
         if secure {
             stream = self.tls(stream, &proxy_host, &object).await?;
         }

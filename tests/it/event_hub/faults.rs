@@ -57,10 +57,13 @@ fn a_host_that_does_not_exist_is_tried_again_and_said() {
     let stage = stage(1);
     let mut running = input(&stage).set("event_hub_namespace", "nowhere.invalid").start();
     running.wait_until("it says so twice", |running| {
-        running.stderr_so_far().matches("nowhere.invalid:5671: no connection").count() > 1
+        running.stderr_so_far().matches("nowhere.invalid:5671: there is no host of this name").count() > 1
     });
     let ended = stopped(running);
-    assert!(ended.said("WARN")[0].contains("check event_hub_namespace, name resolution and the firewall"), "{}", ended.stderr);
+    assert!(ended.said("WARN")[0].contains("check event_hub_namespace, and this machine's name server"), "{}", ended.stderr);
+    // While the form is open it is a wrong name.
+    let refused = input(&stage).set("event_hub_namespace", "nowhere.invalid").validate().exits(1);
+    assert!(refused.text().contains("nowhere.invalid:5671: there is no host of this name"), "{}", refused.text());
 }
 
 #[test]
