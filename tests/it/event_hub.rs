@@ -427,7 +427,7 @@ fn memory_stays_bounded_while_splunkd_takes_nothing() {
         hubs.publish(HUB, n as usize % 4, padded(n, &large));
     }
     let mut running = input(&stage).program().unread().start();
-    running.wait_until("the pipe is full", |running| running.waiting() >= 60_000);
+    running.wait_until("the pipe is full", |running| running.waiting() >= 50_000);
     // What it takes ahead it takes within this time; the peak below shows it whenever it was.
     std::thread::sleep(std::time::Duration::from_secs(3));
     let blocked = running.peak_memory_kb();

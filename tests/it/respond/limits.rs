@@ -165,8 +165,13 @@ fn two_runs_at_once() {
         Act::new(&stage, list).set("status", "resolved").set("comment", "seen").payload("sid", sid.into()).ids(&ids).start()
     };
     let (one, two) = (act("1"), act("2"));
-    one.end().exits(0).quietly();
-    two.end().exits(0).quietly();
+    for run in [one, two] {
+        let ended = run.end().exits(0).says("ERROR", &[]);
+        // To each run the other is somebody else: whichever comes between a look and a change is told of, and nothing but that.
+        for told in ended.said("WARN") {
+            assert!(told.contains("somebody else changed the object at the same time: 1 more comments"), "{told}");
+        }
+    }
     let (events, _) = audit(&stage);
     assert_eq!(events.len(), 24, "no run takes the other's files");
     for id in &ids {
