@@ -182,6 +182,8 @@ pub struct Proof {
     next_pages: Option<NextPages>,
     /// Milliseconds of which something is still missing, though the rows of the window are all there.
     owed: Vec<Window>,
+    /// News that become history when the newer part is settled.
+    left: Option<Window>,
     next: Vec<Ask>,
     width: Option<i64>,
     stuck: bool,
@@ -191,8 +193,8 @@ impl Proof {
     /// One that proves nothing yet.
     fn of(ask: Ask, emitted: BTreeSet<Version>, since: Option<Ticks>) -> Self {
         let (proven, shown, next_pages, width) = (None, None, None, None);
-        let (owed, next) = (Vec::new(), Vec::new());
-        Self { ask, emitted, proven, since, shown, unproven: false, next_pages, owed, next, width, stuck: false }
+        let (owed, left, next) = (Vec::new(), None, Vec::new());
+        Self { ask, emitted, proven, since, shown, unproven: false, next_pages, owed, left, next, width, stuck: false }
     }
 
     /// The same without proving anything: something of the rows is still missing.
@@ -207,7 +209,7 @@ impl Proof {
 
     /// The same for a part of a window that is still being read: nothing is asked for it but by that reading.
     pub fn of_a_part(self) -> Self {
-        Self { proven: None, next: Vec::new(), unproven: false, stuck: false, ..self }
+        Self { proven: None, left: None, next: Vec::new(), unproven: false, stuck: false, ..self }
     }
 
     /// How many rows were not emitted before.
@@ -275,6 +277,8 @@ struct Poll {
     next_pages: NextPages,
     /// Where the last refused range begins: what is older ends there.
     refused_from: Option<Ticks>,
+    /// News that were left out, since they were to become history.
+    left: Vec<Window>,
     /// Windows of which nothing is known but the rows that came.
     unproven: usize,
 }
@@ -325,6 +329,12 @@ impl Cursor {
             // What was set aside and came with the news meanwhile is settled and forgotten: asked again, it would come again.
             if ask.aim != Aim::Retry || self.given_up.contains(&ask.window) {
                 return Some(ask);
+            }
+        }
+        while let Some(left) = self.poll.left.pop() {
+            // The newer part showed less than the whole did, and settled nothing.
+            if left.lo >= self.settled && !self.poll.is_past {
+                return Some(Ask::new(left, Aim::Head));
             }
         }
         self.ask_for_all().or_else(|| self.cut_history())
@@ -426,6 +436,8 @@ impl Cursor {
                 let aim = self.older_aim(part, newer.lo, answer.looked, shown);
                 if aim != Aim::BackFillPart {
                     proof.next.push(Ask::new(older, aim));
+                } else if part == Aim::Head {
+                    proof.left = Some(older);
                 }
                 // The rest stays history, and is cut anew by what this answer tells of its density.
                 proof.width = fitting_width(newer, answer).filter(|_| part == Aim::BackFillPart);
@@ -509,7 +521,8 @@ impl Cursor {
     /// Takes in what an answer proved, after its events were flushed. `true` when the window cannot be read to its end
     /// (see [`Cursor::give_up`]).
     pub fn commit(&mut self, proof: Proof) -> bool {
-        let Proof { ask, emitted, proven, since, shown, unproven, next_pages, owed, next, width, stuck } = proof;
+        let Proof { ask, emitted, proven, since, shown, unproven, next_pages, owed, left, next, width, stuck } = proof;
+        self.poll.left.extend(left);
         self.poll.next_pages = next_pages.unwrap_or(self.poll.next_pages);
         if unproven {
             self.poll.looked.push(ask.window);

@@ -78,7 +78,7 @@ fn a_memory_that_is_gone_damaged_or_not_there_yet_repeats_nothing() {
         ("it is missing", |file, _| fs::remove_file(file).unwrap()),
         ("it is damaged", |file, _| fs::write(file, "something else that is long").unwrap()),
         ("its end is missing", |file, whole| fs::write(file, &whole[..whole.len() / 2]).unwrap()),
-        ("a symbolic link stands in its place", |file, _| {
+        ("it is a symbolic link", |file, _| {
             fs::remove_file(file).unwrap();
             std::os::unix::fs::symlink("/etc/hostname", file).unwrap();
         }),

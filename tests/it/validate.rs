@@ -84,9 +84,14 @@ fn every_parameter_says_what_it_may_be() {
     }
     assert!(stage.sim.requests().is_empty(), "nobody has to be asked for that");
     // Words may be written in another case.
-    for (name, value) in
-        [("feed", "Alerts"), ("api", "GRAPH"), ("start", "Now"), ("include_alerts", "NONE"), ("events", "Verbatim"), ("evidence", "Both")]
-    {
+    for (name, value) in [
+        ("feed", "Alerts"),
+        ("api", "GRAPH"),
+        ("start", "Now"),
+        ("include_alerts", "NONE"),
+        ("events", "Verbatim"),
+        ("evidence", "Both"),
+    ] {
         stage.input(List::GraphAlerts).set(name, value).validate().exits(0).quietly();
     }
     for list in List::ALL {

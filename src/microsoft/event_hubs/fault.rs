@@ -93,7 +93,10 @@ impl Fault {
             | What::NoProxyHost
             | What::Lost
             | What::Silent
-            | What::Busy | What::Stolen | What::Odd | What::Refused => false,
+            | What::Busy
+            | What::Stolen
+            | What::Odd
+            | What::Refused => false,
         }
     }
 
@@ -108,9 +111,9 @@ impl Fault {
                 "check event_hub_namespace, and this machine's name server; where only a proxy knows names of the internet, set the \
                  proxy and transport websocket",
             ),
-            What::NoProxyHost => Some(
-                "check the proxy's name on the Configuration page of the app, tab Settings, and this machine's name server",
-            ),
+            What::NoProxyHost => {
+                Some("check the proxy's name on the Configuration page of the app, tab Settings, and this machine's name server")
+            }
             What::Unauthorized => Some(
                 "give the app registration the role \"Azure Event Hubs Data Receiver\" on the namespace or the hub (it takes up to 5 \
                  minutes to count), or check that the connection string's policy has the claim Listen",

@@ -262,7 +262,8 @@ fn each_shipped_search_finds_what_it_is_for() {
 #[test]
 fn searches_read_fields_that_exist() {
     let macros = search::conf("macros");
-    let mut known: BTreeSet<String> = BTreeSet::new();
+    // Only a run of more than a thousand rows sums them up.
+    let mut known = BTreeSet::from(["rows".to_owned()]);
     for (incidents, alerts) in [(List::GraphIncidents, List::GraphAlerts), (List::XdrIncidents, List::EndpointAlerts)] {
         known.extend(Archive::of(incidents, alerts).events.into_iter().flat_map(Fields::into_keys));
     }
