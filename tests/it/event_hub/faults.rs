@@ -329,7 +329,10 @@ fn a_start_that_is_still_to_come_is_refused() {
     publish(stage.sim.event_hubs(), 1, 0..2);
     let input = input(&stage).set("start", "2100-01-31T00:00:00Z");
     let refused = input.validate().exits(1).text().to_owned();
-    assert!(refused.contains("parameter start: 2100-01-31T00:00:00Z is in the future, and nothing would come until then"), "{refused}");
+    assert!(
+        refused.contains("parameter start: 2100-01-31T00:00:00Z is in the future, and nothing would come until then"),
+        "{refused}"
+    );
     let said = misconfigured(input.run());
     assert!(said.contains("is still to come") && said.ends_with("or put the clock right"), "{said}");
 }
