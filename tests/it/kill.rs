@@ -152,7 +152,8 @@ fn any_moment(running: &mut Running, stage: &Stage, list: List, chance: &mut Cha
     let (requests, extra) = (asked + chance.below(6) as usize, Duration::from_millis(chance.below(12)));
     let from_start = Duration::from_millis(chance.below(200));
     let begun = Instant::now();
-    let how = chance.below(5);
+    // Most wait for events: how long a start takes is the machine's, and one that is killed before it writes shows little.
+    let how = chance.below(7);
     loop {
         let come = match how {
             0 => begun.elapsed() >= from_start,
