@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::echo::{self, Form, Repeated};
 use crate::entra;
 use crate::throttle::RetryAfter;
 use crate::time::Time;
@@ -133,6 +134,8 @@ pub enum FaultKind {
     Entra(u32),
     /// The token is not accepted any more (401), and is not from then on.
     TokenRevoked,
+    /// An error with this status that repeats something wherever it can, or a page that does.
+    Echo(u16, Form, Repeated),
     /// A page of a proxy in between.
     Html(u16),
     /// 302 to somewhere else.
@@ -298,6 +301,7 @@ pub(crate) fn replace(kind: &FaultKind, service: Service, request: &Request, now
         FaultKind::Throttled(seconds, form) => with_wait(crate::service_error(service, 429, now), *seconds, *form),
         FaultKind::Unavailable(seconds, form) => with_wait(crate::service_error(service, 503, now), *seconds, *form),
         FaultKind::Entra(code) => entra::error(*code, &entra::named(*code, request), now),
+        FaultKind::Echo(status, form, repeated) => echo::answer(service, *status, *form, repeated, request),
         FaultKind::TokenRevoked => crate::service_error(service, 401, now),
         FaultKind::Html(status) => Response::new(
             *status,

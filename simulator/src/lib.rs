@@ -26,6 +26,7 @@ pub mod chance;
 mod change;
 mod defender;
 pub mod distrust;
+pub mod echo;
 pub mod entra;
 pub mod event_hubs;
 pub mod faults;

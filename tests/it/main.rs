@@ -5,6 +5,7 @@
 
 mod content;
 mod definition;
+mod echo;
 #[cfg(feature = "streaming")]
 mod event_hub;
 mod faults;

@@ -25,7 +25,7 @@ pub(crate) struct Installed(pub(crate) Stage);
 /// An answer of splunkd.
 pub(crate) struct Answer {
     status: u16,
-    body: Value,
+    pub(crate) body: Value,
 }
 
 impl Installed {
@@ -67,7 +67,7 @@ impl Installed {
     }
 
     /// What the program wrote to standard error.
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.0.sim.handlers().unwrap().log()
     }
 

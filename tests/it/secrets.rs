@@ -14,20 +14,20 @@ use simulator::{Config, FaultKind, Route, When};
 use crate::respond::act::Act;
 use crate::support::{Ended, List, Stage};
 
-const PROXY_PASSWORD: &str = "pr0xy:p\u{e4}ss&w\u{f6}rd";
+pub(crate) const PROXY_PASSWORD: &str = "pr0xy:p\u{e4}ss&w\u{f6}rd";
 
 /// What must not come out, by what it is.
-struct Forbidden(Vec<(&'static str, String)>);
+pub(crate) struct Forbidden(pub(crate) Vec<(&'static str, String)>);
 
 impl Forbidden {
-    fn add(&mut self, what: &'static str, text: &str) {
+    pub(crate) fn add(&mut self, what: &'static str, text: &str) {
         for text in [text.to_owned(), percent_encode(text), STANDARD.encode(text)] {
             self.0.push((what, text));
         }
     }
 
     /// The tokens given out so far; revoked ones are forgotten by the stand-in, so they are taken in time.
-    fn add_tokens(&mut self, stage: &Stage) {
+    pub(crate) fn add_tokens(&mut self, stage: &Stage) {
         let tokens: Vec<String> = stage.sim.world(|world| world.entra.tokens().map(|(text, _)| text.to_owned()).collect());
         for token in tokens {
             // The signature too: a token is worth something in any part of it.
@@ -36,7 +36,7 @@ impl Forbidden {
     }
 
     #[track_caller]
-    fn absent(&self, place: &str, bytes: &[u8]) {
+    pub(crate) fn absent(&self, place: &str, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         for (what, secret) in &self.0 {
             assert!(!text.contains(secret.as_str()), "a {what} in {place}");
@@ -51,7 +51,7 @@ impl Forbidden {
 }
 
 /// Every file under a folder.
-fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+pub(crate) fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
