@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn what_says_that_data_is_not_whole() {
         let told = "a Warning came with it: 199 - \"Microsoft/Defender/504/10000\"";
-        let table: [(u16, &[(&str, &str)], Option<&str>); 9] = [
+        type Row<'a> = (u16, &'a [(&'a str, &'a str)], Option<&'a str>);
+        let table: [Row<'_>; 9] = [
             (200, &[], None),
             (206, &[], Some("HTTP 206 in place of 200")),
             (203, &[("warning", "214 - \"x\"")], Some("HTTP 203 in place of 200")),
