@@ -57,6 +57,7 @@ impl Page {
             evidence: Evidence::Inline,
             alerts: &self.memory,
             is_new: true,
+            is_owed: false,
             is_stray: false,
             now: Ticks(0),
         };

@@ -125,6 +125,16 @@ impl BlobsError {
         }
     }
 
+    /// Whether there is no such host to ask.
+    pub fn names_no_host(&self) -> bool {
+        match self {
+            Self::Storage(error) => error.names_no_host(),
+            Self::Token(error) => error.names_no_host(),
+            Self::Http(error) => error.names_no_host(),
+            _ => false,
+        }
+    }
+
     /// What to do about it, where the message does not already say so.
     pub fn remedy(&self) -> Option<String> {
         match self {

@@ -113,6 +113,26 @@ impl Error {
         if person { Exit::Misconfigured } else { Exit::Failed }
     }
 
+    /// Whether a form that is being saved is refused for it: whatever ends a run with 2, and a host that does not exist, which a
+    /// run tries again.
+    pub fn refuses(&self) -> bool {
+        self.exit() == Exit::Misconfigured || self.names_no_host()
+    }
+
+    /// Whether the name server does not know a host of Microsoft's, or the proxy.
+    fn names_no_host(&self) -> bool {
+        match self {
+            Self::Http(error) => error.names_no_host(),
+            Self::Token(error) => error.names_no_host(),
+            Self::Api(error) | Self::Collect(CollectError::Api(error)) => error.names_no_host(),
+            #[cfg(feature = "streaming")]
+            Self::EventHub(error) => error.names_no_host(),
+            #[cfg(feature = "streaming")]
+            Self::Blobs(error) => error.names_no_host(),
+            _ => false,
+        }
+    }
+
     /// What to do about it, where the message does not already say so.
     pub fn remedy(&self) -> Option<String> {
         match self {

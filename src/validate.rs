@@ -46,7 +46,7 @@ pub fn run(stdin: impl Read, out: &mut impl Write, splunk_home: Option<&Path>) -
     }
     match answered.recv_timeout(PATIENCE) {
         Ok(Ok(())) => Exit::Done,
-        Ok(Err(error)) if error.exit() == Exit::Misconfigured => refusal(out, &error),
+        Ok(Err(error)) if error.refuses() => refusal(out, &error),
         // What may heal by itself is no reason to refuse what may be right.
         Ok(Err(error)) => {
             log::warn!("the input is accepted without having been tried: {}", error.full());

@@ -60,6 +60,7 @@ fuzz_target!(|data: &[u8]| {
                     include_alerts: IncludeAlerts::Changed,
                     alerts: &memory,
                     is_new: true,
+                    is_owed: false,
                     is_stray: false,
                     now: NOW,
                     evidence: Evidence::Both,

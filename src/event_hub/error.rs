@@ -30,9 +30,6 @@ pub enum EventHubError {
     Stream(#[from] StreamError),
     #[error("the receiver cannot be started: {0}")]
     Start(#[from] std::io::Error),
-    /// A name is wrong, as far as can be told while a form is open.
-    #[error(transparent)]
-    NoHost(Box<EventHubError>),
     /// The numbers of a partition went back.
     #[error(
         "the hub {hub} was made anew: event {read} of its partition {partition} was read before, and now its newest is {last}; \
@@ -92,27 +89,15 @@ impl From<Fault> for EventHubError {
 }
 
 impl EventHubError {
-    /// Of what the name server says that it does not exist: while an input is tried out, that is a wrong name. A running one asks
-    /// again, as its name was found before and the name server may be out of order.
-    pub(super) fn of_a_trial(self) -> Self {
-        let unresolved = match &self {
-            Self::Fault(fault) => matches!(fault.what, What::NoHost | What::NoProxyHost),
-            Self::Token(error) => error.is_unresolved(),
-            _ => false,
-        };
-        if unresolved { Self::NoHost(Box::new(self)) } else { self }
-    }
-
     /// Whether a person has to act.
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Fault(fault) => fault.is_permanent(),
-            Self::Token(error) => error.is_permanent() && !error.is_unresolved(),
+            Self::Token(error) => error.is_permanent(),
             Self::Account(AccountError::Splunkd(error)) => error.needs_a_person(),
             Self::Checkpoint(error) => matches!(error, CheckpointError::Unreadable { .. }),
             Self::Account(_)
             | Self::ConnectionString(_)
-            | Self::NoHost(_)
             | Self::Rewound { .. }
             | Self::Remade { .. }
             | Self::Ahead { .. }
@@ -122,12 +107,21 @@ impl EventHubError {
         }
     }
 
+    /// Whether there is no such host to ask.
+    pub fn names_no_host(&self) -> bool {
+        match self {
+            Self::Fault(fault) => fault.what == What::NoHost,
+            Self::Token(error) => error.names_no_host(),
+            Self::Http(error) => error.names_no_host(),
+            _ => false,
+        }
+    }
+
     /// What to do about it.
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::Fault(fault) => fault.remedy().map(str::to_owned),
             Self::Token(error) => error.remedy(),
-            Self::NoHost(error) => error.remedy(),
             Self::Checkpoint(error) => Some(error.remedy().to_owned()),
             Self::Rewound { file, .. } | Self::Remade { file, .. } => Some(format!(
                 "if it is meant to be, delete {} and the files beside it that begin the same: then the input begins again at its \

@@ -1,4 +1,5 @@
-//! What stands in the way for good: faults of the way to a host that a person has to mend. Everything else passes.
+//! What stands in the way for good: faults of the way to a host that a person has to mend. Everything else passes. A name that
+//! is not known is both: mended by a person who has just typed it, and passing for an input that is at work.
 //!
 //! The feeds that do not come through the client of this module, AMQP, ask the same questions here.
 
@@ -13,8 +14,8 @@ use crate::time::Ticks;
 /// Why asking again brings the same until somebody has acted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Barrier {
-    /// The name server says that there is no such host. It may say so falsely while it is being set up; but a mistyped URL is
-    /// what it means nearly always, and that is best said while the form is open.
+    /// The name server says that there is no such host. A mistyped URL is what that means nearly always while the form is open,
+    /// and it is refused there; it may also be said falsely, of a zone that is being set up, so a run is tried again.
     NoSuchHost,
     /// The certificate that was shown is not believed.
     Certificate(Disbelief),

@@ -49,16 +49,18 @@ pub enum HttpError {
 
 impl HttpError {
     /// Whether asking again brings the same until a person has acted. Every other error that wraps this one asks here.
+    ///
+    /// A host that the name server does not know is no such thing: what ran yesterday runs again when the name server does.
     pub fn needs_a_person(&self) -> bool {
         match self {
+            Self::Barred { barrier: Barrier::NoSuchHost, .. } => false,
             Self::Barred { .. } | Self::Setup(_) => true,
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::TooLarge { .. } => false,
         }
     }
 
-    /// Whether the name server says that there is no such host. One that is out of order may say so falsely, so that what runs for
-    /// long asks again.
-    pub fn is_unresolved(&self) -> bool {
+    /// Whether the name server says that there is no such host: while a form is open, that is a mistyped name.
+    pub fn names_no_host(&self) -> bool {
         matches!(self, Self::Barred { barrier: Barrier::NoSuchHost, .. })
     }
 

@@ -284,6 +284,15 @@ impl ApiError {
         }
     }
 
+    /// Whether there is no such host to ask, for a token or for data.
+    pub fn names_no_host(&self) -> bool {
+        match &self.failure {
+            Failure::Token(error) => error.names_no_host(),
+            Failure::Unreachable(error) => error.names_no_host(),
+            _ => false,
+        }
+    }
+
     /// Whether asking again cannot help until a person has acted. A 404 is not: the object may be gone.
     pub fn is_permanent(&self) -> bool {
         match &self.failure {

@@ -111,11 +111,6 @@ impl TokenError {
         }
     }
 
-    /// Whether the name server says that there is no such host.
-    pub fn is_unresolved(&self) -> bool {
-        matches!(self, Self::NoAnswer(error) if error.is_unresolved())
-    }
-
     /// Whether asking again cannot help until a person has acted.
     pub fn is_permanent(&self) -> bool {
         match self {
@@ -127,6 +122,11 @@ impl TokenError {
             // Whatever the body of a 4xx is, somebody refused.
             Self::Garbled { status, .. } => matches!(status, 400..500) && !matches!(status, 408 | 425 | 429),
         }
+    }
+
+    /// Whether there is no such host to ask.
+    pub fn names_no_host(&self) -> bool {
+        matches!(self, Self::NoAnswer(error) if error.names_no_host())
     }
 
     /// Whether Entra ID asked to slow down.

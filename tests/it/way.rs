@@ -107,6 +107,43 @@ fn a_host_that_cannot_be_believed() {
     }
 }
 
+/// A host that does not exist was mistyped, says a form; a run that knew it yesterday asks again.
+#[test]
+fn a_host_that_does_not_exist_refuses_a_form_and_fails_a_run() {
+    const UNKNOWN: &str = "there is no host of this name, says the name server";
+    let stage = Stage::new();
+    stage.account("graph_url", "https://graph.invalid");
+    let mut all = vec![(stage.input(LIST), "graph.invalid")];
+    if cfg!(feature = "streaming") {
+        let streaming = |feed: &str| stage.input(LIST).named(feed).set("feed", feed).set("start", "latest");
+        all.push((streaming("storage").set("storage_account", "https://blobs.invalid"), "blobs.invalid"));
+        let hub = streaming("event_hub").set("event_hub_namespace", "hub.invalid").set("event_hub_name", "defender");
+        all.push((hub, "hub.invalid"));
+    }
+    for (input, host) in &all {
+        let refused = messages(&input.validate().exits(1).stdout);
+        assert!(refused.contains(host) && refused.contains(UNKNOWN), "{refused}");
+    }
+    // The hub's process stays, and tries again: that is a test of its own.
+    for (input, host) in all.iter().take(2) {
+        let ended = input.run().exits(1);
+        let said = ended.said("ERROR").concat();
+        assert!(said.contains(host) && said.contains(UNKNOWN) && said.contains("check its spelling"), "{}", ended.stderr);
+    }
+}
+
+/// A login host that does not exist stands for every feed.
+#[test]
+fn a_login_that_does_not_exist_refuses_a_form_and_fails_a_run() {
+    let stage = Stage::new();
+    stage.account("login_url", "https://login.invalid");
+    for input in inputs(&stage, ACCOUNT) {
+        let refused = messages(&input.validate().exits(1).stdout);
+        assert!(refused.contains("login.invalid") && refused.contains("there is no host of this name"), "{refused}");
+    }
+    stage.input(LIST).run().exits(1);
+}
+
 #[test]
 fn an_api_that_cannot_be_believed() {
     let app = Installed::new();

@@ -16,10 +16,8 @@ use crate::masking::foreign_text;
 pub enum What {
     /// There is no connection: name resolution, TCP, a proxy, TLS.
     Unreachable,
-    /// The name server says that there is no such host. Where it is out of order it may say so falsely.
+    /// The name server says that there is no such host.
     NoHost,
-    /// The same of the proxy.
-    NoProxyHost,
     /// A connection, session or link ended.
     Lost,
     /// No answer in time.
@@ -90,7 +88,6 @@ impl Fault {
             | What::NoWebSocket => true,
             What::Unreachable
             | What::NoHost
-            | What::NoProxyHost
             | What::Lost
             | What::Silent
             | What::Busy
@@ -108,12 +105,9 @@ impl Fault {
                  the proxy",
             ),
             What::NoHost => Some(
-                "check event_hub_namespace, and this machine's name server; where only a proxy knows names of the internet, set the \
-                 proxy and transport websocket",
+                "check event_hub_namespace, or the proxy on the Configuration page of the app, tab Settings, and this machine's name \
+                 server",
             ),
-            What::NoProxyHost => {
-                Some("check the proxy's name on the Configuration page of the app, tab Settings, and this machine's name server")
-            }
             What::Unauthorized => Some(
                 "give the app registration the role \"Azure Event Hubs Data Receiver\" on the namespace or the hub (it takes up to 5 \
                  minutes to count), or check that the connection string's policy has the claim Listen",

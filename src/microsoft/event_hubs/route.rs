@@ -74,7 +74,7 @@ impl Route {
             Some(proxy) if self.websocket && !local && !NoProxy::read(&proxy.no_proxy).covers(host, port) => {
                 self.tunnel(proxy, host, port).await?
             }
-            _ => Box::new(tcp(host, port, What::NoHost).await?),
+            _ => Box::new(tcp(host, port).await?),
         };
         let stream = if local { stream } else { self.tls(stream, host, &object).await? };
         if !self.websocket {
@@ -106,7 +106,7 @@ impl Route {
         let ProxyAddress { secure, host: proxy_host, port: proxy_port } =
             proxy.address().map_err(|reason| Fault::new(What::Setup, "settings", reason))?;
         let object = format!("proxy {proxy_host}:{proxy_port}");
-        let mut stream: Box<dyn Duplex> = Box::new(tcp(&proxy_host, proxy_port, What::NoProxyHost).await?);
+        let mut stream: Box<dyn Duplex> = Box::new(tcp(&proxy_host, proxy_port).await?);
         if secure {
             stream = self.tls(stream, &proxy_host, &object).await?;
         }
@@ -158,13 +158,13 @@ async fn ask(stream: &mut Box<dyn Duplex>, request: &[u8]) -> io::Result<u16> {
     status.ok_or_else(|| io::Error::other("its answer is no HTTP"))
 }
 
-/// `unknown`: what it is when there is no such host.
-async fn tcp(host: &str, port: u16, unknown: What) -> Result<TcpStream, Fault> {
+/// A connection, of which nothing was said yet.
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, Fault> {
     let object = format!("{host}:{port}");
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let stream = within(&object, TcpStream::connect((bare, port))).await?;
     let stream = stream.map_err(|error| match Barrier::of_io(&error) {
-        Some(barrier) => Fault::new(unknown, &object, barrier.to_string()),
+        Some(barrier) => Fault::new(What::NoHost, &object, barrier.to_string()),
         None => Fault::new(What::Unreachable, &object, format!("no connection: {error}")),
     })?;
     // Small frames go out at once; a socket that cannot do so works all the same.

@@ -297,6 +297,15 @@ impl StorageError {
         }
     }
 
+    /// Whether there is no such host to ask, for a token or for blobs.
+    pub fn names_no_host(&self) -> bool {
+        match &self.failure {
+            Failure::Token(error) => error.names_no_host(),
+            Failure::Unreachable(error) => error.names_no_host(),
+            _ => false,
+        }
+    }
+
     /// Whether asking again cannot help until a person has acted.
     pub fn is_permanent(&self) -> bool {
         match &self.failure {

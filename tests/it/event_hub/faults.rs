@@ -60,10 +60,7 @@ fn a_host_that_does_not_exist_is_tried_again_and_said() {
         running.stderr_so_far().matches("nowhere.invalid:5671: there is no host of this name").count() > 1
     });
     let ended = stopped(running);
-    assert!(ended.said("WARN")[0].contains("check event_hub_namespace, and this machine's name server"), "{}", ended.stderr);
-    // While the form is open it is a wrong name.
-    let refused = input(&stage).set("event_hub_namespace", "nowhere.invalid").validate().exits(1);
-    assert!(refused.text().contains("nowhere.invalid:5671: there is no host of this name"), "{}", refused.text());
+    assert!(ended.said("WARN")[0].contains("check event_hub_namespace, or the proxy"), "{}", ended.stderr);
 }
 
 #[test]
@@ -329,12 +326,11 @@ fn a_start_that_is_still_to_come_is_refused() {
     publish(stage.sim.event_hubs(), 1, 0..2);
     let input = input(&stage).set("start", "2100-01-31T00:00:00Z");
     let refused = input.validate().exits(1).text().to_owned();
-    assert!(
-        refused.contains("parameter start: 2100-01-31T00:00:00Z is in the future, and nothing would come until then"),
-        "{refused}"
-    );
+    assert!(refused.contains("parameter start: 2100-01-31T00:00:00Z is"), "{refused}");
+    let parts = ["is in the future", "write latest", "this machine's clock says"];
+    assert!(parts.iter().all(|part| refused.contains(part)), "{refused}");
     let said = misconfigured(input.run());
-    assert!(said.contains("is still to come") && said.ends_with("or put the clock right"), "{said}");
+    assert!(parts.iter().all(|part| said.contains(part)), "{said}");
 }
 
 /// A duration is counted back from the newest event where this machine's clock is later: it may be wrong.
