@@ -267,7 +267,11 @@ impl Work {
             }
             match self.fate {
                 Fate::Accepted if !self.is_to_be_sent_again(&left) => return self.look_again(object, &left),
-                Fate::Accepted => self.resent += 1,
+                Fate::Accepted => {
+                    self.resent += 1;
+                    // A request for many that came to nothing may do so again.
+                    self.alone |= self.rules.resource == Resource::EndpointAlerts;
+                }
                 // The one thing that would be there twice, if it was posted and is shown late.
                 Fate::Unknown if self.doubts + 1 < LOOKS && left.iter().any(|left| left.member == Member::Comment) => {
                     self.doubts += 1;
