@@ -45,12 +45,7 @@ fn run_seeds(first: u64, seeds: u64, fault: Option<Planted>) -> Result<Hazards, 
             if seed >= end {
                 return Ok(hazards);
             }
-            let t = Instant::now();
-            let r = run_seed(seed, &mut hazards);
-            if t.elapsed().as_secs() > 1 {
-                eprintln!("SLOW {seed} {:?}", t.elapsed());
-            }
-            if let Err(reason) = r {
+            if let Err(reason) = run_seed(seed, &mut hazards) {
                 next.store(end, Ordering::Relaxed);
                 return Err((seed, reason));
             }
@@ -121,6 +116,11 @@ fn every_planted_fault_is_noticed() {
         LateForgets,
         ForgetsStrays,
         IgnoresMoves,
+        TrustsDate,
+        TrustsMachine,
+        IgnoresNewest,
+        FutureIsNewest,
+        KeepsFuture,
     ];
     let mut unnoticed = Vec::new();
     for fault in all {
