@@ -104,6 +104,10 @@ pub struct Poll<'a, O> {
     limit: Ticks,
     /// When the last list began, by the clock that is behind: the service's or this machine's.
     clock: Ticks,
+    /// Whether the last list told the service's time.
+    dated: bool,
+    /// Whether no answer of the service has confirmed yet where the input begins.
+    begins: bool,
     /// Bytes of names that are held.
     held: usize,
     pub(super) sizes: Sizes,
@@ -142,6 +146,7 @@ impl<'a, O: Outside> Poll<'a, O> {
         outside: &'a mut O,
     ) -> Self {
         let now = outside.now();
+        let begins = position.containers.is_empty();
         Self {
             input,
             position,
@@ -151,6 +156,8 @@ impl<'a, O: Outside> Poll<'a, O> {
             deadline: now.plus(input.budget),
             limit: now.plus(input.budget.saturating_mul(2).max(LIMIT_AT_LEAST)),
             clock: now,
+            dated: false,
+            begins,
             held: 0,
             sizes: Sizes { piece: PIECE, save_every: SAVE_EVERY, pages: PAGES },
             unsaved: 0,
@@ -190,6 +197,8 @@ impl<'a, O: Outside> Poll<'a, O> {
             Err(Halt::Error(BlobsError::Storage(error))) => Err(error),
             Err(Halt::Error(error)) => return Err(error),
         };
+        // Where no other container was looked into since the service told its time.
+        self.confirm_start();
         self.tally.refused = self.refused.len();
         self.count_aside();
         let mut refused = std::mem::take(&mut self.refused).into_iter();

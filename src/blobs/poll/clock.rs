@@ -18,6 +18,7 @@ const APART: Duration = Duration::from_secs(60);
 impl<O: Outside> Poll<'_, O> {
     /// When a list began, by the clock that is behind and by the one that is ahead.
     pub(super) fn clocks(&mut self, there: Option<Ticks>, here: Ticks) -> (Ticks, Ticks) {
+        self.dated = there.is_some();
         let Some(there) = there else { return (here, here) };
         let (behind, ahead) = (there.min(here), there.max(here));
         if ahead.since(behind) > APART {
@@ -38,15 +39,37 @@ impl<O: Outside> Poll<'_, O> {
     }
 
     /// Where a container begins that is met for the first time. The position's start was found with this machine's clock alone; the
-    /// first answer of all tells whether that is ahead.
+    /// first dated answer of the first poll tells whether that is ahead.
     pub(super) fn start(&mut self) -> Option<Hour> {
-        if self.position.containers.is_empty() {
+        if self.begins {
             let believed = position::start(self.input, self.clock);
             if believed < self.position.start {
                 self.position.start = believed;
             }
         }
         self.position.start
+    }
+
+    /// Takes containers back that began where a clock said which the first dated answer tells to be ahead.
+    pub(super) fn confirm_start(&mut self) {
+        if !self.begins || !self.dated {
+            return;
+        }
+        let start = self.start();
+        self.begins = false;
+        let Some(start) = start else { return };
+        let begun: Vec<String> = self.position.containers.keys().cloned().collect();
+        for container in begun {
+            if self.cursor(&container).floor().is_some_and(|floor| floor > start) {
+                self.go_back(&container, start);
+            }
+        }
+    }
+
+    fn go_back(&mut self, container: &str, floor: Hour) {
+        let ended = self.ends(container).take_from(floor);
+        self.cursor(container).go_back(floor, ended);
+        self.unkept = true;
     }
 
     /// Takes back that hours are finished which both clocks say are yet to come: an earlier run believed one that was wrong.
@@ -56,13 +79,13 @@ impl<O: Outside> Poll<'_, O> {
             return;
         }
         if self.position.start.is_some_and(|start| start > next) {
-            self.position.start = Some(Hour::of(behind));
+            // As if the input began now, which is the nearest to its beginning that is known.
+            let now = Hour::of(behind);
+            self.position.start = Some(position::start(self.input, behind).map_or(now, |start| start.min(now)));
         }
         let kept = Hour::of(behind.minus(self.input.lookback).minus(finished::KEPT));
         let floor = self.position.start.map_or(kept, |start| start.max(kept));
-        let ended = self.ends(container).take_from(floor);
-        self.cursor(container).go_back(floor, ended);
-        self.unkept = true;
+        self.go_back(container, floor);
         log::warn!(
             "{}: {container}: a clock that was ahead had finished hours that are yet to come; it is read again from {} on, and some \
              records may come again",

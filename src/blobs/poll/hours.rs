@@ -49,6 +49,7 @@ impl<O: Outside> Poll<'_, O> {
         self.held = 0;
         let mut top = self.list(container, "", true)?;
         let (at, latest, lookback) = (top.at, top.latest, self.input.lookback);
+        self.confirm_start();
         // Before anything of it is finished.
         self.ends(container);
         let newest = self.position.containers.values().filter_map(Cursor::newest).max();

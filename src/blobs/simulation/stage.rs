@@ -96,6 +96,8 @@ struct Theatre {
     /// When something was appended last, by container; and the newest of that which a list told.
     appended: BTreeMap<String, Time>,
     heard: Option<Time>,
+    /// Whether a list of blobs told the service's time in this poll.
+    dated: bool,
     /// What has to be read by the next poll that nothing keeps from it, with the blob it is in.
     due: BTreeMap<Id, Due>,
     /// Blobs that failed at some time: they come later.
@@ -290,7 +292,8 @@ impl Theatre {
             self.tempt();
         }
         let happened = self.world.faults.happened().len();
-        let place = asked.segments().split_first().map(|(container, rest)| (container.clone(), rest.join("/")));
+        let place: Option<(String, String)> =
+            asked.segments().split_first().map(|(container, rest)| (container.clone(), rest.join("/")));
         if let Some((container, _)) = place.as_ref().filter(|_| asked.query_value("comp").is_some())
             && let Some(at) = self.appended.get(container)
         {
@@ -299,7 +302,7 @@ impl Theatre {
         let mut answer = simulator::answer(&mut self.world, service, &asked, self.clock);
         if self.world.faults.happened().len() > happened {
             self.met("fault");
-            self.failed.extend(place);
+            self.failed.extend(place.clone());
         } else if service == Service::Storage && !self.quiet {
             let (odd, chance) = (&mut self.odd, &mut self.chance);
             for hazard in odd.bend(chance, &asked, &mut answer, self.clock) {
@@ -324,6 +327,8 @@ impl Theatre {
             }
             Delivery::Cut(_) | Delivery::Refused => return Err(broken(host)),
         }
+        let is_list = place.as_ref().is_some_and(|(_, name)| name.is_empty()) && asked.query_value("comp").is_some();
+        self.dated |= is_list && answer.status == 200 && answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("date"));
         let mut response = http::Response::builder().status(answer.status);
         for (name, value) in &answer.headers {
             response = response.header(name, value);
@@ -536,6 +541,7 @@ pub(super) fn run_seed(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
         tables: 1,
         odd: Odd::default(),
         appended: BTreeMap::new(),
+        dated: false,
         heard: None,
         due: BTreeMap::new(),
         failed: BTreeSet::new(),
@@ -658,7 +664,7 @@ fn one_poll(stage: &mut Stage, input: &StorageInput, first: &mut Option<Option<H
         let theatre = stage.theatre.borrow();
         (Ticks(theatre.clock.0), theatre.odd.here != 0, (theatre.due.clone(), theatre.world.faults.happened().len()))
     };
-    // The first run's clock says where it all begins; where that is wrong, the service's at the first answer that was saved.
+    // The first run's clock says where it all begins; where that is wrong, the service's at the first dated answer that was saved.
     let start = position.start.min(super::super::position::start(input, begun));
     if !is_off {
         first.get_or_insert(start);
@@ -669,11 +675,13 @@ fn one_poll(stage: &mut Stage, input: &StorageInput, first: &mut Option<Option<H
         (1 + chance.below(300), chance.below(600))
     };
     let quiet = stage.theatre.borrow().quiet;
+    stage.theatre.borrow_mut().dated = false;
     let mut poll = Poll::new(input, (&mut position, &mut finished), &mut reader, stage);
     poll.sizes = Sizes { piece, save_every, pages: 600 };
     let end = poll.run();
     let over = poll.is_over();
     if is_off
+        && stage.theatre.borrow().dated
         && let Some(saved) = stage.disk.as_deref().map(checkpoint::parse::<Position>).transpose()?
         && !saved.containers.is_empty()
     {
