@@ -31,7 +31,10 @@ impl<O: Outside> Poll<'_, O> {
 
     /// Before this hour no ends are kept.
     pub(super) fn oldest_end(&self) -> Hour {
-        Hour::of(self.clock.minus(self.input.lookback).minus(finished::KEPT))
+        // Where an answer has no date, this machine's clock stands alone and may be ahead; then all that is kept would be forgotten.
+        let newest = self.position.containers.values().filter_map(Cursor::newest).max();
+        let now = newest.map_or(self.clock, |newest| newest.min(self.clock));
+        Hour::of(now.minus(self.input.lookback).minus(finished::KEPT))
     }
 
     /// Raises the floor, and keeps the ends of the blobs below it.
