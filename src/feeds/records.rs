@@ -83,7 +83,8 @@ pub struct Tally {
     pub repeats: u64,
     /// Records among those passed on without a readable `Timestamp`.
     pub undated: u64,
-    /// Members that stood beside a list of `records`, where nothing is known to stand; they are in no event.
+    /// Members that stood beside a list of `records`, where nothing is known to stand; they are in no event. In a damaged body they may
+    /// be parts of records, and are passed on as [`UNPARSED`].
     pub beside: u64,
 }
 
@@ -350,11 +351,16 @@ impl<'p, E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'p, F> {
 
     /// Passes on what stands between two places and is no record.
     fn piece(&mut self, scan: &Scan<'_>, from: usize, to: usize, fault: Fault) -> Result<(), E> {
+        self.stretch(scan, from, to, |begins| Reason::of(fault, begins))
+    }
+
+    /// The same, for what `reason` says of where it begins.
+    fn stretch(&mut self, scan: &Scan<'_>, from: usize, to: usize, reason: impl Fn(usize) -> Reason) -> Result<(), E> {
         let text = scan.between(from, to);
         let begins = recover::gap(text, 0);
         let ends = text.trim_end().len().max(begins);
         let bytes = self.original(scan, from + begins, from + ends);
-        let reason = if std::str::from_utf8(bytes).is_err() { Reason::NotText } else { Reason::of(fault, from + begins) };
+        let reason = if std::str::from_utf8(bytes).is_err() { Reason::NotText } else { reason(from + begins) };
         self.unparsed(bytes, reason)
     }
 
@@ -372,32 +378,39 @@ impl<'p, E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'p, F> {
             Some(b'[') => self.list(scan, search, 0, done),
             Some(b'{') => {
                 scan.broken = false;
-                let (mut envelope, mut batch, mut beside) = (Envelope::default(), false, 0);
-                // Where a list ended that held a bad element: a bracket of that element may have ended it.
-                let mut doubtful = None;
+                let (mut envelope, mut batch) = (Envelope::default(), false);
+                // Members beside the list since then.
+                let (mut since, mut beside) = (from, 0);
                 scan.members(0, |scan, name| {
                     if name.is("records") && scan.peek() == Some(b'[') {
-                        let unparsed = self.tally.unparsed;
                         batch = true;
-                        self.list(scan, search, 1, done)?;
-                        doubtful = (self.tally.unparsed > unparsed).then(|| (scan.at(), beside));
-                        return Ok(());
+                        let list = scan.at();
+                        let kept = beside > 0 && (envelope.is_begun() || self.odd.count > 0);
+                        if kept {
+                            self.stretch(scan, since, list, |_| Reason::NotARecord).map_err(Left::Emit)?;
+                            *done = list;
+                        }
+                        let passed = self.list(scan, search, 1, done);
+                        // As long as nothing behind them is in an event, they go with what is wrong.
+                        if !kept && *done > list {
+                            self.tally.beside += beside;
+                        }
+                        (since, beside) = (scan.at(), 0);
+                        return passed;
                     }
                     beside += 1;
                     envelope.member(scan, name, 1).map_err(Left::Fault)
                 })?;
-                if let Some((from, before)) = doubtful.filter(|(_, before)| *before < beside) {
-                    beside = before;
-                    let rest = scan.between(from, scan.at() - 1);
-                    let piece =
-                        self.original(scan, from + (rest.len() - rest.trim_start_matches([',', ' ']).len()), scan.at() - 1);
-                    self.unparsed(piece, Reason::NotARecord).map_err(Left::Emit)?;
+                if !batch {
+                    return self.record(scan, from, &envelope).map_err(Left::Emit);
                 }
-                if batch {
-                    self.tally.beside += beside;
-                    return Ok(());
+                // A list that damage ended too early has the rest of a record behind it, one within a record has that around it, and what
+                // damage cut out of a record may look like a document.
+                if beside > 0 && (envelope.is_begun() || self.odd.count > 0) {
+                    return self.stretch(scan, since, scan.at(), |_| Reason::NotARecord).map_err(Left::Emit);
                 }
-                self.record(scan, from, &envelope).map_err(Left::Emit)
+                self.tally.beside += beside;
+                Ok(())
             }
             _ => {
                 scan.value(0)?;
@@ -550,6 +563,11 @@ impl<'p, E, F: FnMut(Record<'_>) -> Result<(), E>> Pass<'p, F> {
 }
 
 impl<'a> Envelope<'a> {
+    /// Whether it has what only a record has.
+    fn is_begun(&self) -> bool {
+        self.category.is_some() || self.properties.is_some()
+    }
+
     /// Passes one member of a record, and keeps it where it is looked at. Of a name that occurs twice the first counts.
     fn member(&mut self, scan: &mut Scan<'a>, name: scan::Name<'a>, depth: usize) -> Result<(), Fault> {
         let from = scan.at();
