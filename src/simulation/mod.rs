@@ -116,11 +116,7 @@ fn every_planted_fault_is_noticed() {
         LateForgets,
         ForgetsStrays,
         IgnoresMoves,
-        TrustsDate,
-        TrustsMachine,
         IgnoresNewest,
-        FutureIsNewest,
-        KeepsFuture,
     ];
     let mut unnoticed = Vec::new();
     for fault in all {
