@@ -1,6 +1,6 @@
 //! The late look, as far as it is neither a request nor a file: once a day what was updated in the last two days is read again,
 //! for an object may become visible later than any `lookback` allows. What was emitted meanwhile is known from a memory of
-//! its own ([`file`]), which grows by what each answer brought and is not rewritten with the position.
+//! its own ([`mod@file`]), which grows by what each answer brought and is not rewritten with the position.
 //!
 //! The memory vouches for a stretch of update time only: what is older than its beginning may have been emitted before it
 //! began, and is not looked at. A memory that is missing or damaged therefore repeats nothing; it only sees less for two days.

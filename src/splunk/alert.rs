@@ -36,7 +36,7 @@ pub struct Payload {
     pub app: String,
     /// Whose rights the action has.
     pub owner: String,
-    /// The results, all rows. Without it, [`Payload::result`] is the only row.
+    /// The results, all rows. Without it, `result` is the only row.
     pub results_file: Option<PathBuf>,
     /// splunkd's name for this machine; may be empty.
     pub server_host: String,
