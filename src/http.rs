@@ -27,6 +27,7 @@ pub use error::HttpError;
 pub use no_proxy::NoProxy;
 pub use proxy::{Proxy, ProxyAddress};
 pub use tls::Trust;
+#[cfg(feature = "streaming")]
 pub(crate) use tls::bundle;
 
 /// A request: method, absolute URL, headers and the whole body.
