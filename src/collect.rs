@@ -211,9 +211,6 @@ pub struct Tally {
 
 /// Requests for history in every poll, also when news took all of its time: otherwise a busy tenant's would never be read.
 const HISTORY_AT_LEAST: u32 = 3;
-/// A poll may take twice its time, or this where that is more, before it ends whatever it is at: a service that never tires of
-/// being slow must not keep an input for ever.
-const LIMIT_AT_LEAST: Duration = Duration::from_secs(300);
 /// After so many failed windows without one success the service is at fault, not an object.
 const FAILURES_IN_A_ROW: u32 = 6;
 
@@ -286,7 +283,7 @@ impl<'a, O: Outside> Poll<'a, O> {
     /// the first run fails.
     pub fn new(input: &'a Input, checkpoint: &'a mut Checkpoint, outside: &'a mut O) -> Self {
         let now = outside.now();
-        let (deadline, limit) = (now.plus(input.budget), now.plus(input.budget.saturating_mul(2).max(LIMIT_AT_LEAST)));
+        let (deadline, limit) = (now.plus(input.budget), retry::limit(now, input.budget));
         // Neither Defender API documents an order for these lists, and both serve the newest first.
         let order = if input.resource.api() == Api::Graph { Order::OldestFirst } else { Order::AsServed };
         let (pace, tally) = (Pace::new(input.resource.rate()), Tally::default());
@@ -328,7 +325,11 @@ impl<'a, O: Outside> Poll<'a, O> {
             }
             if ask.aim != Aim::Head {
                 if self.outside.now() >= self.deadline && asked_of_history >= HISTORY_AT_LEAST {
-                    break;
+                    if ask.aim == Aim::BackFill {
+                        break;
+                    }
+                    // It is left to the next poll; there may be news behind it.
+                    continue;
                 }
                 asked_of_history += 1;
             }
@@ -469,7 +470,7 @@ impl<'a, O: Outside> Poll<'a, O> {
     /// A window failed: asks for it in halves, as long as the service answers anything at all.
     fn halve(&mut self, ask: &Ask, error: CollectError) -> Result<Option<End>, CollectError> {
         if planted(Planted::ErrorIsEmpty) {
-            return self.complete(Arrival::new(ask, Some(self.outside.now())), false, &[]);
+            return self.complete(Arrival::new(ask, Some(self.outside.now())), false);
         }
         if error.is_bad_request() {
             return self.refuse(ask, error);

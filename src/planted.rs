@@ -55,6 +55,14 @@ pub(crate) enum Planted {
     FutureIsNewest,
     /// A position in the future of the clocks is left there.
     KeepsFuture,
+    /// An answer that says it is not whole is taken for a whole one.
+    PartIsWhole,
+    /// A page is whole when the next one is empty, whatever left it in between.
+    EmptyPageProves,
+    /// A list inside an object is taken for all of it.
+    CutListIsWhole,
+    /// What is refused as wrong counts as read, its newer part as well.
+    RefusedIsRead,
     /// A new link of a partition begins where the input began.
     ReattachesAtStart,
     /// A partition whose numbers went back is read again from its beginning.

@@ -11,6 +11,15 @@ pub const ATTEMPTS: u32 = 3;
 /// The longest that a service's wish to be left alone is obeyed from one run to the next.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(3600);
 
+/// A poll may take twice its time, or this where that is more, before it ends whatever it is at: a service that never tires of
+/// being slow must not keep an input for ever.
+const LIMIT_AT_LEAST: Duration = Duration::from_secs(300);
+
+/// When a poll ends that begins now and has this much time, whatever it is at.
+pub fn limit(now: Ticks, budget: Duration) -> Ticks {
+    now.plus(budget.saturating_mul(2).max(LIMIT_AT_LEAST))
+}
+
 /// What the rule has to know of an error.
 pub trait Throttled: fmt::Display {
     /// Whether the service asked to slow down, with or without saying for how long.

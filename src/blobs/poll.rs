@@ -30,8 +30,6 @@ const HISTORY_AT_LEAST: u32 = 3;
 /// What goes on keeping a container from being read is told again after this time.
 const TOLD_AGAIN: Duration = Duration::from_secs(3600);
 
-/// A poll may take twice its time, or this where that is more, before it ends whatever it is at.
-const LIMIT_AT_LEAST: Duration = Duration::from_secs(300);
 /// The most answers that one list may take; each holds 5,000 names at most.
 const PAGES: usize = 100;
 
@@ -154,7 +152,7 @@ impl<'a, O: Outside> Poll<'a, O> {
             reader,
             outside,
             deadline: now.plus(input.budget),
-            limit: now.plus(input.budget.saturating_mul(2).max(LIMIT_AT_LEAST)),
+            limit: retry::limit(now, input.budget),
             clock: now,
             dated: false,
             begins,

@@ -2,7 +2,7 @@
 //! and goes on doing so; and a list inside an object may be cut, with a link to the rest or with a count alone. Neither those
 //! incidents nor what shares a page with them may be lost for it.
 
-use super::arrival::{Arrival, Held, Incomplete};
+use super::arrival::{Arrival, Held};
 use super::{Asking, CollectError, End, Fetched, Incoming, Outside, PageError, PageReader, Poll, Reply, Spoilt, Ticks};
 use crate::cursor::{Ask, Window};
 use crate::feeds::{IncludeAlerts, Row};
@@ -124,11 +124,10 @@ impl<O: Outside> Poll<'_, O> {
     /// An answer has ended, and the incidents that were held back of it are read by themselves. What remains incomplete is set
     /// aside by its time.
     pub(super) fn complete_held(&mut self, mut arrival: Arrival, has_next_link: bool) -> Result<Option<End>, CollectError> {
-        let mut incomplete = Vec::new();
         for held in std::mem::take(&mut arrival.held) {
             let (text, is_whole) = match self.read_alone(&held) {
                 Ok(read) => read,
-                Err(end) => return Ok(Some(self.interrupted(arrival, &incomplete)?.unwrap_or(end))),
+                Err(end) => return Ok(Some(self.interrupted(arrival)?.unwrap_or(end))),
             };
             let mut index = Index::default();
             let Some(value) = index.of(&text) else { continue };
@@ -137,11 +136,10 @@ impl<O: Outside> Poll<'_, O> {
                 return Ok(Some(end));
             }
             if !is_whole {
-                let reason = format!("the alerts of incident {} cannot be read whole", held.id);
-                incomplete.push(Incomplete { window: Window::around(held.version.updated, held.version.updated), reason });
+                arrival.lacks_alerts(&held.id, held.version);
             }
         }
-        self.complete(arrival, has_next_link, &incomplete)
+        self.complete(arrival, has_next_link)
     }
 
     /// One incident with its alerts, and whether these are all. Where it cannot be read, or changed meanwhile and comes again as
