@@ -332,9 +332,10 @@ impl Cursor {
             }
         }
         while let Some(left) = self.poll.left.pop() {
-            // The newer part showed less than the whole did, and settled nothing.
-            if left.lo >= self.settled && !self.poll.is_past {
-                return Some(Ask::new(left, Aim::Head));
+            // What the newer part settled made history of it; what is above that is news still.
+            let lo = left.lo.max(self.settled);
+            if left.hi.is_none_or(|hi| lo < hi) && !self.poll.is_past {
+                return Some(Ask::new(Window { lo, hi: left.hi }, Aim::Head));
             }
         }
         self.ask_for_all().or_else(|| self.cut_history())
@@ -342,7 +343,7 @@ impl Cursor {
 
     /// An input that never received anything can settle nothing, so it asks for all there is at once.
     fn ask_for_all(&mut self) -> Option<Ask> {
-        self.poll.first?;
+        self.poll.first.or(self.poll.later)?;
         let [window] = self.unread[..] else { return None };
         if self.poll.asked_for_all || self.poll.is_past || self.newest().is_some() || window.hi != Some(self.settled) {
             return None;
@@ -353,7 +354,8 @@ impl Cursor {
 
     fn cut_history(&self) -> Option<Ask> {
         // A clock ahead of the service's may have put history into the service's future; it waits until it is past.
-        let horizon = self.poll.first?.minus(self.poll.lookback).floor_ms();
+        // Without any `Date` it is read by this machine's clock, which settles nothing of it.
+        let horizon = self.poll.first.or(self.poll.later)?.minus(self.poll.lookback).floor_ms();
         // What was read in this poll and could not be settled waits for the next.
         let mut left = self.unread.clone();
         for looked in &self.poll.looked {
@@ -564,6 +566,9 @@ impl Cursor {
             if !self.poll.is_past {
                 self.regroup();
             }
+        } else if let Some(window) = proven {
+            // Nobody knows when; it was read in this poll, and will be again in the next.
+            self.poll.looked.push(window);
         }
         self.owe(owed);
         self.prune();
@@ -636,8 +641,8 @@ impl Cursor {
             return false;
         }
         self.given_up.push(ask.window);
-        // One dated in the future is no reason to take all before it for history.
-        if self.poll.latest.is_none_or(|looked| hi <= looked) {
+        // One dated in the future is no reason to take all before it for history, and without a look nobody knows what is future.
+        if self.poll.latest.is_some_and(|looked| hi <= looked) {
             self.settle(lo, hi);
         } else {
             self.subtract(lo, hi);

@@ -32,6 +32,10 @@ impl<O: Outside> Poll<'_, O> {
                 mended.was,
                 mended.from,
             );
+            if self.looking.is_none() {
+                // The late look's memory vouches for what is newer than the old position.
+                self.begin_memory();
+            }
         }
         clocks.looked()
     }

@@ -72,7 +72,8 @@ impl<O: Outside> Poll<'_, O> {
         self.begin_memory();
     }
 
-    fn begin_memory(&mut self) {
+    /// Begins the memory with what the position remembers; it vouches for what is emitted from now on.
+    pub(super) fn begin_memory(&mut self) {
         let (now, late, cursor) = (self.outside.now(), &self.checkpoint.late, &self.checkpoint.cursor);
         let mut versions: Vec<Version> = cursor.versions().iter().copied().collect();
         let missing_below = compact(&mut versions, cursor.settled().minus(KEPT), most());

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Aim, Ask, CLOCK_SPREAD, Cursor, LAST, Window, ticks_option};
+use super::{CLOCK_SPREAD, Cursor, LAST, Window, ticks_option};
 use crate::planted::{Planted, planted};
 use crate::time::{PER_SECOND, Ticks};
 use crate::version::{Version, packed};
@@ -142,9 +142,9 @@ impl Cursor {
             }
         }
         self.settled = edge;
-        // The answer that is coming in was asked for from the old position on.
+        // The answer that is coming in was asked for from the old position on. What it settles makes the rest history.
         if edge < was {
-            self.poll.queue.push_back(Ask::new(Window { lo: edge, hi: (was <= LAST).then_some(was) }, Aim::Head));
+            self.poll.left.push(Window { lo: edge, hi: (was <= LAST).then_some(was) });
         }
         Mended { was, from }
     }

@@ -1,7 +1,8 @@
 //! Next pages that are none. Some services name a next page behind every page that holds a row, and it is empty; some name one
 //! behind an empty page. A page that is shorter than asked for and names another is therefore looked behind once:
 //!
-//! - rows there: it is an ordinary short page, and no further one of this poll is looked behind;
+//! - rows there: it is an ordinary short page, and no further one of this poll that has as many rows is looked behind, but for
+//!   those of one millisecond, which cannot be divided;
 //! - no row there, and no further page named: then the first page is read again. Where it holds the same versions as before,
 //!   it held them in between as well (a version that leaves a set never comes back), so what lay behind it was nothing, and it
 //!   was whole;
@@ -10,6 +11,8 @@
 //! A page may hold rows that were not asked for, so what is behind it begins with its last row, where it has several.
 
 use std::collections::BTreeSet;
+
+use crate::planted::{Planted, planted};
 
 use super::{Answer, Ask, Cursor, Proof, Ticks, Version, Window};
 
@@ -48,10 +51,17 @@ pub(super) enum NextPages {
     /// Nothing, or that some are empty.
     #[default]
     Unknown,
-    /// They hold rows.
-    Real,
+    /// They hold rows, behind pages of so many rows or more; smaller ones are still looked behind.
+    Real(usize),
     /// An empty page named one.
     Endless,
+}
+
+impl NextPages {
+    /// What is known once there were rows behind a page of so many.
+    fn real_behind(self, rows: usize) -> Self {
+        Self::Real(if let Self::Real(least) = self { least.min(rows) } else { rows })
+    }
 }
 
 impl Cursor {
@@ -75,9 +85,14 @@ impl Cursor {
                 let next = if answer.next_link { Next::Behind } else { Next::Again };
                 self.go_on(proof, *page, next)
             }
+            (Next::Behind, []) if planted(Planted::EmptyPageProves) => {
+                proof.since = page.looked.or(self.poll.latest);
+                proof.proven = Some(proof.ask.window);
+                true
+            }
             (Next::Behind, []) => self.go_on(proof, *page, Next::Again),
             (Next::Last | Next::Behind, _) => {
-                proof.next_pages = Some(NextPages::Real);
+                proof.next_pages = Some(self.poll.next_pages.real_behind(page.rows.len()));
                 self.judge_page(proof, &page, false);
                 true
             }
@@ -117,8 +132,9 @@ impl Cursor {
 
     /// Asks what is behind a page that is short and names another.
     fn begin_look(&self, proof: &mut Proof, answer: &Answer<'_>, round: u8) -> bool {
-        let is_short = answer.next_link && answer.rows.len() < answer.asked as usize;
-        if !is_short || self.poll.next_pages == NextPages::Real {
+        let rows = answer.rows.len();
+        let is_real = !proof.ask.is_one_millisecond() && matches!(self.poll.next_pages, NextPages::Real(least) if rows >= least);
+        if !answer.next_link || rows >= answer.asked as usize || is_real {
             return false;
         }
         let page = Behind::of(answer, proof.ask.skip, round);
@@ -126,7 +142,8 @@ impl Cursor {
             self.judge_page(proof, &page, true);
             return true;
         }
-        let next = if page.rows_inside(proof.ask.window) > 1 { Next::Last } else { Next::Behind };
+        let holds_on = page.rows_inside(proof.ask.window) > 1 && !planted(Planted::EmptyPageProves);
+        let next = if holds_on { Next::Last } else { Next::Behind };
         self.go_on(proof, page, next)
     }
 
@@ -166,3 +183,7 @@ fn same(one: &[Version], other: &[Version]) -> bool {
     };
     one.len() == other.len() && sorted(one) == sorted(other)
 }
+
+#[cfg(test)]
+#[path = "next_page_tests.rs"]
+mod tests;

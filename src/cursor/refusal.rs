@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::planted::{Planted, planted};
+
 use super::{Ask, Cursor, FIRST_WIDTH, PER_MS, Ticks, Window};
 
 /// A range of this length is not divided further, and what is younger is never too old for a service.
@@ -30,7 +32,7 @@ impl Cursor {
         }
         let is_answered = self.poll.looked.iter().any(|looked| looked.lo >= end);
         if let Some(hi) = hi.filter(|_| is_answered)
-            && (self.poll.refused_from == Some(hi) || hi.since(lo) <= SHORTEST)
+            && (self.poll.refused_from == Some(hi) || hi.since(lo) <= SHORTEST || planted(Planted::RefusedIsRead))
         {
             self.poll.refused_from = Some(lo);
             self.given_up.retain(|given_up| !(lo <= given_up.lo && given_up.hi <= Some(hi)));
@@ -47,3 +49,7 @@ impl Cursor {
         Refused::Divided
     }
 }
+
+#[cfg(test)]
+#[path = "refusal_tests.rs"]
+mod tests;

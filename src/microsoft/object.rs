@@ -2,6 +2,7 @@
 
 use super::cloud::Resource;
 use crate::json::value::{Object, Value};
+use crate::planted::{Planted, planted};
 
 /// The members that make a version of an object: the key is (id, update time).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,8 @@ pub fn expanded<'a>(incident: Object<'a>, names: &Names) -> Option<Expanded<'a>>
     };
     let rows: Vec<_> = list.collect();
     let counted = beside("count").and_then(|count| count.raw().parse::<usize>().ok());
-    let is_whole = beside("nextLink").is_none() && counted.is_none_or(|count| count <= rows.len());
+    let is_cut = beside("nextLink").is_some() && !planted(Planted::CutListIsWhole);
+    let is_whole = !is_cut && counted.is_none_or(|count| count <= rows.len());
     Some(Expanded { rows, is_whole })
 }
 
@@ -138,6 +140,31 @@ mod tests {
                 }
             }
             assert!(rows > 0, "{file}");
+        }
+    }
+
+    #[test]
+    fn whether_a_list_inside_an_object_is_whole() {
+        type Row<'a> = (&'a str, Option<(usize, bool)>);
+        let table: [Row<'_>; 12] = [
+            (r#"{"alerts":[]}"#, Some((0, true))),
+            (r#"{"alerts":[{"id":"1"},{"id":"2"}]}"#, Some((2, true))),
+            (r#"{"alerts":[{"id":"1"}],"alerts@odata.nextLink":"https://graph/next"}"#, Some((1, false))),
+            (r#"{"alerts@odata.nextLink":"https://graph/next","alerts":[]}"#, Some((0, false))),
+            (r#"{"alerts":[{"id":"1"}],"alerts@odata.count":2}"#, Some((1, false))),
+            (r#"{"alerts":[{"id":"1"}],"alerts@odata.count":1}"#, Some((1, true))),
+            (r#"{"alerts":[{"id":"1"}],"alerts@odata.count":"many"}"#, Some((1, true))),
+            (r#"{"alerts":{"id":"1"}}"#, Some((1, false))),
+            (r#"{"alerts":"none"}"#, Some((0, false))),
+            (r#"{"alerts":7}"#, Some((0, false))),
+            (r#"{"alerts":null}"#, None),
+            (r#"{"id":"1"}"#, None),
+        ];
+        for (text, expected) in table {
+            let mut index = crate::json::index::Index::default();
+            let object = index.of(text).and_then(Value::object).unwrap();
+            let found = expanded(object, names(Resource::GraphIncidents)).map(|alerts| (alerts.rows.len(), alerts.is_whole));
+            assert_eq!(found, expected, "{text}");
         }
     }
 }
