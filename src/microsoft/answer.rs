@@ -46,11 +46,20 @@ pub fn redirect_host(headers: &HeaderMap) -> String {
     target.and_then(|uri| uri.host().map(foreign_text)).unwrap_or_else(|| "the same host".to_owned())
 }
 
+/// A body behind what some services put in front of it: byte order marks and blanks.
+pub fn text_of(body: &[u8]) -> &[u8] {
+    let mut text = body.trim_ascii_start();
+    while let Some(rest) = text.strip_prefix(b"\xef\xbb\xbf") {
+        text = rest.trim_ascii_start();
+    }
+    text
+}
+
 /// Whether the body is a web page: the content type says so, or it starts like one.
 pub fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
     let declared =
         text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"));
-    declared || body.trim_ascii_start().first() == Some(&b'<')
+    declared || text_of(body).first() == Some(&b'<')
 }
 
 /// A web page's title, short and plain.
@@ -166,6 +175,7 @@ mod tests {
     fn web_pages_and_their_titles() {
         assert!(is_html(&headers(&[("content-type", "Text/HTML; charset=utf-8")]), b"x"));
         assert!(is_html(&HeaderMap::new(), b"\n <!DOCTYPE html>"));
+        assert!(is_html(&HeaderMap::new(), "\u{feff}<html>".as_bytes()));
         assert!(!is_html(&headers(&[("content-type", "application/json")]), b"{}"));
         assert_eq!(title(b"<html><head><TITLE lang=x>\n Access\tdenied </Title>").as_deref(), Some("Access denied"));
         for page in [&b"<html>"[..], b"<title></title>", b"<title>never closed", b"\xff\xfe"] {

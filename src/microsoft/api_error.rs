@@ -188,8 +188,9 @@ struct Ids {
 /// Everything else, with what Microsoft said about it.
 pub fn classify(asked: Asked<'_>, status: u16, headers: &HeaderMap, body: &[u8], now: Ticks) -> Result<(), Box<ApiError>> {
     let html = answer::is_html(headers, body);
-    let (success, empty) = ((200..300).contains(&status), body.trim_ascii().is_empty());
-    let Inner { code, message, target, inner } = match serde_json::from_slice(body) {
+    let text = answer::text_of(body);
+    let (success, empty) = ((200..300).contains(&status), text.is_empty());
+    let Inner { code, message, target, inner } = match serde_json::from_slice(text) {
         Ok(Envelope { error: Spoken::Structured(error) }) => error,
         Ok(Envelope { error: Spoken::Text(code) }) => Inner { code: Some(code), ..Inner::default() },
         Ok(Envelope { error: Spoken::Other(_) }) | Err(_) => Inner::default(),
@@ -203,7 +204,7 @@ pub fn classify(asked: Asked<'_>, status: u16, headers: &HeaderMap, body: &[u8],
     let failure = match status {
         200..=299 if html || !(empty || is_json(body)) => not_json(),
         200..=299 if spoke => Failure::Partial { why: "it holds an error".to_owned() },
-        200..=299 => Failure::Partial { why: partial.unwrap_or_else(|| "its body is empty".to_owned()) },
+        200..=299 => Failure::Partial { why: partial.unwrap_or_else(|| nothing(body)) },
         300..=399 => Failure::Redirect { host: answer::redirect_host(headers) },
         // 509 is Graph's "bandwidth limit exceeded".
         429 | 503 | 509 => Failure::Throttled { retry_after: answer::retry_after(headers, now) },
@@ -228,7 +229,12 @@ pub fn classify(asked: Asked<'_>, status: u16, headers: &HeaderMap, body: &[u8],
 
 /// Whether a body begins as JSON does that these services send.
 pub fn is_json(body: &[u8]) -> bool {
-    matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
+    matches!(answer::text_of(body).first(), Some(b'{' | b'['))
+}
+
+/// What is wrong with a body that holds nothing.
+fn nothing(body: &[u8]) -> String {
+    if body.is_empty() { "its body is empty".to_owned() } else { format!("its body begins with {} bytes of blanks", body.len()) }
 }
 
 /// The id by which the service logged the request.

@@ -67,8 +67,14 @@ impl Incoming {
         bytes.drain(..given);
         let rest = rest.read_whole(limits::HELD_ROW).map_err(|e| unanswered(api, &path, e))?;
         bytes.extend_from_slice(&rest);
-        Ok(bytes)
+        Ok(unmarked(bytes))
     }
+}
+
+/// A body without what stands in front of its text.
+fn unmarked(mut body: Vec<u8>) -> Vec<u8> {
+    body.drain(..body.len() - answer::text_of(&body).len());
+    body
 }
 
 impl Source for Incoming {
@@ -186,7 +192,7 @@ impl Client {
         let (answer, chosen) = self.ask(method, path, body, Reading::AtOnce)?;
         let (head, body) = answer.into_parts();
         let asked = self.asked(method, path);
-        let body = body.read_answer(head.status, limits::OBJECT).map_err(|e| Box::new(asked.unanswered(e)))?;
+        let body = unmarked(body.read_answer(head.status, limits::OBJECT).map_err(|e| Box::new(asked.unanswered(e)))?);
         classify(asked, head.status.as_u16(), &head.headers, &body, Ticks::now())?;
         // Callers read it into a tree.
         limits::check_tree(&body).map_err(|reason| {

@@ -290,7 +290,7 @@ impl<S: Source> PageReader<S> {
 
     fn begin(&mut self) -> Result<(), Broken<S::Error>> {
         let mark = "\u{feff}".as_bytes();
-        loop {
+        while self.peek()? == mark.first().copied() {
             // A window may end inside of it.
             while self.ahead.len() < mark.len() && self.more()? {}
             if !self.window[self.ahead.clone()].starts_with(mark) {

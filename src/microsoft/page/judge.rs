@@ -16,7 +16,8 @@ pub(super) struct Verdict<'a> {
 
 /// Reads a whole answer; `None` for what is none.
 pub(super) fn verdict(body: &[u8]) -> Option<Verdict<'_>> {
-    let text = std::str::from_utf8(body).ok()?.trim_start_matches('\u{feff}');
+    let text = std::str::from_utf8(body).ok()?;
+    let text = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
     let mut reader = serde_json::Deserializer::from_str(text);
     let wire = Wire::deserialize(&mut reader).ok()?;
     reader.end().ok()?;

@@ -78,8 +78,9 @@ fn memory_that_served_before_shows_nothing_of_it() {
 
 #[test]
 fn members_in_any_order_and_spacing() {
-    let table: [(&str, &[&str], bool); 12] = [
+    let table: [(&str, &[&str], bool); 13] = [
         (r#"{"value":[]}"#, &[], false),
+        ("\r\n\u{feff}\n\u{feff} {\"value\":[1]}", &["1"], false),
         ("\u{feff}\u{feff} {\"value\":[1]}", &["1"], false),
         (r#"{"value":[{"a":1}]}"#, &[r#"{"a":1}"#], false),
         (
