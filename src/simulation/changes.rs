@@ -24,7 +24,10 @@ pub(super) struct Changes {
     /// States that become visible later than the look-back: no poll but the late look has to find them.
     pub(super) late: BTreeSet<(String, Time)>,
     page: u64,
-    futures: u32,
+    /// Objects dated in the future when they were made.
+    futures: Vec<(String, Time)>,
+    /// While the service stands still, and while it catches up.
+    standstill: Option<Standstill>,
     /// Incidents are read: alerts change together with them.
     incidents: bool,
 }
@@ -40,9 +43,37 @@ impl Changes {
             busy: BTreeMap::new(),
             late: BTreeSet::new(),
             page: u64::from(page),
-            futures: 0,
+            futures: Vec::new(),
+            standstill: None,
             incidents,
         }
+    }
+
+    /// From now on nothing new is shown for a while. Then it comes, the oldest first, in a tenth of the time. An object dated in
+    /// the future that is read for the first time when that time has come looks as if the service had shown so much; so all
+    /// those have to be `known` as what they are.
+    pub(super) fn stand_still(
+        &mut self,
+        chance: &mut Chance,
+        now: Time,
+        known: impl Fn(&str, Time) -> bool,
+        hazards: &mut Hazards,
+    ) {
+        let length = Duration::from_secs(60 + chance.below(3_000));
+        let (ends, caught_up) = (now.plus(length), now.plus(length + length / 10));
+        let misleads = |(id, at): &(String, Time)| now < *at && *at < caught_up && !known(id, *at);
+        if self.standstill.is_none() && !self.futures.iter().any(misleads) {
+            hazards.met("service stood still");
+            if self.futures.iter().any(|(_, at)| now < *at && *at < ends) {
+                hazards.met("service stood still when the time of a future object came");
+            }
+            self.standstill = Some(Standstill { begun: now, ends, caught_up });
+        }
+    }
+
+    /// Whether the time of an object that was dated in the future comes within the hour.
+    pub(super) fn is_future_near(&self, now: Time) -> bool {
+        self.futures.iter().any(|(_, at)| now < *at && *at < now.plus(Duration::from_secs(3_600)))
     }
 
     /// Lets everything happen that is due.
@@ -64,7 +95,10 @@ impl Changes {
     }
 
     fn one(&mut self, world: &mut World, chance: &mut Chance, now: Time, hazards: &mut Hazards) {
+        self.standstill = self.standstill.filter(|standstill| now < standstill.caught_up);
         match (chance.below(20), self.incidents) {
+            // All else would show at once.
+            (10.., _) if self.standstill.is_some() => {}
             (0..5, false) => self.create_alert(world, chance, now, hazards),
             (5..14, false) => self.change_alert(world, chance, now, hazards),
             (0..5, true) => self.create_incident(world, chance, now, hazards),
@@ -73,7 +107,7 @@ impl Changes {
             (13, true) => merge(world, chance, now, &self.busy, hazards),
             (14, _) => self.remove(world, chance, hazards),
             (15, _) => self.tie(world, chance, now, hazards),
-            (16, _) if self.futures < 3 && chance.percent(20) => self.future(world, chance, now, hazards),
+            (16, _) if self.futures.len() < 3 && chance.percent(20) => self.future(world, chance, now, hazards),
             _ => {}
         }
     }
@@ -101,6 +135,12 @@ impl Changes {
 
     /// When a state dated `stamped` becomes visible: at once, or late, but within the look-back.
     fn late(&mut self, chance: &mut Chance, id: &str, stamped: Time, now: Time, hazards: &mut Hazards) -> Option<Time> {
+        if let Some(standstill) = self.standstill {
+            hazards.met("came when the service caught up");
+            let visible = standstill.shows(stamped);
+            self.busy.insert(id.to_owned(), visible);
+            return Some(visible);
+        }
         if !chance.percent(25) {
             return None;
         }
@@ -188,6 +228,18 @@ impl Changes {
         world.change_incident(id, now, |_| {});
     }
 
+    /// Removes this object, unless something of it is on its way.
+    pub(super) fn remove_one(&self, world: &mut World, id: &str, hazards: &mut Hazards) {
+        if self.busy.contains_key(id) {
+            return;
+        }
+        hazards.met("row removed before the next page was asked for");
+        match id.parse().ok().filter(|_| self.incidents) {
+            Some(incident) => world.remove_incident(incident),
+            None => world.remove_alert(id),
+        };
+    }
+
     fn remove(&mut self, world: &mut World, chance: &mut Chance, hazards: &mut Hazards) {
         if self.incidents {
             let free = |incident: &Incident| !self.busy.contains_key(&incident.id.to_string());
@@ -233,16 +285,18 @@ impl Changes {
 
     fn future(&mut self, world: &mut World, chance: &mut Chance, now: Time, hazards: &mut Hazards) {
         hazards.met("object dated in the future");
-        self.futures += 1;
         let id = self.id();
-        let updated = now.plus(Duration::from_secs(60 + chance.below(1_000_000)));
+        let most = *chance.pick(&[600, 2_000, 1_000_000]);
+        let updated = now.plus(Duration::from_secs(60 + chance.below(most)));
         if self.incidents {
             let mut incident = Incident::plain(id, now);
             incident.updated = updated;
+            self.futures.push((id.to_string(), updated));
             world.put_incident(incident);
         } else {
             let mut alert = Alert::plain(&format!("da{id:06}_1"), None, now);
             alert.updated = updated;
+            self.futures.push((alert.id.clone(), updated));
             world.put_alert(alert);
         }
     }
@@ -256,6 +310,22 @@ impl Changes {
     pub(super) fn rest(&mut self, now: Time) {
         self.next = Time(i64::MAX);
         self.busy.retain(|_, until| *until > now);
+    }
+}
+
+/// A service that stands still as a whole: what is dated meanwhile shows when it catches up.
+#[derive(Clone, Copy, Debug)]
+struct Standstill {
+    begun: Time,
+    ends: Time,
+    caught_up: Time,
+}
+
+impl Standstill {
+    /// When a state of that time shows.
+    fn shows(&self, stamped: Time) -> Time {
+        let since = u64::try_from((stamped.0 - self.begun.0).max(0)).unwrap_or(0);
+        self.caught_up.min(self.ends.plus(Duration::from_nanos(since * 10)))
     }
 }
 
@@ -324,6 +394,8 @@ pub(super) fn behaviour(resource: Resource, chance: &mut Chance, hazards: &mut H
     let links = if chance.percent(30) { Links::Missing } else { Links::Own };
     let stable = ties == Ties::Stable && order != Order::Shuffled;
     // Fewer rows than asked are the end of the set where no next link is ever given; nobody can read such a service.
-    let short_pages = (chance.percent(15) && resource.api() == Api::Graph && links == Links::Own && stable).then_some(2);
+    let short_pages = (chance.percent(18) && resource.api() == Api::Graph && links == Links::Own && stable).then_some(2);
+    // In ascending order a page proves itself; where there is none, what is behind it has to be looked at.
+    let orderby = if short_pages.is_some() && chance.percent(80) { OrderBy::Refused } else { orderby };
     Behaviour { order, orderby, ties, links, short_pages, stamps: Stamps::Incident, ..Behaviour::default() }
 }

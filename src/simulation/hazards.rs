@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Every hazard there is to be.
-const ALL: [&str; 56] = [
+const ALL: [&str; 74] = [
     "alert created",
     "alert changed",
     "incident created",
@@ -61,6 +61,24 @@ const ALL: [&str; 56] = [
     "row from the beginning of all time",
     "stale copy of a row",
     "moved to another incident without a change",
+    "service's clock ahead",
+    "service's clock behind",
+    "one answer dated ahead",
+    "one answer dated behind",
+    "service stood still",
+    "service stood still when the time of a future object came",
+    "came when the service caught up",
+    "answer 206",
+    "answer with a warning",
+    "error beside a list",
+    "next page that is empty",
+    "row removed before the next page was asked for",
+    "empty page that names a next one",
+    "list cut inside an object, with a link",
+    "list cut inside an object, with a count",
+    "object in place of a list inside an object",
+    "range that is refused",
+    "fault: 400",
 ];
 
 /// Counts by name.

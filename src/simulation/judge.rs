@@ -48,6 +48,14 @@ impl Judge {
         self.unsaved.push(shown);
     }
 
+    /// Whether this version came out and the position that covers it was saved.
+    pub(super) fn is_settled(&self, id: &str, at: Time) -> bool {
+        let is_it = |shown: &&Shown| shown.1 == id && shown.2 == at;
+        self.out.keys().any(|shown| is_it(&shown))
+            && !self.unsaved.iter().any(|shown| is_it(&shown))
+            && !self.may_repeat.iter().any(|(shown, times)| *times > 0 && is_it(&shown))
+    }
+
     pub(super) fn saved(&mut self) {
         self.unsaved.clear();
     }

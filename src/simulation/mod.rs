@@ -7,6 +7,7 @@ mod changes;
 mod economy;
 mod hazards;
 mod judge;
+mod oddities;
 mod stage;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -117,6 +118,14 @@ fn every_planted_fault_is_noticed() {
         ForgetsStrays,
         IgnoresMoves,
         IgnoresNewest,
+        TrustsDate,
+        TrustsMachine,
+        FutureIsNewest,
+        KeepsFuture,
+        PartIsWhole,
+        EmptyPageProves,
+        CutListIsWhole,
+        RefusedIsRead,
     ];
     let mut unnoticed = Vec::new();
     for fault in all {

@@ -1,6 +1,7 @@
 //! One seed: a service, an input and this machine, on a clock of their own.
 
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::io::{self, Cursor, Read};
 use std::rc::Rc;
@@ -17,6 +18,7 @@ use simulator::wire::{Delivery, Service};
 use super::changes::{Changes, behaviour};
 use super::hazards::Hazards;
 use super::judge::{ALERT, ALERT_OF_INCIDENT, INCIDENT, Judge, Shown, alert_shown, placed, visible};
+use super::oddities::Oddities;
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::collect::{End, Outside, Poll, position};
 use crate::feeds::{self, Draft, Evidence, Form, IncludeAlerts};
@@ -35,7 +37,7 @@ use crate::time::Ticks;
 use crate::version::Version;
 
 /// 2026-03-01T00:00:00Z, where every simulation begins.
-const BEGIN: i64 = 1_772_323_200;
+pub(super) const BEGIN: i64 = 1_772_323_200;
 /// Polls with everything happening.
 const LIVELY_POLLS: u64 = 9;
 /// Polls after the last change and fault within which everything must have come out.
@@ -59,6 +61,9 @@ struct Theatre {
     stale: Option<String>,
     /// Whether a day passed at once.
     skipped: bool,
+    odd: Oddities,
+    /// The last list as it was sent.
+    last_list: Vec<u8>,
 }
 
 impl Theatre {
@@ -92,8 +97,25 @@ impl Theatre {
         if !self.quiet && service != Service::Login {
             self.tempt();
         }
+        if !self.quiet
+            && asked.query.contains("$skip")
+            && self.chance.percent(60)
+            && let Some(row) = texts(&self.last_list).and_then(|rows| rows.into_iter().next())
+            && let Ok(row) = serde_json::from_str::<serde_json::Value>(&row)
+        {
+            let id = text_of(&row[self.names.identity.id]);
+            self.changes.remove_one(&mut self.world, &id, &mut self.hazards);
+        }
         let happened = self.world.faults.happened().len();
         let mut answer = simulator::answer(&mut self.world, service, &asked, self.clock);
+        if answer.status == 200
+            && service != Service::Login
+            && let Some(refused) = self.odd.refuse(&asked, &mut self.hazards)
+        {
+            let dated = std::mem::take(&mut answer.headers);
+            answer = refused;
+            answer.headers.extend(dated.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case("date")));
+        }
         for (_, kind) in &self.world.faults.happened()[happened..] {
             self.hazards.met(fault_name(kind));
         }
@@ -113,7 +135,12 @@ impl Theatre {
         if listed && asked.query.contains("filter") {
             let top = asked.query_value("$top").and_then(|top| top.parse().ok()).unwrap_or(0);
             self.slip_in(&mut answer.body, top);
+            self.last_list.clone_from(&answer.body);
         }
+        if listed {
+            self.odd.bend(&mut answer, &asked, &mut self.chance, &mut self.hazards);
+        }
+        self.odd.stamp(&mut answer, self.clock, &mut self.chance, &mut self.hazards);
         // What happens now happens between the look and the last byte.
         let download = Duration::from_millis(self.chance.below(1_500));
         if self.pass(download) > 0 && listed {
@@ -188,7 +215,7 @@ impl Theatre {
             return;
         }
         let wait = i64::try_from(1 + self.chance.below(90)).unwrap_or(1);
-        let kind = match self.chance.below(15) {
+        let kind = match self.chance.below(16) {
             0 => FaultKind::Throttled(wait, RetryAfter::Seconds),
             1 => FaultKind::Throttled(wait, RetryAfter::Date),
             2 => FaultKind::Throttled(wait, RetryAfter::Missing),
@@ -200,9 +227,12 @@ impl Theatre {
             9 => FaultKind::Array,
             10 => FaultKind::Refused,
             11 | 12 => FaultKind::Cut(usize::try_from(self.chance.below(1 << 30)).unwrap_or(0)),
+            13 => FaultKind::Status(400),
             _ => FaultKind::NoDate,
         };
-        let when = if self.chance.percent(70) { When::Once } else { When::Times(1 + self.chance.below(12)) };
+        // A range that goes on being refused counts as one that is not kept any longer.
+        let is_once = kind == FaultKind::Status(400) || self.chance.percent(70);
+        let when = if is_once { When::Once } else { When::Times(1 + self.chance.below(12)) };
         self.world.faults.push(Fault::new(Route::Any, when, kind));
     }
 }
@@ -242,6 +272,7 @@ fn fault_name(kind: &FaultKind) -> &'static str {
         FaultKind::Throttled(_, RetryAfter::Date) => "fault: 429 with a date",
         FaultKind::Throttled(_, _) => "fault: 429 without wait",
         FaultKind::Unavailable(..) => "fault: 503",
+        FaultKind::Status(400) => "fault: 400",
         FaultKind::Status(_) => "fault: 500",
         FaultKind::TokenRevoked => "fault: token revoked",
         FaultKind::Html(_) => "fault: html",
@@ -401,6 +432,11 @@ impl Outside for Stage {
     }
 }
 
+/// An id, which is a string or a number.
+fn text_of(id: &serde_json::Value) -> String {
+    id.as_str().map_or_else(|| id.to_string(), str::to_owned)
+}
+
 /// What an event shows of its object.
 fn shown(draft: &Draft) -> Shown {
     let object: serde_json::Value = serde_json::from_str(&draft.data).unwrap_or_default();
@@ -412,13 +448,13 @@ fn shown(draft: &Draft) -> Shown {
     let sourcetype = [ALERT, INCIDENT, ALERT_OF_INCIDENT].into_iter().find(|name| *name == draft.sourcetype);
     let id = id.unwrap_or_default();
     let incident = Some(&object["incidentId"]).filter(|incident| !incident.is_null() && draft.sourcetype != INCIDENT);
-    let incident = incident.map(|incident| incident.as_str().map_or_else(|| incident.to_string(), str::to_owned));
+    let incident = incident.map(text_of);
     (sourcetype.unwrap_or("none"), placed(&id, incident.as_deref()), Time(draft.time.0))
 }
 
-fn input(chance: &mut Chance, resource: Resource, page_size: u32, lookback: Duration) -> Input {
+fn input(chance: &mut Chance, resource: Resource, page_size: u32, lookback: Duration, most_back: u64) -> Input {
     let feed = if resource.what() == What::Incidents { "incidents" } else { "alerts" };
-    let back = Duration::from_secs(chance.below(7_200));
+    let back = Duration::from_secs(chance.below(most_back));
     Input {
         name: "simulated".to_owned(),
         feed: feeds::find(feed).unwrap_or(feeds::FEEDS[0]),
@@ -460,7 +496,6 @@ pub(super) fn run_seed(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
     let resource = *chance.pick(&Resource::ALL);
     let page_size = 2 + u32::try_from(chance.below(6)).unwrap_or(0);
     let lookback = Duration::from_secs(5 + chance.below(120));
-    let input = input(&mut chance, resource, page_size, lookback);
     let mut world = World::empty();
     accounts::furnish(&mut world, None, None);
     let account = Account {
@@ -472,6 +507,9 @@ pub(super) fn run_seed(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
     world.throttle = simulator::throttle::Throttle::default();
     let mut counted = Hazards::default();
     world.behaviour = behaviour(resource, &mut chance, &mut counted);
+    let odd = Oddities::new(resource, &world.behaviour, &mut chance, &mut counted);
+    let most_back = if odd.keeps_from.is_some() { 10 * 86_400 } else { 7_200 };
+    let input = input(&mut chance, resource, page_size, lookback, most_back);
     world.entra.token_life = if chance.percent(20) { 20 } else { 3599 };
     if world.entra.token_life == 20 {
         counted.met("token ended");
@@ -495,6 +533,8 @@ pub(super) fn run_seed(seed: u64, hazards: &mut Hazards) -> Result<(), String> {
         names: names(resource),
         stale: None,
         skipped: false,
+        odd,
+        last_list: Vec::new(),
     };
     let theatre = Rc::new(RefCell::new(theatre));
     let mut stage = Stage {
@@ -532,6 +572,7 @@ fn play(stage: &mut Stage, input: &Input) -> Result<(), String> {
         let mut theatre = stage.theatre.borrow_mut();
         let theatre = &mut *theatre;
         theatre.quiet = true;
+        theatre.odd.is_quiet = true;
         theatre.changes.rest(theatre.clock);
         theatre.world.faults.clear();
         theatre.most_rows = None;
@@ -579,9 +620,15 @@ fn trouble(stage: &mut Stage) {
     let theatre = &mut *theatre;
     stage.steps_to_live = theatre.chance.percent(35).then(|| theatre.chance.below(30));
     if theatre.chance.percent(10) {
-        theatre.hazards.met("clock of this machine jumped");
-        stage.skew = Duration::from_secs(theatre.chance.below(5_000));
-        stage.ahead = theatre.chance.percent(50);
+        let (skew, ahead) = (Duration::from_secs(1 + theatre.chance.below(5_000)), theatre.chance.percent(50));
+        if theatre.odd.lets_machine_be(if ahead { Ordering::Greater } else { Ordering::Less }) {
+            theatre.hazards.met("clock of this machine jumped");
+            (stage.skew, stage.ahead) = (skew, ahead);
+        }
+    }
+    if theatre.chance.percent(if theatre.changes.is_future_near(theatre.clock) { 30 } else { 4 }) {
+        let known = |id: &str, at| theatre.odd.are_clocks_right && stage.judge.is_settled(id, at);
+        theatre.changes.stand_still(&mut theatre.chance, theatre.clock, known, &mut theatre.hazards);
     }
     if theatre.chance.percent(8) {
         let ids: Vec<String> = match stage.client.api() {
@@ -623,7 +670,9 @@ fn one_poll(stage: &mut Stage, input: &Input, start: &mut Option<Time>) -> Resul
     };
     // The first run's clock says where it all begins, whether that run lives or dies.
     if start.is_none() {
-        *start = Some(Time(input.start.resolve(stage.now()).floor_ms().0));
+        let theatre = stage.theatre.borrow();
+        let present = theatre.odd.present(theatre.clock, Time(stage.now().0));
+        *start = Some(Time(input.start.resolve(Ticks(present.0)).floor_ms().0));
     }
     let before = seen(stage, *start);
     let began = stage.theatre.borrow().clock;
