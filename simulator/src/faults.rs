@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::echo::{self, Form, Repeated};
 use crate::entra;
+use crate::oddities::{Asked, Oddity};
 use crate::throttle::RetryAfter;
 use crate::time::Time;
 use crate::wire::{Delivery, Request, Response, Service};
@@ -164,6 +165,8 @@ pub enum FaultKind {
     Clock(i64),
     /// The real answer without a `Date`.
     NoDate,
+    /// The real answer as a row of the catalogue bends it.
+    Odd(&'static Oddity),
 }
 
 /// A fault that waits for its request.
@@ -318,8 +321,9 @@ pub(crate) fn replace(kind: &FaultKind, service: Service, request: &Request, now
 }
 
 /// What a fault does to the real answer.
-pub(crate) fn bend(kind: &FaultKind, mut response: Response, now: Time) -> Response {
+pub(crate) fn bend(kind: &FaultKind, mut response: Response, request: &Request, now: Time) -> Response {
     match kind {
+        FaultKind::Odd(oddity) => response = (oddity.bend)(response, &Asked { request, now }),
         FaultKind::HalfJson => response.body.truncate(response.body.len() / 2),
         FaultKind::Array => {
             response.body.insert(0, b'[');

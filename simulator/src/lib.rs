@@ -36,6 +36,7 @@ mod graph;
 pub mod json;
 pub mod model;
 mod odata;
+pub mod oddities;
 pub mod preload;
 pub mod proxy;
 pub mod run;
@@ -69,7 +70,7 @@ pub fn answer(world: &mut World, service: Service, request: &Request, now: Time)
             }
             faults::replace(&kind, service, request, now).unwrap_or_else(|| {
                 let real = real_answer(world, service, request, now);
-                faults::bend(&kind, real, now)
+                faults::bend(&kind, real, request, now)
             })
         }
         None => real_answer(world, service, request, now),

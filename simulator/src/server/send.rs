@@ -38,6 +38,7 @@ pub(super) fn send(
         _ => {}
     }
     let endless = matches!(response.delivery, Delivery::Endless(_));
+    let is_encoded = response.header_value("content-encoding").is_some();
     let mut body = response.body;
     let mut head = format!("HTTP/1.1 {} {}\r\n", response.status, reason(response.status));
     for (name, value) in &response.headers {
@@ -45,7 +46,7 @@ pub(super) fn send(
     }
     let takes_gzip =
         request.header_value("accept-encoding").is_some_and(|value| value.split(',').any(|part| part.trim().starts_with("gzip")));
-    if encoding == Encoding::Gzip && takes_gzip && body.len() >= GZIP_FROM && !endless {
+    if encoding == Encoding::Gzip && takes_gzip && !is_encoded && body.len() >= GZIP_FROM && !endless {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&body)?;
         body = gzip.finish()?;

@@ -114,7 +114,7 @@ impl Handlers {
             return failed(format!("the driver of {} sent what is no answer", endpoint.name));
         };
         match &admitted.fault {
-            Some(kind) => faults::bend(kind, response, now),
+            Some(kind) => faults::bend(kind, response, request, now),
             None => response,
         }
     }
