@@ -27,11 +27,10 @@ use crate::wire::{Request, Response, Service, percent_encode};
 
 /// How far back the oldest row is dated.
 const AGE: Duration = Duration::from_secs(2 * 86_400);
-/// By how much the services' clock runs ahead of the machine's meanwhile, in seconds: a caller whose look-back reaches behind
-/// the oldest row takes every row for settled, as it would any backlog.
-pub(crate) const AHEAD: i64 = 5 * 86_400;
-/// The look-back that goes with `AHEAD`, as an input's parameter.
-pub const LOOKBACK: &str = "3d";
+/// The `lookback` of a first run that is refused a token: it leaves a position at the oldest row, as an outage of two days does.
+pub const LOOKBACK_BEFORE: &str = "3d";
+/// The `lookback` of the run that is measured: each page is settled by the next, so that no window begins inside of one.
+pub const LOOKBACK: &str = "0s";
 /// Alerts per incident.
 const ALERTS_PER_INCIDENT: f64 = 2.5;
 

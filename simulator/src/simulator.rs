@@ -16,7 +16,7 @@ use crate::event_hubs::{self, EventHubs};
 use crate::faults::{Fault, Route};
 use crate::generate;
 use crate::model::{Transfer, World};
-use crate::preload::{self, Plan, Preload};
+use crate::preload::{Plan, Preload};
 use crate::proxy::{Access, Proxy};
 use crate::run::Instance;
 use crate::server::{Encoding, Handler, Listener};
@@ -253,10 +253,7 @@ impl Simulator {
     /// Lets Graph serve these pages from now on, and nothing else in their place; see [`preload`](crate::preload).
     pub fn preload(&self, plan: Plan) -> Arc<Preload> {
         let preload = Arc::new(Preload::new(plan, Time::from_system(SystemTime::now()), self.graph_url()));
-        self.world(|world| {
-            world.clock_ahead = preload::AHEAD;
-            world.preload = Some(Arc::clone(&preload));
-        });
+        self.world(|world| world.preload = Some(Arc::clone(&preload)));
         preload
     }
 

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use simulator::Simulator;
-use simulator::preload::{Kind, LOOKBACK, Preload};
+use simulator::preload::{Kind, LOOKBACK, LOOKBACK_BEFORE, Preload};
+use simulator::{Fault, FaultKind, Route, Simulator};
 
 use simulator::run::launch::Start;
 
@@ -51,7 +51,19 @@ impl Contestant {
         matches!(self, Contestant::Peer(_, script, _) if script.extension().is_some_and(|extension| extension == "js"))
     }
 
-    /// How it reads all pages. Every run gets an empty `checkpoint_dir`.
+    /// What leaves a position at the oldest row in an empty `checkpoint_dir`, if it keeps one: a run that gets no token.
+    pub(crate) fn begin(&self, simulator: &Simulator, preload: &Preload, checkpoint_dir: &Path) -> Result<Option<Start>, String> {
+        if !matches!(self, Contestant::Ours(..)) {
+            return Ok(None);
+        }
+        let mut start = self.collect(simulator, preload, checkpoint_dir)?;
+        let named = |value: &str| format!("<param name=\"lookback\">{value}</param>");
+        start.stdin = start.stdin.replace(&named(LOOKBACK), &named(LOOKBACK_BEFORE));
+        simulator.faults().push(Fault::once(Route::Token, FaultKind::Entra(7_000_215)));
+        Ok(Some(start))
+    }
+
+    /// How it reads all pages, from the position in `checkpoint_dir`, if it keeps one.
     pub(crate) fn collect(&self, simulator: &Simulator, preload: &Preload, checkpoint_dir: &Path) -> Result<Start, String> {
         let pages = preload.plan().pages;
         let url = format!("{}/pages", simulator.graph_url());

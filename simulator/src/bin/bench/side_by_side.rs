@@ -101,6 +101,9 @@ fn run(contestant: &Contestant, simulator: &Simulator, preload: &Preload, folder
     let checkpoints = folder.join("checkpoints");
     let _ = fs::remove_dir_all(&checkpoints);
     fs::create_dir(&checkpoints).map_err(|error| format!("{}: {error}", checkpoints.display()))?;
+    if let Some(start) = contestant.begin(simulator, preload, &checkpoints)? {
+        launch::run(&start, folder, launch::whole)?;
+    }
     let start = contestant.collect(simulator, preload, &checkpoints)?;
     let (cost, output, said) = launch::run(&start, folder, launch::whole)?;
     if cost.code != 0 {
