@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected stops there")]
 
+mod catalogue;
 mod content;
 mod definition;
 mod echo;
@@ -11,6 +12,7 @@ mod event_hub;
 mod faults;
 mod kill;
 mod late;
+mod masking;
 mod preload;
 mod respond;
 mod rest;

@@ -284,11 +284,12 @@ impl Running {
     /// # Panics
     /// When it does not end.
     pub(crate) fn end(mut self) -> Ended {
-        let from = Instant::now();
+        let (from, mut peak_memory_kb) = (Instant::now(), 0);
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
+            peak_memory_kb = self.peak_while_it_lives_kb().unwrap_or(peak_memory_kb);
             assert!(from.elapsed() < PATIENCE, "it does not end: {}", self.stderr_so_far());
             thread::sleep(LOOK);
         };
@@ -297,7 +298,7 @@ impl Running {
         self.read_on();
         let stdout = std::mem::take(&mut self.stdout).all();
         let stderr = String::from_utf8(std::mem::take(&mut self.stderr).all()).unwrap();
-        Ended { status, stdout, stderr, waited, took }
+        Ended { status, stdout, stderr, waited, took, peak_memory_kb }
     }
 }
 
@@ -320,6 +321,8 @@ pub(crate) struct Ended {
     pub(crate) waited: Duration,
     /// From its start.
     pub(crate) took: Duration,
+    /// The most memory it had, but for its last moments.
+    pub(crate) peak_memory_kb: u64,
 }
 
 impl Ended {
