@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { all_sound, ANALYST, dialog, fill_account, keeps_secrets, pick, row, SECRET, sound, splunk, splunkd, visit } from './stage.mjs';
+import { all_sound, ANALYST, dialog, escape, fill_account, keeps_secrets, pick, row, SECRET, sound, splunk, splunkd, visit } from './stage.mjs';
 
 let stage;
 before(async () => {
@@ -85,7 +85,7 @@ test('a new way to sign in asks for its secret, and what the old one left is rem
     await dialog(page).getByRole('button', { name: 'Save' }).click();
     await dialog(page).getByText('Paste the private key.').waitFor();
     await dialog(page).getByText('Paste the certificate as PEM, with its BEGIN and END lines.').waitFor();
-    await page.keyboard.press('Escape');
+    await escape(page);
     await page.getByRole('button', { name: 'Delete changing' }).click();
     await dialog(page).getByRole('button', { name: 'Delete account' }).click();
     await row(page, 'changing').waitFor({ state: 'detached' });
@@ -213,7 +213,7 @@ test('who may not write is told so, and nothing is changed', async () => {
     await dialog(page).getByRole('button', { name: 'Save' }).click();
     await dialog(page).getByText('You are not allowed to do this.').waitFor();
     assert.equal((await splunkd(stage, 'configs/conf-defender_account/forbidden')).status, 404);
-    await page.keyboard.press('Escape');
+    await escape(page);
     await test_connection(page, 'demo');
     await dialog(page).getByText('requires capability: list_storage_passwords').waitFor();
     await close(page);

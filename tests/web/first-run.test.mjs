@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { all_sound, begin_input, dialog, fill_account, gets_focus, keeps_secrets, row, SECRET, sound, splunk, splunkd, visit } from './stage.mjs';
+import { all_sound, begin_input, dialog, escape, fill_account, gets_focus, keeps_secrets, row, SECRET, sound, splunk, splunkd, visit } from './stage.mjs';
 
 let fresh;
 before(async () => (fresh = await splunk('--first-run')));
@@ -64,7 +64,7 @@ test('a suggestion that is refused says why and leaves room for another', async 
         await page.getByRole('alert').getByText(/^contoso_incidents was not created: .*AADSTS7000215/).waitFor();
         assert.deepEqual((await splunkd(refused, 'data/inputs/defender')).entry, []);
         await begin_input(page, { name: 'other', account: 'contoso' });
-        await page.keyboard.press('Escape');
+        await escape(page);
         await page.getByText('Collect incidents and alerts').waitFor();
         await all_sound();
     } finally {

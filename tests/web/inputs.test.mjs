@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { all_sound, ANALYST, begin_input, dialog, log_file, pick, poll, row, sound, splunk, splunkd, visit } from './stage.mjs';
+import { all_sound, ANALYST, begin_input, dialog, escape, log_file, pick, poll, row, sound, splunk, splunkd, visit } from './stage.mjs';
 
 let stage;
 before(async () => {
@@ -199,7 +199,7 @@ test('without the REST handler the button says so, and an input is tried out all
         const page = await visit(without, 'accounts', { refusals: [404, 400] });
         await page.getByRole('button', { name: 'Test connection of demo' }).click();
         await dialog(page).getByText('The test is not available on this instance').waitFor();
-        await page.keyboard.press('Escape');
+        await escape(page);
         await page.getByRole('tab', { name: 'Inputs' }).click();
         const form = await begin_input(page, { name: 'tried', account: 'wrong_secret' });
         await save(page).click();

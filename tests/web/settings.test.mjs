@@ -28,6 +28,23 @@ test('what is wrong stands at its field, and nothing is sent', async () => {
     assert.ok(page.sent.every(({ method, url }) => method === 'GET' || !url.includes('defender_settings')));
 });
 
+test('a password that a file put into the URL is not shown, and moves to the password store', async () => {
+    await splunkd(stage, 'configs/conf-defender_settings/proxy', { url: `http://svc:${PASSWORD}@127.0.0.1:3128` });
+    const page = await visit(stage, 'settings');
+    await page.getByText('The stored URL of the proxy holds a user or a password').waitFor();
+    assert.equal(await page.locator('input[name="url"]').inputValue(), 'http://127.0.0.1:3128');
+    assert.equal(await page.locator('input[name="username"]').inputValue(), 'svc');
+    assert.ok(!(await page.content()).includes(PASSWORD));
+    await save(page).click();
+    await page.getByText('The stored URL of the proxy holds a user or a password').waitFor();
+    assert.match(await value('proxy', 'url'), /svc:/, 'nothing is lost before the password was entered');
+    await page.locator('input[name="password"]').fill(PASSWORD);
+    await save(page).click();
+    await page.getByText('Saved. Inputs').waitFor();
+    assert.equal(await value('proxy', 'url'), 'http://127.0.0.1:3128');
+    assert.equal(await password(), PASSWORD);
+});
+
 test('settings are kept, the proxy password in the password store alone', async () => {
     const page = await visit(stage, 'settings');
     await page.locator('input[name="url"]').fill('http://127.0.0.1:3128');

@@ -10,6 +10,7 @@ const FIRST = 'form :is(input, textarea, button):not([disabled], [hidden])';
 export function Dialog({ title, width, children, onClose }: Props) {
     const opener = useRef(document.activeElement);
     useEffect(() => () => give_back(opener.current), []);
+    useEffect(() => closes_by_escape(onClose), [onClose]);
     const enter = useCallback((modal: HTMLElement | null) => modal?.querySelector<HTMLElement>(FIRST)?.focus(), []);
     return (
         <Modal open onRequestClose={onClose} returnFocus={() => undefined} elementRef={enter} style={{ width }}>
@@ -17,6 +18,16 @@ export function Dialog({ title, width, children, onClose }: Props) {
             {children}
         </Modal>
     );
+}
+
+/** A key that nothing has the focus for reaches no dialog: a button that was pressed and then disabled takes the focus with it. */
+function closes_by_escape(onClose: () => void) {
+    const pressed = (event: KeyboardEvent) => {
+        const lost = document.activeElement === null || document.activeElement === document.body;
+        if (event.key === 'Escape' && lost && !event.defaultPrevented) onClose();
+    };
+    document.addEventListener('keydown', pressed);
+    return () => document.removeEventListener('keydown', pressed);
 }
 
 /** What opened the dialog may be gone with it, as the row of what was deleted: then the tab's panel has the focus. */

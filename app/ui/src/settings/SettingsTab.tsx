@@ -13,8 +13,12 @@ const LEVELS = ['ERROR', 'WARN', 'INFO', 'DEBUG'].map((value) => ({ value, label
 
 const load = async (): Promise<Settings> => {
     const [proxy, tls, logging] = await Promise.all(['proxy', 'tls', 'logging'].map(load_settings));
-    return { url: proxy.url ?? '', username: proxy.username ?? '', no_proxy: proxy.no_proxy ?? '', ca_bundle: tls.ca_bundle ?? '', level: logging.level || 'INFO' };
+    const stored = without_login(proxy.url ?? '');
+    return { ...stored, username: proxy.username || stored.username, no_proxy: proxy.no_proxy ?? '', ca_bundle: tls.ca_bundle ?? '', level: logging.level || 'INFO' };
 };
+
+/** What stands in the form in place of a login that a file put into the URL. */
+const LOGIN = 'The stored URL of the proxy holds a user or a password, which are not shown. Enter the password in its field: saving takes both out of the URL.';
 
 export function SettingsTab() {
     const { value, error } = useLoaded(load);
@@ -26,6 +30,7 @@ export function SettingsTab() {
     const password = useRef<HTMLInputElement>(null);
     const form = useRef<HTMLFormElement>(null);
     useEffect(() => set_values((held) => held ?? value), [value]);
+    useEffect(() => set_errors(value?.login ? { form: LOGIN } : {}), [value]);
     useEffect(() => to_first_error(form.current, errors), [errors]);
 
     const save = (event?: FormEvent) => {
@@ -38,12 +43,14 @@ export function SettingsTab() {
             if (Object.keys(wrong).length > 0) return;
             try {
                 const { url, username, no_proxy, ca_bundle, level } = values;
+                if (values.login && username.trim() && !password.current?.value) throw new Error(LOGIN);
                 await save_settings('proxy', { url: url.trim(), username: username.trim(), no_proxy: no_proxy.trim() });
                 const entered = password.current?.value ?? '';
                 // A password without its user is of no use to anybody but a thief.
                 if (!username.trim()) await delete_proxy_password();
                 else if (entered) await store_proxy_password(entered);
                 forget(entered ? saves + 1 : saves);
+                set_values({ ...values, login: '' });
                 await save_settings('tls', { ca_bundle: ca_bundle.trim() });
                 await save_settings('logging', { level });
                 set_saved(true);
@@ -80,6 +87,15 @@ export function SettingsTab() {
             <Button appearance="primary" type="submit" label={busy ? 'Saving…' : 'Save'} disabled={busy} />
         </form>
     );
+}
+
+/** A proxy's URL without user and password, whatever they are made of, and the user. `login` says whether there were any. */
+function without_login(stored: string) {
+    const scheme = /^\s*[a-z][a-z0-9+.-]*:\/\//i.exec(stored)?.[0] ?? '';
+    const at = stored.lastIndexOf('@');
+    if (at < scheme.length) return { url: stored, username: '', login: '' };
+    const [username = ''] = stored.slice(scheme.length, at).split(':');
+    return { url: scheme + stored.slice(at + 1), username, login: 'yes' };
 }
 
 function problems(values: Settings): Settings {
