@@ -31,7 +31,7 @@ pub(super) struct Arrival {
     /// Incidents that came without all of their alerts, as they came: they are written once they were read alone.
     pub(super) held: Vec<Held>,
     held_bytes: usize,
-    /// What was written though something of it is missing.
+    /// What lacks something, or was not written at all.
     pub(super) incomplete: Vec<Incomplete>,
 }
 
@@ -47,14 +47,14 @@ pub(super) struct Incomplete {
 pub(super) struct Held {
     /// The incident's id.
     pub(super) id: String,
-    /// The whole row.
+    /// The whole row; empty where there was no room for it.
     pub(super) row: String,
     /// Its version.
     pub(super) version: Version,
 }
 
-/// The most that is held back of one answer, in bytes; what is beyond is written as it came, and set aside as incomplete. Tests
-/// have little room, so that they come to its end.
+/// The most that is held back of one answer, in bytes; of what is beyond, only the id. Tests have little room, so that they come
+/// to its end.
 const MOST_HELD: usize = if cfg!(test) { 8 << 10 } else { 8 << 20 };
 
 impl Arrival {
@@ -82,22 +82,24 @@ impl Arrival {
         self.are_all_dated &= row.is_dated();
     }
 
-    /// Holds a row back. `false` when it cannot be: it has no id to be read by, or there is no room; then it is set aside, for
-    /// what of it is missing.
+    /// Holds a row back; where there is no room for its text beside others, by its id alone. `false` when it has none to be read by,
+    /// and for the last try, that of a single millisecond: then it is better written as it came than not at all.
     pub(super) fn hold(&mut self, row: &Row<'_>, names: &Names) -> bool {
         let id = row.object.and_then(|object| object.text(names.identity.id)).filter(|_| row.is_dated());
         let Some(id) = id.filter(|id| check_id(Resource::GraphIncidents, id).is_ok()) else { return false };
         let text = row.value.raw();
-        if self.held_bytes + text.len() > MOST_HELD {
+        let has_room = self.held_bytes == 0 || self.held_bytes + text.len() <= MOST_HELD;
+        if !has_room && self.ask.is_one_millisecond() {
             self.lacks_alerts(&id, row.version);
             return false;
         }
-        self.held_bytes += text.len();
-        self.held.push(Held { id: id.into_owned(), row: text.to_owned(), version: row.version });
+        let row_text = if has_room { text.to_owned() } else { String::new() };
+        self.held_bytes += row_text.len();
+        self.held.push(Held { id: id.into_owned(), row: row_text, version: row.version });
         true
     }
 
-    /// Notes that an incident is written though some of its alerts are missing.
+    /// Notes that some of an incident's alerts are missing.
     pub(super) fn lacks_alerts(&mut self, id: &str, version: Version) {
         let reason = format!("the alerts of incident {id} cannot be read whole");
         self.incomplete.push(Incomplete { window: Window::around(version.updated, version.updated), reason });

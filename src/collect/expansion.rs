@@ -129,14 +129,15 @@ impl<O: Outside> Poll<'_, O> {
                 Ok(read) => read,
                 Err(end) => return Ok(Some(self.interrupted(arrival)?.unwrap_or(end))),
             };
+            if !is_whole {
+                arrival.lacks_alerts(&held.id, held.version);
+            }
             let mut index = Index::default();
+            // One that there was no room for, and that is gone or another version by now: it comes as what it is.
             let Some(value) = index.of(&text) else { continue };
             let names = names(self.input.resource);
             if let Some(end) = self.write_row(&mut arrival, &Row::read(value, names.identity, names.place()))? {
                 return Ok(Some(end));
-            }
-            if !is_whole {
-                arrival.lacks_alerts(&held.id, held.version);
             }
         }
         self.complete(arrival, has_next_link)
