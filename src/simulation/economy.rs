@@ -81,6 +81,8 @@ struct Bench {
     largest: usize,
     /// Writes until the process is killed.
     life: Option<u32>,
+    /// How long one answer takes.
+    answer_time: Duration,
 }
 
 impl Bench {
@@ -119,7 +121,7 @@ impl Outside for Bench {
     }
 
     fn get(&mut self, path: &str) -> Result<Reply<Incoming>, Box<ApiError>> {
-        self.spend(ANSWER_TIME / 2);
+        self.spend(self.answer_time / 2);
         if path.contains("$orderby=") && self.served != Served::Sorted {
             let asked = Asked { api: self.resource.api(), method: &http::Method::GET, path: "" };
             return Err(Box::new(asked.failed(Failure::BadRequest)));
@@ -129,7 +131,7 @@ impl Outside for Bench {
         let next = if more { ",\"@odata.nextLink\":\"https://next\"" } else { "" };
         let body = format!("{{\"value\":[{}]{next}}}", texts.join(",")).into_bytes();
         let service_time = Some(Ticks(self.clock.get().0 / PER_SECOND * PER_SECOND));
-        self.spend(ANSWER_TIME / 2);
+        self.spend(self.answer_time / 2);
         let body = Incoming::stand_in(body);
         Ok(Reply { body, service_time, request_id: None, status: 200, partial: None })
     }
@@ -272,6 +274,7 @@ fn bench(resource: Resource, served: Served, spread: Spread, objects: usize, ale
         most_alerts: 0,
         largest: 0,
         life: None,
+        answer_time: ANSWER_TIME,
     }
 }
 
@@ -404,4 +407,29 @@ fn a_month_of_incidents_remembers_their_alerts() {
         assert_eq!(AlertMemory::CAPACITY, ALERTS);
     }
     assert_eq!(too_many, Vec::<String>::new());
+}
+
+/// A proxy that lets each answer drip as slowly as a request may take: no poll goes on for ever, and each gets on.
+#[test]
+fn a_service_that_is_slow_for_ever_ends_each_poll() {
+    for served in [Served::Sorted, Served::NewestFirst] {
+        let mut bench = bench(Resource::GraphAlerts, served, Spread::Even, 4_000, 0);
+        bench.answer_time = Duration::from_secs(55);
+        let input = Input { page_size: 50, ..input(Resource::GraphAlerts) };
+        let mut left = Duration::MAX;
+        for n in 0..5 {
+            let begun = bench.clock.get();
+            let saved = bench.disk.take();
+            let mut checkpoint = position(saved, &input, "t", &mut bench).unwrap_or_else(|error| panic!("{error}"));
+            let end = Poll::new(&input, &mut checkpoint, &mut bench).run();
+            assert!(matches!(end, Ok(End::Done)), "{end:?}");
+            let took = bench.clock.get().since(begun);
+            let most = crate::retry::limit(begun, input.budget).since(begun) + 2 * bench.answer_time;
+            assert!(took <= most, "poll {n} took {took:?}");
+            let now_left = checkpoint.cursor.history_left();
+            assert!(now_left < left, "poll {n} of {served:?} got on: {now_left:?}");
+            left = now_left;
+            bench.disk = Some(checkpoint);
+        }
+    }
 }
