@@ -32,8 +32,8 @@ pub(super) const ROWS: &[Oddity] = &[
     once("204 in place of a list", "carrot/restful-api-spec#1", Retried, |r, _| with_status(body(r, ""), 204)),
     once("200 with an empty object", "OpenBazaar/openbazaar-go#420", Retried, |r, _| body(r, "{}")),
     once("a list that is null", "DataZooDE/erpl-web#79", Retried, |r, _| edit(r, |body| body["value"] = Value::Null)),
-    once("a list that is an object", "OneUptime/oneuptime#3497", Retried, |r, _| edit(r, |body| body["value"] = json!({}))),
-    once("an array around the answer", "OneUptime/oneuptime#3821", Retried, |r, _| Response {
+    once("a list that is an object", "open-horizon/exchange-api#480", Retried, |r, _| edit(r, |body| body["value"] = json!({}))),
+    once("an array around the answer", "OneUptime/oneuptime#3497", Retried, |r, _| Response {
         body: [b"[", &r.body[..], b"]"].concat(),
         ..r
     }),
@@ -52,7 +52,7 @@ pub(super) const ROWS: &[Oddity] = &[
         r.body.extend_from_slice(b"{\"error\":{\"code\":\"InternalServerError\"}}");
         r
     }),
-    once("a list that stands there twice", "nlohmann/json#152", Retried, |mut r, _| {
+    once("a list that stands there twice", "tavily-ai/tavily-python#193", Retried, |mut r, _| {
         r.body.pop();
         r.body.extend_from_slice(b",\"value\":[]}");
         r

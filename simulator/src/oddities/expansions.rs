@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Oddity] = &[
             incident["alerts@odata.nextLink"] = json!(LINK);
         })
     }),
-    expanded("a list inside that is empty and goes on behind a link", "OData/AspNetCoreOData#712", |r, _| {
+    expanded("a list inside that is empty and goes on behind a link", "oasis-tcs/odata-specs#1513", |r, _| {
         each(r, |incident, _| {
             incident["alerts"] = json!([]);
             incident["alerts@odata.nextLink"] = json!(LINK);
@@ -27,13 +27,13 @@ pub(super) const ROWS: &[Oddity] = &[
             incident["alerts@odata.count"] = json!(alerts.len());
         })
     }),
-    expanded("one object in place of a list inside", "OData/WebApi#2265", |r, _| {
+    expanded("one object in place of a list inside", "uwaterloo/OpenData#2", |r, _| {
         each(r, |incident, alerts| incident["alerts"] = alerts[0].clone())
     }),
-    expanded("null in place of a list inside", "NLstn/go-odata#663", |r, _| {
+    expanded("null in place of a list inside", "OData/ODataSamples#70", |r, _| {
         each(r, |incident, _| incident["alerts"] = Value::Null)
     }),
-    expanded("no list inside though it was asked for", "OData/WebApi#1756", |r, _| {
+    expanded("no list inside though it was asked for", "SAP/open-ux-odata#234", |r, _| {
         each(r, |incident, _| {
             incident.as_object_mut().map(|members| members.remove("alerts"));
         })

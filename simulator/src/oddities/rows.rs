@@ -11,8 +11,8 @@ use crate::wire::Response;
 const UNDATED: &str = "was passed on as it came";
 
 pub(super) const ROWS: &[Oddity] = &[
-    always("an update time that is null", "OpenCTI-Platform/connectors#6016", Warned(UNDATED), |r, _| stray(r, json!(null))),
-    always("an update time that is empty", "opensearch-project/ml-commons#2922", Warned(UNDATED), |r, _| stray(r, json!(""))),
+    always("an update time that is null", "opensearch-project/ml-commons#2922", Warned(UNDATED), |r, _| stray(r, json!(null))),
+    always("an update time that is empty", "OpenCTI-Platform/connectors#5162", Warned(UNDATED), |r, _| stray(r, json!(""))),
     always("an update time that is a number", "OpenCTI-Platform/connectors#3256", Warned(UNDATED), |r, _| {
         stray(r, json!(1_700_238_889))
     }),
@@ -48,7 +48,7 @@ pub(super) const ROWS: &[Oddity] = &[
     always("the lower edge is not looked at", "elastic/integrations#21461", Unnoticed, |r, _| {
         stray(r, json!("2020-01-01T00:00:00Z"))
     }),
-    always("an object without an id", "OpenCTI-Platform/connectors#5162", Warned(UNDATED), |r, _| {
+    always("an object without an id", "OpenCTI-Platform/connectors#6016", Warned(UNDATED), |r, _| {
         edit_rows(r, |rows| {
             if let Some((_, updated, _)) = names(rows) {
                 rows.insert(0, json!({updated: "2026-01-01T00:00:00Z", "severity": "low"}));
@@ -58,7 +58,9 @@ pub(super) const ROWS: &[Oddity] = &[
     always("every object twice", "demisto/content#35424", Unnoticed, |r, _| {
         edit_rows(r, |rows| *rows = rows.iter().flat_map(|row| [row.clone(), row.clone()]).collect())
     }),
-    always("a row that is null", "snort3/snort3#143", Warned(UNDATED), |r, _| edit_rows(r, |rows| rows.insert(0, Value::Null))),
+    always("a row that is null", "viezel/napp.alloy.adapter.restapi#58", Warned(UNDATED), |r, _| {
+        edit_rows(r, |rows| rows.insert(0, Value::Null))
+    }),
     always("half of a surrogate pair in a title", "dgtlmoon/changedetection.io#4273", Unnoticed, |r, _| titled(r, "\\ud800")),
     always("control characters in a title", "schwanksta/python-arcgis-rest-query#7", Unnoticed, |r, _| {
         titled(r, "\\u0000\\u0008\\u001b")
