@@ -24,14 +24,16 @@ impl<O: Outside> Poll<'_, O> {
             );
         }
         if let Some(mended) = self.checkpoint.cursor.hear(&clocks) {
-            log::warn!(
-                "{}: its position, {}, lay in the future by this machine's clock or the service's, one of which was wrong when it \
-                 was made; it reads from {} on, and events that came before may come again; for what is older, make an input of \
-                 another name with a `start` before that",
-                self.input,
-                mended.was,
-                mended.from,
-            );
+            if mended.is_told {
+                log::warn!(
+                    "{}: its position, {}, lay in the future by this machine's clock or the service's, one of which was wrong when it \
+                     was made; it reads from {} on, and events that came before may come again; for what is older, make an input of \
+                     another name with a `start` before that",
+                    self.input,
+                    mended.was,
+                    mended.from,
+                );
+            }
             if self.looking.is_none() {
                 // The late look's memory vouches for what is newer than the old position.
                 self.begin_memory();

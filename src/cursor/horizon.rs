@@ -59,6 +59,8 @@ pub struct Mended {
     pub was: Ticks,
     /// From where on everything is read, again if need be.
     pub from: Ticks,
+    /// Whether an admin has to hear of it. A second or two lie between any two clocks, since a `Date` is cut off and travels.
+    pub is_told: bool,
 }
 
 /// What bounds the settled point beside the clocks of a look; part of the checkpoint.
@@ -120,7 +122,8 @@ impl Cursor {
             let put_right = begun.since(clocks.machine);
             let put_right = if put_right.is_zero() { put_right } else { put_right + REACH };
             let late = ahead + put_right;
-            return (!late.is_zero()).then(|| self.reopen(lowest.minus(late), earlier));
+            let is_told = late > CLOCK_SPREAD;
+            return (!late.is_zero()).then(|| Mended { is_told, ..self.reopen(lowest.minus(late), earlier) });
         }
         if was > later && horizon.newest.is_some() {
             horizon.newest = None;
@@ -146,7 +149,7 @@ impl Cursor {
         if edge < was {
             self.poll.left.push(Window { lo: edge, hi: (was <= LAST).then_some(was) });
         }
-        Mended { was, from }
+        Mended { was, from, is_told: true }
     }
 
     /// From where on something is still to be read.

@@ -150,7 +150,7 @@ fn a_position_saved_in_the_future_mends_itself() {
         let mut stage = Stage::with(cursor, 0);
         stage.rows = vec![row(1, -HOUR), row(2, -1000)];
         stage.poll(0, Some(0));
-        assert_eq!(stage.mended, [Mended { was: at(ahead), from: at(0).minus(REACH) }]);
+        assert_eq!(stage.mended, [Mended { was: at(ahead), from: at(0).minus(REACH), is_told: true }]);
         for n in 1..60i64 {
             stage.rows.push(row(n.unsigned_abs() + 10, n * MINUTE - 1000));
             stage.poll(n * MINUTE, Some(0));
@@ -315,4 +315,16 @@ fn what_was_set_aside_and_heals_is_news_again_where_the_service_has_shown_nothin
     stage.all_came_once();
     assert_eq!((stage.cursor.given_up().len(), stage.cursor.history_left()), (0, Duration::ZERO));
     assert_eq!(stage.cursor.settled(), at(-20 * MINUTE).minus(LOOKBACK));
+}
+
+#[test]
+fn a_second_between_two_clocks_is_heeded_and_not_told() {
+    for (ahead_ms, is_told) in [(1_002, Some(false)), (59_000, Some(false)), (61_000, Some(true)), (999, None)] {
+        let machine = at(1_000_000);
+        let mut cursor = Cursor::begin(machine.minus(REACH), machine, LOOKBACK);
+        cursor.open_poll(LOOKBACK);
+        let service = machine.minus(Duration::from_millis(ahead_ms));
+        let clocks = Clocks { service: Some(service), machine, exchange: Duration::ZERO };
+        assert_eq!(cursor.hear(&clocks).map(|mended| mended.is_told), is_told, "{ahead_ms} ms");
+    }
 }
